@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: ISC */
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/bytes.h"
+#include "lib/feed.h"
+
+struct d4_feed {
+	uint8_t		*buf;
+	size_t		 cap;	/* bytes at buf */
+	size_t		 head;	/* where the next record begins */
+	size_t		 tail;	/* where the next byte goes */
+	uint32_t	 max;	/* greatest payload */
+};
+
+struct d4_feed *
+d4_feed_new(uint32_t max)
+{
+	struct d4_feed *feed;
+
+	if ((feed = calloc(1, sizeof(*feed))) == NULL)
+		return NULL;
+	feed->max = max;
+	return feed;
+}
+
+void
+d4_feed_free(struct d4_feed *feed)
+{
+	if (feed == NULL)
+		return;
+	free(feed->buf);
+	free(feed);
+}
+
+size_t
+d4_feed_space(struct d4_feed *feed, size_t want, uint8_t **at)
+{
+	size_t held = feed->tail - feed->head;
+
+	if (feed->head == feed->tail) {
+		feed->head = feed->tail = 0;
+	} else if (feed->head > 0 && feed->cap - feed->tail < want) {
+		memmove(feed->buf, feed->buf + feed->head, held);
+		feed->head = 0;
+		feed->tail = held;
+	}
+	if (feed->cap - feed->tail < want) {
+		size_t cap = feed->tail + want;
+		uint8_t *buf;
+
+		/* Doubling what was received keeps the copying linear. */
+		if (feed->tail > want && feed->tail < feed->max)
+			cap = 2 * feed->tail;
+		if ((buf = realloc(feed->buf, cap)) == NULL)
+			return 0;
+		feed->buf = buf;
+		feed->cap = cap;
+	}
+	*at = feed->buf + feed->tail;
+	return feed->cap - feed->tail;
+}
+
+void
+d4_feed_filled(struct d4_feed *feed, size_t n)
+{
+	feed->tail += n;
+}
+
+enum d4_refusal
+d4_feed_next(struct d4_feed *feed, struct d4_feed_record *record)
+{
+	size_t held = feed->tail - feed->head;
+	uint8_t *bytes;
+	uint32_t size;
+
+	if (held < D4_HEADER_LEN)
+		return D4_SHORT;
+	bytes = feed->buf + feed->head;
+	size = d4_get32le(bytes + D4_SIZE_AT);
+	if (size <= feed->max && held - D4_HEADER_LEN < size)
+		return D4_SHORT;
+	d4_header_decode(&record->header, bytes);
+	if (size > feed->max)
+		return D4_TOO_LARGE;
+	record->bytes = bytes;
+	record->len = D4_HEADER_LEN + (size_t)size;
+	feed->head += record->len;
+	return D4_OK;
+}
+
+size_t
+d4_feed_pending(const struct d4_feed *feed)
+{
+	return feed->tail - feed->head;
+}
+
+void
+d4_feed_idle(struct d4_feed *feed)
+{
+	if (feed->head != feed->tail)
+		return;
+	free(feed->buf);
+	feed->buf = NULL;
+	feed->cap = feed->head = feed->tail = 0;
+}
