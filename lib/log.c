@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: ISC */
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "lib/io.h"
+#include "lib/log.h"
+
+#define LINE_MAX_LEN	1024
+
+static const char *name = "d4";
+static int verbosity;
+static bool use_syslog;
+
+void
+d4_log_open(const char *program, int verbose)
+{
+	name = program;
+	verbosity = verbose;
+}
+
+void
+d4_log_syslog(void)
+{
+	openlog(name, LOG_PID, LOG_DAEMON);
+	use_syslog = true;
+}
+
+/* Copies text so that nothing in it can act on a terminal or begin a line. */
+static size_t
+show(char *out, size_t size, const char *text)
+{
+	size_t n = 0;
+
+	for (; *text != '\0' && n + 5 < size; text++) {
+		unsigned char c = (unsigned char)*text;
+
+		if (c >= ' ' && c != 127)
+			out[n++] = (char)c;
+		else
+			n += (size_t)snprintf(out + n, size - n, "\\%03o", c);
+	}
+	return n;
+}
+
+static void
+emit(int priority, int err, const char *fmt, va_list ap)
+{
+	char text[LINE_MAX_LEN], line[LINE_MAX_LEN + 128];
+	size_t n;
+	int len;
+
+	len = vsnprintf(text, sizeof(text), fmt, ap);
+	if (err != 0 && len >= 0 && (size_t)len < sizeof(text))
+		(void)snprintf(text + len, sizeof(text) - (size_t)len, ": %s",
+		    strerror(err));
+	n = (size_t)snprintf(line, 64, "%s: ", name);
+	n += show(line + n, sizeof(line) - n - 1, text);
+	if (use_syslog) {
+		line[n] = '\0';
+		syslog(priority, "%s", line + strlen(name) + 2);
+		return;
+	}
+	line[n++] = '\n';
+	/* Nobody is left to be told when stderr fails. */
+	(void)d4_io_write_full(STDERR_FILENO, line, n, NULL);
+}
+
+void
+d4_log_warn(const char *fmt, ...)
+{
+	int err = errno;
+	va_list ap;
+
+	va_start(ap, fmt);
+	emit(LOG_ERR, err, fmt, ap);
+	va_end(ap);
+	errno = err;
+}
+
+void
+d4_log_warnx(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	emit(LOG_ERR, 0, fmt, ap);
+	va_end(ap);
+}
+
+void
+d4_log_info(int level, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (level > verbosity)
+		return;
+	va_start(ap, fmt);
+	emit(LOG_INFO, 0, fmt, ap);
+	va_end(ap);
+}
+
+void
+d4_log_say(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	emit(LOG_NOTICE, 0, fmt, ap);
+	va_end(ap);
+}
