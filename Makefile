@@ -49,13 +49,20 @@ DEFINES = -I. -D_XOPEN_SOURCE=700 -D_DEFAULT_SOURCE \
 
 # -- libraries: each behind one door (lib/NAME.c) ----------------------------
 
-CRYPTO = $(shell $(PKG_CONFIG) --libs libcrypto 2>/dev/null || echo -lcrypto)
+# Optional ones are tried with the compiler; "make" says what was found.
+have = $(shell printf '\043include <$(1)>\nint main(void) { return 0; }\n' | \
+    $(CC) $(CPPFLAGS) $(LDFLAGS) -x c -o /dev/null - $(2) 2>/dev/null && \
+    echo yes)
+
+MB := $(if $(call have,intel-ipsec-mb.h,-lIPSec_MB),yes)
+CRYPTO = $(shell $(PKG_CONFIG) --libs libcrypto 2>/dev/null || echo -lcrypto) \
+    $(if $(MB),-lIPSec_MB)
 UUID = $(shell $(PKG_CONFIG) --libs uuid 2>/dev/null || echo -luuid)
 JSON = $(shell $(PKG_CONFIG) --libs jansson 2>/dev/null || echo -ljansson)
 
 # -- rooms of the library -----------------------------------------------------
 
-ROOMS = header mac uuid type feed border meta io record conf stop log \
+ROOMS = header mac mac-openssl $(if $(MB),mac-lanes,mac-nolanes) uuid type feed border meta io record conf stop log \
     os-$(OS)
 LIB = lib/libd4.a
 
@@ -79,7 +86,10 @@ t/unit/session: d4-recv/session.o
 OBJS = $(ROOMS:%=lib/%.o) $(patsubst %.c,%.o,$(wildcard d4*/*.c)) \
     $(UNITS:%=%.o)
 
-all: $(PROGS)
+all: found $(PROGS)
+
+found:
+	@echo 'optional: libIPSec_MB $(or $(MB),not found)'
 
 COMPILE = $(strip $(CC) $(STD) $(WARN) $(HARDEN) $(DEFINES) $(CPPFLAGS) \
     $(CFLAGS))
@@ -107,7 +117,8 @@ export COMPILE
 
 # -- what a Debian 12 machine needs -------------------------------------------
 
-DEPS_BUILD = gcc libc6-dev pkg-config libssl-dev uuid-dev libjansson-dev
+DEPS_BUILD = gcc libc6-dev pkg-config libssl-dev uuid-dev libjansson-dev \
+    ?libipsec-mb-dev
 DEPS_RUN = openssl socat tcpdump
 DEPS_CHECK = perl
 DEPS_LINT = clang mandoc shellcheck
@@ -170,6 +181,6 @@ clean:
 	    t/unit/*.[od]
 
 FORCE:
-.PHONY: all deps deps-lint demo do-demo check do-check bench lint install \
+.PHONY: all found deps deps-lint demo do-demo check do-check bench lint install \
     clean FORCE
 .DELETE_ON_ERROR:
