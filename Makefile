@@ -156,7 +156,7 @@ lint: deps-lint
 	@for f in $(SOURCES); do \
 	    gcc $(LINT_CFLAGS) $$f && clang $(LINT_CFLAGS) $$f || exit 1; \
 	done
-	mandoc -Tlint -Wstyle $(wildcard man/*.[1-8])
+	cd man && mandoc -Tlint -Wstyle *.[1-8]
 	shellcheck -x $(SCRIPTS)
 
 # -- installation -------------------------------------------------------------
