@@ -62,7 +62,7 @@ JSON = $(shell $(PKG_CONFIG) --libs jansson 2>/dev/null || echo -ljansson)
 
 # -- rooms of the library -----------------------------------------------------
 
-ROOMS = header mac mac-openssl $(if $(MB),mac-lanes,mac-nolanes) uuid type feed base64 digest border meta meta-ja3 io record conf stop log \
+ROOMS = header mac mac-openssl $(if $(MB),mac-lanes,mac-nolanes) uuid type feed base64 digest border meta meta-ja3 io record conf net net-socks stop log \
     os-$(OS)
 LIB = lib/libd4.a
 
