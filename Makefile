@@ -58,11 +58,12 @@ MB := $(if $(call have,intel-ipsec-mb.h,-lIPSec_MB),yes)
 CRYPTO = $(shell $(PKG_CONFIG) --libs libcrypto 2>/dev/null || echo -lcrypto) \
     $(if $(MB),-lIPSec_MB)
 UUID = $(shell $(PKG_CONFIG) --libs uuid 2>/dev/null || echo -luuid)
+TLS = $(shell $(PKG_CONFIG) --libs libssl 2>/dev/null || echo -lssl)
 JSON = $(shell $(PKG_CONFIG) --libs jansson 2>/dev/null || echo -ljansson)
 
 # -- rooms of the library -----------------------------------------------------
 
-ROOMS = header mac mac-openssl $(if $(MB),mac-lanes,mac-nolanes) uuid type feed base64 digest border meta meta-ja3 io record conf net net-socks stop log \
+ROOMS = header mac mac-openssl $(if $(MB),mac-lanes,mac-nolanes) uuid type feed base64 digest border meta meta-ja3 io record conf net net-socks tls stop log \
     os-$(OS)
 LIB = lib/libd4.a
 
@@ -78,7 +79,7 @@ d4-recv/d4-recv: d4-recv/main.o d4-recv/settings.o d4-recv/session.o \
 d4-recv/d4-recv: LDLIBS += $(CRYPTO) $(UUID) $(JSON)
 
 UNITS = $(patsubst %.c,%,$(wildcard t/unit/*.c))
-$(UNITS): LDLIBS += $(CRYPTO) $(UUID) $(JSON)
+$(UNITS): LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON)
 t/unit/session: d4-recv/session.o
 
 # -- rules --------------------------------------------------------------------
