@@ -59,28 +59,33 @@ CRYPTO = $(shell $(PKG_CONFIG) --libs libcrypto 2>/dev/null || echo -lcrypto) \
     $(if $(MB),-lIPSec_MB)
 UUID = $(shell $(PKG_CONFIG) --libs uuid 2>/dev/null || echo -luuid)
 TLS = $(shell $(PKG_CONFIG) --libs libssl 2>/dev/null || echo -lssl)
+REDIS = $(shell $(PKG_CONFIG) --libs hiredis 2>/dev/null || echo -lhiredis)
 JSON = $(shell $(PKG_CONFIG) --libs jansson 2>/dev/null || echo -ljansson)
 
 # -- rooms of the library -----------------------------------------------------
 
-ROOMS = header mac mac-openssl $(if $(MB),mac-lanes,mac-nolanes) uuid type feed base64 digest border meta meta-ja3 io record conf net net-socks tls stop log \
-    os-$(OS)
+ROOMS = header mac mac-openssl $(if $(MB),mac-lanes,mac-nolanes) uuid type \
+    feed base64 digest border meta meta-ja3 io record conf net net-socks tls \
+    redis stop notify log os-$(OS)
 LIB = lib/libd4.a
 
 # -- programs -----------------------------------------------------------------
 
 PROGS = d4/d4 d4-recv/d4-recv
 
-d4/d4: d4/main.o d4/settings.o d4/encap.o
-d4/d4: LDLIBS += $(CRYPTO) $(UUID)
+d4/d4: $(patsubst %,d4/%.o,main options settings encap cut window link \
+    relay figures source source-folder source-redis seen)
+d4/d4: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) -pthread
 
 d4-recv/d4-recv: d4-recv/main.o d4-recv/settings.o d4-recv/session.o \
     d4-recv/filter.o
 d4-recv/d4-recv: LDLIBS += $(CRYPTO) $(UUID) $(JSON)
 
 UNITS = $(patsubst %.c,%,$(wildcard t/unit/*.c))
-$(UNITS): LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON)
+$(UNITS): LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) -pthread
 t/unit/session: d4-recv/session.o
+t/unit/source t/unit/source-redis: d4/source.o d4/source-folder.o \
+    d4/source-redis.o d4/seen.o
 
 # -- rules --------------------------------------------------------------------
 
@@ -119,9 +124,9 @@ export COMPILE
 # -- what a Debian 12 machine needs -------------------------------------------
 
 DEPS_BUILD = gcc libc6-dev pkg-config libssl-dev uuid-dev libjansson-dev \
-    ?libipsec-mb-dev
+    libhiredis-dev ?libipsec-mb-dev
 DEPS_RUN = openssl socat tcpdump
-DEPS_CHECK = perl
+DEPS_CHECK = perl redis-server
 DEPS_LINT = clang mandoc shellcheck
 DEPS = $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_CHECK)
 
