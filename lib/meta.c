@@ -114,6 +114,12 @@ d4_meta_free(struct d4_meta *meta)
 	free(meta);
 }
 
+bool
+d4_meta_has(const struct d4_meta *meta, const char *key)
+{
+	return json_object_get(meta->object, key) != NULL;
+}
+
 const char *
 d4_meta_type(const struct d4_meta *meta)
 {

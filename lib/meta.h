@@ -13,6 +13,7 @@
  * string that d4_type_name_ok() takes.  Other members are free.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "lib/type.h"
@@ -31,6 +32,9 @@ struct d4_meta *d4_meta_parse(const void *, size_t len, const char **why);
 
 /* Takes NULL. */
 void d4_meta_free(struct d4_meta *);
+
+/* Whether it has that member, of whatever kind. */
+bool d4_meta_has(const struct d4_meta *, const char *key);
 
 /* The value of "type", good as long as the header. */
 const char *d4_meta_type(const struct d4_meta *);
