@@ -81,6 +81,16 @@ d4-recv/d4-recv: d4-recv/main.o d4-recv/settings.o d4-recv/session.o \
     d4-recv/filter.o
 d4-recv/d4-recv: LDLIBS += $(CRYPTO) $(UUID) $(JSON)
 
+ROOMS += meta-line os-host-$(OS)
+PROGS += d4-meta/d4-meta
+d4-meta/d4-meta: d4-meta/main.o d4-meta/options.o d4-meta/settings.o \
+    d4-meta/build.o d4-meta/send.o d4-meta/stream.o d4-meta/session.o \
+    d4-meta/show.o d4-meta/tally.o d4-meta/summary.o d4-meta/list.o \
+    d4-meta/telemetry.o d4-meta/metrics.o
+d4-meta/d4-meta: LDLIBS += $(CRYPTO) $(UUID) $(JSON)
+t/unit/meta-stream: d4-meta/session.o d4-meta/tally.o
+t/unit/meta-metrics: d4-meta/metrics.o
+
 UNITS = $(patsubst %.c,%,$(wildcard t/unit/*.c))
 $(UNITS): LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) -pthread
 t/unit/session: d4-recv/session.o
@@ -173,6 +183,7 @@ install: all
 	    $(DESTDIR)$(MANDIR)/man7 $(DESTDIR)$(MANDIR)/man8 \
 	    $(DESTDIR)$(DOCDIR)/conf.sample/recv
 	install -m 755 d4/d4 $(DESTDIR)$(BINDIR)
+	install -m 755 d4-meta/d4-meta $(DESTDIR)$(BINDIR)
 	install -m 755 d4-recv/d4-recv $(DESTDIR)$(SBINDIR)
 	for n in 1 5 7 8; do \
 	    install -m 644 man/*.$$n $(DESTDIR)$(MANDIR)/man$$n || exit 1; \

@@ -50,4 +50,30 @@ const char *d4_meta_string(const struct d4_meta *, const char *key,
     const char *fallback);
 int d4_meta_bool(const struct d4_meta *, const char *key, int fallback);
 
+/*
+ * Follows a header that comes in parts, such as the payloads of several type 2
+ * records, and tells when it is worth parsing: once, however many parts there
+ * are.  It begins zeroed.
+ */
+struct d4_meta_scan {
+	int	depth;
+	bool	in_string;
+	bool	escaped;	/* the last byte was a backslash in a string */
+	bool	closed;		/* the outermost object has ended */
+	bool	too_deep;
+	bool	other;		/* no object, or something behind it */
+};
+
+enum d4_meta_state {
+	D4_META_MORE,		/* the object has not ended yet */
+	D4_META_WHOLE,		/* it has, with at most white space behind it */
+	D4_META_NEVER		/* d4_meta_parse() will refuse it */
+};
+
+enum d4_meta_state d4_meta_scan(struct d4_meta_scan *, const void *, size_t);
+
+/* Whether len bytes are one JSON value of any kind, as strict as a header is
+ * (duplicate keys, depth, length, UTF-8). */
+bool d4_meta_is_value(const void *, size_t len);
+
 #endif
