@@ -27,7 +27,8 @@
  * A full disk is waited for; nothing is given up.  The store needs a file
  * system with hard links.
  *
- * All functions are for the loop's thread.
+ * All functions are for the loop's thread, and for the process that called
+ * finish_new(): no thread survives fork(2).
  */
 
 #include <stdbool.h>

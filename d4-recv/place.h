@@ -15,8 +15,9 @@
  *	datas/ja3-jl/jsons/<token>.json
  *
  * UTC, uuid as 32 digits, and behind it ".gz" or ".zst" where the file is
- * compressed.  Two files of one name differ by ".1", ".2", ... before the
- * first dot of the name.  Nothing of a path comes from a sensor but its uuid,
+ * compressed.  A second file of one name bears ".1" before its suffix, and so
+ * on.  The suffix is that of the type (lib/type.h), but "cap" for a capture of
+ * type 4.  Nothing of a path comes from a sensor but its uuid,
  * its type and the checked names <ext>, <extension> and <token>.
  *
  * A file in the making lies flat in the directory .open of the store as an
@@ -33,15 +34,17 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "lib/border.h"
 #include "lib/gz.h"
 #include "lib/header.h"
 #include "lib/type.h"
 
 #define PLACE_OPEN	".open"
 #define PLACE_PATH	256	/* a path within the store, with its NUL */
+#define PLACE_ENTRY	320	/* an entry's name, likewise */
 
 /* The longest <extension> and <token>, in bytes. */
-#define PLACE_WORD_MAX	40
+#define PLACE_WORD_MAX	64
 
 enum place_kind {
 	PLACE_STREAM,		/* what a sensor sent */
@@ -55,14 +58,16 @@ struct place {
 	enum place_kind	 kind;
 	uint8_t		 uuid[D4_UUID_LEN];	/* whose it is */
 	uint8_t		 type;
+	enum d4_border_kind border;		/* of a stream */
 	char		 ext[D4_TYPE_NAME_MAX + 1]; /* "" but for 254 */
 	enum d4_gz_kind	 compress;
 	char		 path[PLACE_PATH];	/* not compressed, no ".1" */
 };
 
-/* A stream's file that is opened now; ext is NULL but for type 254. */
+/* A stream's file that is opened now; ext is NULL but for type 254.  border is
+ * that of the type, or D4_BORDER_PCAP for type 4. */
 void place_stream(struct place *, const uint8_t[D4_UUID_LEN], uint8_t type,
-    const char *ext, time_t now, enum d4_gz_kind);
+    enum d4_border_kind border, const char *ext, time_t now, enum d4_gz_kind);
 
 /* The meta header of such a stream. */
 void place_header(struct place *, const uint8_t[D4_UUID_LEN], const char *ext,
@@ -95,13 +100,13 @@ void place_queue(const struct place *, char[D4_TYPE_NAME_MAX + 1]);
 
 /* The name of the n-th entry; done: of its finished bytes. */
 void place_entry(const struct place *, unsigned n, bool done,
-    char[PLACE_PATH]);
+    char[PLACE_ENTRY]);
 
 /* Reads an entry's name.  0, or -1 when no process of ours gave it. */
 int place_parse(struct place *, const char *entry, unsigned *n, bool *done);
 
-/* The path of the finished file with ".1" and so on for n > 0 and with the
- * ending of its compression. */
+/* The path of the finished file, with ".n" for n > 0 and with the ending of
+ * its compression. */
 void place_final(const struct place *, unsigned n, char[PLACE_PATH]);
 
 #endif

@@ -11,9 +11,10 @@
  *	found				goes on with
  *	entry~n~gz			cutting: pcap, pcapng and IPFIX at the
  *					last whole unit, lines at the last
- *					newline, other data where it ends, files
- *					of handlers if handler_is_whole().  What
- *					holds nothing then is removed
+ *					newline, other data where it ends; what
+ *					handlers made is kept if it is whole
+ *					(whole.h).  What holds nothing then is
+ *					removed
  *	entry~n~gz and entry~n~gz~	removing the second and the same, if
  *					that has one link; else removing the
  *					first and as the next
@@ -28,11 +29,13 @@
 #include "d4-recv/finish.h"
 
 /*
- * Hands over all that was left; the finisher's thread does the work while the
- * caller serves.  Returns how many files that were, or -1 with errno when
- * .open can't be read.  Entries that are none of ours are left and said on
- * stderr.
+ * Hands over what was left, as much as the finisher takes at a time; its
+ * thread does the work while the caller serves.  To be called at the start,
+ * and then once a second as long as it returns 1: there may be more.  0: that
+ * was all.  -1 with errno: .open can't be read, or there is no memory or
+ * descriptor now; it may be called again.  Entries that are none of ours are
+ * left alone.
  */
-long recover_run(struct finish *);
+int recover_run(struct finish *);
 
 #endif
