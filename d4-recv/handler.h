@@ -73,8 +73,4 @@ uint64_t handler_nitems(const struct handler *);
 /* After HANDLER_BAD_DATA: what is wrong, a few words, static. */
 const char *handler_why(const struct handler *);
 
-/* After a crash: whether the bytes are a whole file for that place, which is
- * told by the hash in its name or by their being JSON. */
-bool handler_is_whole(const struct place *, const void *, size_t);
-
 #endif
