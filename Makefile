@@ -67,6 +67,9 @@ JSON = $(shell $(PKG_CONFIG) --libs jansson 2>/dev/null || echo -ljansson)
 ROOMS = header mac mac-openssl $(if $(MB),mac-lanes,mac-nolanes) uuid type \
     feed base64 digest border meta meta-ja3 io record conf net net-socks tls \
     redis stop notify log os-$(OS)
+ROOMS += cidr table registry registry-admin registry-claim registry-facts \
+    registry-note registry-queue registry-dir registry-dir-facts \
+    registry-dir-live registry-dir-queue registry-dir-tree
 LIB = lib/libd4.a
 
 # -- programs -----------------------------------------------------------------

@@ -59,7 +59,7 @@ void d4_registry_close(struct d4_registry *);
 /* The words of the last fault, never NULL, never with a key in them. */
 const char *d4_registry_why(const struct d4_registry *);
 
-/* -- changes by others ------------------------------------------------------ */
+/* -- changes by others ----------------------------------------------------- */
 
 /*
  * Looks, once a second, whether somebody changed something, and who took over
@@ -72,7 +72,7 @@ int d4_registry_refresh(struct d4_registry *);
 /* Grows with every change seen, also with those made by this handle. */
 uint64_t d4_registry_generation(const struct d4_registry *);
 
-/* -- admission -------------------------------------------------------------- */
+/* -- admission ------------------------------------------------------------- */
 
 struct d4_registry_sensor {
 	bool		 known;		/* has any of what follows */
@@ -117,7 +117,7 @@ int d4_registry_extended(struct d4_registry *, const char *name);
 int d4_registry_stranger(struct d4_registry *, const uint8_t[D4_UUID_LEN],
     const char *address, uint64_t now);
 
-/* -- live connections ------------------------------------------------------- */
+/* -- live connections ------------------------------------------------------ */
 
 /* Of one type a sensor has one connection, of types 2 and 254 many. */
 struct d4_registry_live {
@@ -130,7 +130,7 @@ struct d4_registry_live {
 	/* Of those that d4_registry_connections() lists only: */
 	uint64_t	records;	/* so far */
 	uint64_t	bytes;
-	uint64_t	as_of_ms;	/* when they were so, 0: not yet written */
+	uint64_t	as_of_ms;	/* when they were so, 0: unknown */
 	long		pid;		/* of the collector's process */
 };
 
@@ -161,7 +161,7 @@ void *d4_registry_lost(struct d4_registry *);
 int d4_registry_connections(struct d4_registry *,
     int (*)(void *, const struct d4_registry_live *), void *);
 
-/* -- facts ------------------------------------------------------------------ */
+/* -- facts ----------------------------------------------------------------- */
 
 /*
  * Notes gather in memory and are written by d4_registry_flush().  They are for
@@ -192,7 +192,7 @@ void d4_registry_note_queue(struct d4_registry *,
 int d4_registry_flush(struct d4_registry *, size_t max);
 
 struct d4_registry_seen {
-	char		extended[D4_TYPE_NAME_MAX + 1];	/* "" for a plain type */
+	char		extended[D4_TYPE_NAME_MAX + 1];	/* "" without */
 	uint8_t		type;
 	uint64_t	first;
 	uint64_t	last;
@@ -250,7 +250,7 @@ int d4_registry_merge_facts(struct d4_registry *, const uint8_t[D4_UUID_LEN],
 int d4_registry_merge_count(struct d4_registry *, uint32_t day,
     const struct d4_registry_count *);
 
-/* -- administration --------------------------------------------------------- */
+/* -- administration -------------------------------------------------------- */
 
 /* What is set of a sensor, one value each.  Numbers are decimal text. */
 enum d4_registry_field {
@@ -332,7 +332,7 @@ int d4_registry_monitor(struct d4_registry *, uint64_t now,
 
 /* Sets of texts, in the spelling that is kept. */
 enum d4_registry_set {
-	D4_SET_BLOCKED_ADDRESSES,	/* 192.0.2.1, 192.0.2.0/24, 2001:db8::/32 */
+	D4_SET_BLOCKED_ADDRESSES,	/* 192.0.2.1, 2001:db8::/32 */
 	D4_SET_BLOCKED_UUIDS,		/* 32 digits */
 	D4_SET_BLOCKED_BY_UUID,		/* 32 digits: addresses it comes from */
 	D4_SET_TYPES,			/* 0 to 255 */
@@ -350,7 +350,7 @@ int d4_registry_remove(struct d4_registry *, enum d4_registry_set,
 int d4_registry_each(struct d4_registry *, enum d4_registry_set,
     int (*)(void *, const char *), void *);
 
-/* -- definitions of analyzer queues ----------------------------------------- */
+/* -- definitions of analyzer queues ---------------------------------------- */
 
 struct d4_registry_queue {
 	uint8_t		uuid[D4_UUID_LEN];
