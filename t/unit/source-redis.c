@@ -288,12 +288,13 @@ test_lost_reply(void)
 
 	push_numbers(0, 3);
 	(void)collect(src, 6, 10, SOON, NULL);
-	/* As if it had been moved and the connection had died then. */
+	/* As if they had been moved and the connection had died then. */
+	(void)redis("LPUSH", OWN, "2", NULL);
 	(void)redis("LPUSH", OWN, "3", NULL);
 	(void)redis("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes", NULL);
 	push_numbers(4, 5);
-	ok(same(get(src, "3\n4\n", 10), "3\n4\n"),
-	    "an item whose reply was lost is found");
+	ok(same(get(src, "2\n3\n4\n", 10), "2\n3\n4\n"),
+	    "items whose replies were lost are found, also one seen before");
 	source_sent(src, source_mark(src));
 	ok(becomes(src, OWN, 0), "all are gone");
 	is(lines_said("redis/0"), 2, "said: away, and there again");
