@@ -61,6 +61,11 @@ UUID = $(shell $(PKG_CONFIG) --libs uuid 2>/dev/null || echo -luuid)
 TLS = $(shell $(PKG_CONFIG) --libs libssl 2>/dev/null || echo -lssl)
 REDIS = $(shell $(PKG_CONFIG) --libs hiredis 2>/dev/null || echo -lhiredis)
 JSON = $(shell $(PKG_CONFIG) --libs jansson 2>/dev/null || echo -ljansson)
+GZ_ISAL := $(if $(call have,isa-l/igzip_lib.h,-lisal),isal)
+GZ_ZSTD := $(if $(call have,zstd.h,-lzstd),zstd)
+GZ = -lz $(GZ_ISAL:%=-l%) $(GZ_ZSTD:%=-l%)
+lib/gz.o: private DEFINES += $(if $(GZ_ISAL),-DD4_WITH_ISAL) \
+    $(if $(GZ_ZSTD),-DD4_WITH_ZSTD)
 
 # -- rooms of the library -----------------------------------------------------
 
@@ -70,6 +75,7 @@ ROOMS = header mac mac-openssl $(if $(MB),mac-lanes,mac-nolanes) uuid type \
 ROOMS += cidr table registry registry-admin registry-claim registry-facts \
     registry-note registry-queue registry-dir registry-dir-facts \
     registry-dir-live registry-dir-queue registry-dir-tree
+ROOMS += gz gz-zlib $(GZ_ISAL:%=gz-%) $(GZ_ZSTD:%=gz-%)
 LIB = lib/libd4.a
 
 # -- programs -----------------------------------------------------------------
@@ -80,6 +86,8 @@ d4/d4: $(patsubst %,d4/%.o,main options settings encap cut window link \
     relay figures source source-folder source-redis seen)
 d4/d4: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) -pthread
 
+STORE = $(patsubst %,d4-recv/%.o,place whole complete hook finish handler \
+    line store recover)
 d4-recv/d4-recv: d4-recv/main.o d4-recv/settings.o d4-recv/session.o \
     d4-recv/filter.o
 d4-recv/d4-recv: LDLIBS += $(CRYPTO) $(UUID) $(JSON)
@@ -95,7 +103,7 @@ t/unit/meta-stream: d4-meta/session.o d4-meta/tally.o
 t/unit/meta-metrics: d4-meta/metrics.o
 
 UNITS = $(patsubst %.c,%,$(wildcard t/unit/*.c))
-$(UNITS): LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) -pthread
+$(UNITS): LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) -pthread
 t/unit/session: d4-recv/session.o
 t/unit/source t/unit/source-redis: d4/source.o d4/source-folder.o \
     d4/source-redis.o d4/seen.o
@@ -108,7 +116,9 @@ OBJS = $(ROOMS:%=lib/%.o) $(patsubst %.c,%.o,$(wildcard d4*/*.c)) \
 all: found $(PROGS)
 
 found:
-	@echo 'optional: libIPSec_MB $(or $(MB),not found)'
+	@echo 'optional: libIPSec_MB $(or $(MB),not found),' \
+	    'isa-l $(if $(GZ_ISAL),yes,not found),' \
+	    'libzstd $(if $(GZ_ZSTD),yes,not found)'
 
 COMPILE = $(strip $(CC) $(STD) $(WARN) $(HARDEN) $(DEFINES) $(CPPFLAGS) \
     $(CFLAGS))
@@ -137,7 +147,7 @@ export COMPILE
 # -- what a Debian 12 machine needs -------------------------------------------
 
 DEPS_BUILD = gcc libc6-dev pkg-config libssl-dev uuid-dev libjansson-dev \
-    libhiredis-dev ?libipsec-mb-dev
+    libhiredis-dev zlib1g-dev ?libipsec-mb-dev ?libisal-dev ?libzstd-dev
 DEPS_RUN = openssl socat tcpdump
 DEPS_CHECK = perl redis-server
 DEPS_LINT = clang mandoc shellcheck
