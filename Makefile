@@ -105,6 +105,8 @@ t/unit/meta-metrics: d4-meta/metrics.o
 UNITS = $(patsubst %.c,%,$(wildcard t/unit/*.c))
 $(UNITS): LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) -pthread
 t/unit/session: d4-recv/session.o
+t/unit/place: d4-recv/place.o
+t/unit/store t/unit/handler t/unit/recover: $(STORE)
 t/unit/source t/unit/source-redis: d4/source.o d4/source-folder.o \
     d4/source-redis.o d4/seen.o
 
