@@ -148,7 +148,7 @@ run_encap(struct work *w)
 		d4_log_warnx("memory: not enough");
 		return -1;
 	}
-	d4_notify("READY=1");
+	d4_notify_send("READY=1");
 	if (encap_open(&e, w->s.meta, w->s.metalen, w->s.snaplen) == 0)
 		rc = encap_run(&e);
 	d4_record_free(e.record);

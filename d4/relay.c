@@ -81,7 +81,7 @@ on_up(struct relay *r)
 	r->figures.resent += again;
 	d4_log_info(1, "%s: connected, %zu bytes to send again",
 	    r->s->link_name, again);
-	d4_notify("STATUS=connected");
+	d4_notify_send("STATUS=connected");
 }
 
 /* Returns -1 when that is the end of it. */
@@ -99,7 +99,7 @@ on_lost(struct relay *r, enum link_state before)
 	back_off(r);
 	d4_log_warnx("%s: %s; again in %.1f s", r->s->link_name, why,
 	    (double)(r->dial_at - r->now) / 1000);
-	d4_notify("STATUS=not connected");
+	d4_notify_send("STATUS=not connected");
 	return 0;
 }
 
@@ -275,7 +275,7 @@ report(struct relay *r)
 		r->stats_at = r->now + (int64_t)r->s->stats_s * 1000;
 	if ((watchdog_ms = d4_notify_watchdog_ms()) > 0 &&
 	    r->now >= r->watchdog_at) {
-		d4_notify("WATCHDOG=1");
+		d4_notify_send("WATCHDOG=1");
 		r->watchdog_at = r->now + watchdog_ms;
 	}
 }
@@ -391,7 +391,7 @@ relay_run(const struct relay_settings *s)
 	r->now = r->refilled_at = now_ms();
 	r->stats_at = r->now + (int64_t)s->stats_s * 1000;
 	r->figures.last_ms = r->now;
-	d4_notify("READY=1");
+	d4_notify_send("READY=1");
 	for (;;) {
 		r->now = now_ms();
 		if (d4_stop_wanted() && !r->stopping && on_stop(r) == -1)
