@@ -101,7 +101,7 @@ const struct finish_figures *finish_figures(struct finish *);
 const char *finish_root(const struct finish *);
 int finish_open_dir(const struct finish *);
 
-/* -- for store.c, handler.c and recover.c ----------------------------------- */
+/* -- for store.c, handler.c and recover.c -------------------------------- */
 
 /*
  * Makes an entry for the place, empty, locked, for reading and writing.

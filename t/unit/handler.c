@@ -16,6 +16,8 @@
 	"\"extension\":\"" DIGITS DIGITS DIGITS DIGITS "x\""
 #define SHA1_ABC	"a9993e364706816aba3e25717850c26c9cd0d89d"
 
+static size_t most_waiting;	/* files at once in the finisher */
+
 /* A session of that meta header; slices of len 0 are all at once.  Returns the
  * result of its last write and why in *why. */
 static enum store_result
@@ -37,6 +39,8 @@ send(struct shelf *s, const char *meta, const char *in, size_t len,
 		result = store_write(stream, in + done, slice == 0 ||
 		    len - done < slice ? len - done : slice, START, &taken);
 		done += taken;
+		if (most_waiting < finish_figures(s->finish)->waiting)
+			most_waiting = finish_figures(s->finish)->waiting;
 		if (result == STORE_FULL)
 			(void)finish_drain(s->finish, 10);
 		else if (result != STORE_OK)
@@ -339,10 +343,13 @@ test_many(void)
 		(void)snprintf(line, sizeof(line), "{\"n\":%zu}\n", i);
 		bytes_add(&in, line, strlen(line));
 	}
+	most_waiting = 0;
 	shelf_open(&s, 300, 0, D4_GZ_GZIP);
 	is(send(&s, "{\"type\":\"filewatcherjson\"}", (const char *)in.p,
 	    in.len, 0, &why), STORE_OK, "1500 files at once");
 	ok(shelf_stop(&s), "all are finished");
+	ok(most_waiting > 100 && most_waiting < 1000,
+	    "with no more than %zu in hand at once", most_waiting);
 	is(s.nitems, 1500, "an item each");
 	is(shelf_count(&s, DAY "filewatcherjson/files"), 1500, "and a file");
 	bytes_free(&in);
