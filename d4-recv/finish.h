@@ -112,7 +112,7 @@ int finish_create(struct finish *, const struct place *, unsigned *n);
 /* How the entry came here. */
 enum finish_how {
 	FINISH_WHOLE,		/* as it is */
-	FINISH_CUT,		/* left by a crash: to be cut to what is whole */
+	FINISH_CUT,		/* left by a crash, to be cut */
 	FINISH_LINKED		/* left by a crash: named, perhaps pushed */
 };
 
