@@ -64,8 +64,6 @@ JSON = $(shell $(PKG_CONFIG) --libs jansson 2>/dev/null || echo -ljansson)
 GZ_ISAL := $(if $(call have,isa-l/igzip_lib.h,-lisal),isal)
 GZ_ZSTD := $(if $(call have,zstd.h,-lzstd),zstd)
 GZ = -lz $(GZ_ISAL:%=-l%) $(GZ_ZSTD:%=-l%)
-lib/gz.o: private DEFINES += $(if $(GZ_ISAL),-DD4_WITH_ISAL) \
-    $(if $(GZ_ZSTD),-DD4_WITH_ZSTD)
 
 # -- rooms of the library -----------------------------------------------------
 
@@ -75,7 +73,8 @@ ROOMS = header mac mac-openssl $(if $(MB),mac-lanes,mac-nolanes) uuid type \
 ROOMS += cidr table registry registry-admin registry-claim registry-facts \
     registry-note registry-queue registry-dir registry-dir-facts \
     registry-dir-live registry-dir-queue registry-dir-tree
-ROOMS += gz gz-zlib $(GZ_ISAL:%=gz-%) $(GZ_ZSTD:%=gz-%)
+ROOMS += gz gz-zlib $(if $(GZ_ISAL),gz-isal,gz-noisal) \
+    $(if $(GZ_ZSTD),gz-zstd,gz-nozstd)
 LIB = lib/libd4.a
 
 # -- programs -----------------------------------------------------------------

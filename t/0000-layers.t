@@ -27,9 +27,9 @@ zstd.h=gz'
 # What a program may link beside the C library.
 links_d4='crypto ssl uuid IPSec_MB hiredis jansson'
 links_d4_recv="$links_d4 z isal zstd"
-links_d4_stdout='uuid hiredis crypto ssl z isal'
+links_d4_stdout='uuid hiredis crypto ssl z isal zstd'
 links_d4_meta="$links_d4"
-links_d4_pibs='pcap hiredis z isal crypto ssl jansson uuid'
+links_d4_pibs='pcap hiredis z isal zstd crypto ssl jansson uuid'
 links_d4_admin='hiredis crypto ssl uuid jansson'
 
 # lib/mac-lanes.c is of the room mac.
