@@ -72,7 +72,7 @@ ROOMS = header mac mac-openssl $(if $(MB),mac-lanes,mac-nolanes) uuid type \
     redis stop notify log os-$(OS)
 ROOMS += cidr table registry registry-admin registry-claim registry-facts \
     registry-note registry-queue registry-dir registry-dir-facts \
-    registry-dir-live registry-dir-queue registry-dir-tree
+    registry-dir-live registry-dir-queue registry-dir-tree os-swap-$(OS)
 ROOMS += gz gz-zlib $(if $(GZ_ISAL),gz-isal,gz-noisal) \
     $(if $(GZ_ZSTD),gz-zstd,gz-nozstd)
 LIB = lib/libd4.a
