@@ -106,6 +106,9 @@ $(UNITS): LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) -pthread
 t/unit/session: d4-recv/session.o
 t/unit/place: d4-recv/place.o
 t/unit/store t/unit/handler t/unit/recover: $(STORE)
+t/unit/window: d4/window.o
+t/unit/cut: d4/cut.o d4/window.o
+t/unit/link: d4/link.o
 t/unit/source t/unit/source-redis: d4/source.o d4/source-folder.o \
     d4/source-redis.o d4/seen.o
 
