@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: ISC */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/queue-backend.h"
+
+#define KEY_MAX		160
+#define PIPE_ITEMS	512		/* pushes that may wait for their */
+#define PIPE_BYTES	(1u << 20)	/* replies */
+#define ANSWER_MS	5000		/* for the server to answer */
+#define RETRY_MS	1000		/* between connections */
+#define BLOCK_S		"1"		/* the server waits so long at a time */
+#define BLOCK_MS	1000
+#define PEEK_ITEMS	100		/* looked at together */
+#define REPLY_MAX	200		/* bytes of an error's words */
+
+#define WORDS(argv)	((int)(sizeof(argv) / sizeof(*(argv))))
+
+/* Only what was in hand goes back, and is never in both lists or none. */
+#define PUT_BACK \
+    "if redis.call('LREM', KEYS[1], -1, ARGV[1]) == 0 then return 0 end " \
+    "redis.call('RPUSH', KEYS[2], ARGV[1]) return 1"
+/* Of the newest taken first, so that the oldest is last in and first out. */
+#define RECOVER \
+    "local item = redis.call('LPOP', KEYS[1]) " \
+    "if not item then return 0 end " \
+    "redis.call('RPUSH', KEYS[2], item) return 1"
+
+struct redis_queue {
+	struct d4_queue		 q;		/* first */
+	struct d4_redis		*redis;
+	char			 where[D4_REDIS_NAME];
+	char			 key[KEY_MAX], hand[KEY_MAX + 8];
+	int64_t			 retry_at;
+	size_t			 outstanding, bytes;	/* pushes */
+	/* A take whose reply comes later: the server waits for an item up to
+	 * this time, or has one for us. */
+	bool			 blocked;
+	int64_t			 blocked_until;
+	struct d4_queue_item	 early;		/* of a take that ended */
+};
+
+static struct redis_queue *
+inside(struct d4_queue *q)
+{
+	union { struct d4_queue *q; struct redis_queue *r; } u = { .q = q };
+
+	return u.r;
+}
+
+static int
+fail(struct redis_queue *r, const char *words)
+{
+	(void)snprintf(r->q.fault, sizeof(r->q.fault), "%.100s: %.*s",
+	    r->where, REPLY_MAX, words);
+	return -1;
+}
+
+static int
+check(struct redis_queue *r, const struct d4_redis_reply *reply)
+{
+	return reply->kind == D4_REDIS_ERROR ? fail(r, reply->text) : 0;
+}
+
+static int
+call(struct redis_queue *r, struct d4_redis_reply *reply, int argc,
+    const char *const argv[], const size_t len[])
+{
+	if (d4_redis_call(r->redis, reply, ANSWER_MS, argc, argv, len) == -1)
+		return fail(r, d4_redis_why(r->redis));
+	return check(r, reply);
+}
+
+static int
+keep(struct redis_queue *r, struct d4_queue_item *item,
+    const struct d4_redis_reply *reply)
+{
+	memset(item, 0, sizeof(*item));
+	if ((item->data = malloc(reply->len + 1)) == NULL)
+		return fail(r, "out of memory");
+	memcpy(item->data, reply->text, reply->len + 1);
+	item->len = reply->len;
+	return 1;
+}
+
+/* -- the take that goes on -------------------------------------------------- */
+
+static int
+block(struct redis_queue *r)
+{
+	const char *argv[] = { "BRPOPLPUSH", r->key, r->hand, BLOCK_S };
+
+	if (d4_redis_send(r->redis, WORDS(argv), argv, NULL) == -1)
+		return fail(r, "out of memory");
+	r->blocked = true;
+	r->blocked_until = queue_now_ms() + BLOCK_MS + ANSWER_MS;
+	return 0;
+}
+
+/* Looks for its reply, waiting for it with wait.  Returns 1 and the item, 0
+ * when there is none, yet or now that the server ended it, or -1. */
+static int
+unblock(struct redis_queue *r, struct d4_queue_item *item, bool wait)
+{
+	int left = queue_left_ms(r->blocked_until);
+	struct d4_redis_reply reply;
+	int rc;
+
+	if (wait || left == 0)
+		rc = d4_redis_wait(r->redis, &reply, left) == -1 ? -1 : 1;
+	else
+		rc = d4_redis_next(r->redis, &reply);
+	if (rc == 0)
+		return 0;
+	r->blocked = false;
+	if (rc == -1)
+		return fail(r, d4_redis_why(r->redis));
+	if (reply.kind == D4_REDIS_STRING)
+		return keep(r, item, &reply);
+	return check(r, &reply);
+}
+
+/* Makes the connection fit for other commands: made, and nothing under way but
+ * pushes. */
+static int
+ready(struct redis_queue *r)
+{
+	if (d4_redis_ready(r->redis))
+		return r->blocked && unblock(r, &r->early, true) == -1 ? -1 : 0;
+	r->outstanding = r->bytes = 0;
+	r->blocked = false;
+	if (queue_now_ms() < r->retry_at)
+		return -1;
+	if (d4_redis_connect(r->redis, ANSWER_MS) == -1) {
+		r->retry_at = queue_now_ms() + RETRY_MS;
+		return fail(r, d4_redis_why(r->redis));
+	}
+	return 0;
+}
+
+/* -- pushing ---------------------------------------------------------------- */
+
+/* Cuts the list to its limit after a push made it n long. */
+static int
+trim(struct redis_queue *r, uint64_t n)
+{
+	char last[24];
+	const char *argv[] = { "LTRIM", r->key, "0", last };
+	struct d4_redis_reply reply;
+
+	if (r->q.max == 0 || n <= r->q.max)
+		return 0;
+	(void)snprintf(last, sizeof(last), "%llu",
+	    (unsigned long long)r->q.max - 1);
+	if (call(r, &reply, WORDS(argv), argv, NULL) == -1)
+		return -1;
+	r->q.dropped += n - r->q.max;
+	return 0;
+}
+
+static int
+flush_redis(struct d4_queue *q)
+{
+	struct redis_queue *r = inside(q);
+	struct d4_redis_reply reply;
+	uint64_t n = 0;
+	int rc = 0;
+
+	r->bytes = 0;
+	for (; r->outstanding > 0; r->outstanding--) {
+		if (d4_redis_wait(r->redis, &reply, ANSWER_MS) == -1) {
+			r->outstanding = 0;
+			return fail(r, d4_redis_why(r->redis));
+		}
+		if (check(r, &reply) == -1)
+			rc = -1;
+		else
+			n = (uint64_t)reply.number;
+	}
+	return rc == -1 ? -1 : trim(r, n);
+}
+
+static int
+push_redis(struct d4_queue *q, const void *data, size_t len)
+{
+	struct redis_queue *r = inside(q);
+	const char *argv[] = { "LPUSH", r->key, data };
+	const size_t lens[] = { 5, strlen(r->key), len };
+
+	if (ready(r) == -1)
+		return -1;
+	if (d4_redis_send(r->redis, WORDS(argv), argv, lens) == -1)
+		return fail(r, "out of memory");
+	r->bytes += len;
+	if (++r->outstanding < PIPE_ITEMS && r->bytes < PIPE_BYTES)
+		return 0;
+	return flush_redis(q);
+}
+
+/* Ready for a command whose reply is waited for at once. */
+static int
+settle(struct redis_queue *r)
+{
+	return ready(r) == -1 ? -1 : flush_redis(&r->q);
+}
+
+/* -- taking ----------------------------------------------------------------- */
+
+/* Takes what is there.  While the server waits for an item there is none. */
+static int
+take_now(struct redis_queue *r, struct d4_queue_item *item)
+{
+	const char *argv[] = { "RPOPLPUSH", r->key, r->hand };
+	struct d4_redis_reply reply;
+	int rc;
+
+	if (r->early.data != NULL) {
+		*item = r->early;
+		memset(&r->early, 0, sizeof(r->early));
+		return 1;
+	}
+	if (r->blocked && d4_redis_ready(r->redis)) {
+		rc = unblock(r, item, false);
+		if (rc != 0 || r->blocked)
+			return rc;
+	}
+	if (settle(r) == -1 || call(r, &reply, WORDS(argv), argv, NULL) == -1)
+		return -1;
+	return reply.kind == D4_REDIS_STRING ? keep(r, item, &reply) : 0;
+}
+
+/*
+ * The server is asked to wait for an item for a second, over and over.  When
+ * the time is over or a signal comes meanwhile the command stays under way: an
+ * item that it takes is given out by the next call, or put back in the end.
+ */
+static int
+take_redis(struct d4_queue *q, struct d4_queue_item *item, int timeout_ms)
+{
+	struct redis_queue *r = inside(q);
+	int64_t until = timeout_ms < 0 ? -1 : queue_now_ms() + timeout_ms;
+	int rc = take_now(r, item), ms, left;
+	struct pollfd pfd;
+
+	while (rc == 0 && (ms = queue_left_ms(until)) != 0) {
+		if (!r->blocked && block(r) == -1)
+			return -1;
+		if ((rc = unblock(r, item, false)) != 0 || !r->blocked)
+			continue;
+		left = queue_left_ms(r->blocked_until);
+		d4_redis_poll(r->redis, &pfd);
+		if (!queue_wait(pfd.fd, pfd.events, ms == -1 || ms > left ?
+		    left : ms))
+			return 0;
+	}
+	return rc;
+}
+
+static int
+ack_redis(struct d4_queue *q, const struct d4_queue_item *item)
+{
+	struct redis_queue *r = inside(q);
+	const char *argv[] = { "LREM", r->hand, "-1",
+	    (const char *)item->data };
+	const size_t lens[] = { 4, strlen(r->hand), 2, item->len };
+	struct d4_redis_reply reply;
+
+	if (settle(r) == -1 || call(r, &reply, WORDS(argv), argv, lens) == -1)
+		return -1;
+	return reply.number == 1 ? 0 : fail(r, "item is not in hand");
+}
+
+static int
+put_back_redis(struct d4_queue *q, const struct d4_queue_item *item)
+{
+	struct redis_queue *r = inside(q);
+	const char *argv[] = { "EVAL", PUT_BACK, "2", r->hand, r->key,
+	    (const char *)item->data };
+	const size_t lens[] = { 4, sizeof(PUT_BACK) - 1, 1, strlen(r->hand),
+	    strlen(r->key), item->len };
+	struct d4_redis_reply reply;
+
+	if (settle(r) == -1 || call(r, &reply, WORDS(argv), argv, lens) == -1)
+		return -1;
+	return reply.number == 1 ? 0 : fail(r, "item is not in hand");
+}
+
+static int64_t
+recover_redis(struct d4_queue *q)
+{
+	struct redis_queue *r = inside(q);
+	const char *argv[] = { "EVAL", RECOVER, "2", r->hand, r->key };
+	struct d4_redis_reply reply;
+	int64_t n;
+
+	if (settle(r) == -1)
+		return -1;
+	d4_queue_item_free(&r->early);
+	for (n = 0;; n++) {
+		if (call(r, &reply, WORDS(argv), argv, NULL) == -1)
+			return -1;
+		if (reply.number == 0)
+			return n;
+	}
+}
+
+/* -- looking ---------------------------------------------------------------- */
+
+static int64_t
+length_redis(struct d4_queue *q)
+{
+	struct redis_queue *r = inside(q);
+	const char *argv[] = { "LLEN", r->key };
+	struct d4_redis_reply reply;
+
+	if (settle(r) == -1 || call(r, &reply, WORDS(argv), argv, NULL) == -1)
+		return -1;
+	return reply.number;
+}
+
+/* Some at a time, for all may be more than the memory; one that moves on
+ * because of pushes meanwhile is met again, none is missed. */
+static int
+peek_redis(struct d4_queue *q, size_t n,
+    int (*each)(void *, const uint8_t *, size_t), void *arg)
+{
+	struct redis_queue *r = inside(q);
+	char first[24], last[24];
+	const char *argv[] = { "LRANGE", r->key, first, last };
+	struct d4_redis_reply reply, item;
+	size_t at, i, part;
+
+	if (settle(r) == -1)
+		return -1;
+	for (at = 0; at < n; at += part) {
+		part = n - at < PEEK_ITEMS ? n - at : PEEK_ITEMS;
+		(void)snprintf(first, sizeof(first), "%zu", at);
+		(void)snprintf(last, sizeof(last), "%zu", at + part - 1);
+		if (call(r, &reply, WORDS(argv), argv, NULL) == -1)
+			return -1;
+		for (i = 0; i < reply.n; i++) {
+			d4_redis_element(&reply, i, &item);
+			if (each(arg, (const uint8_t *)item.text,
+			    item.len) != 0)
+				return 0;
+		}
+		if (reply.n < part)
+			break;
+	}
+	return 0;
+}
+
+static int
+clear_redis(struct d4_queue *q)
+{
+	struct redis_queue *r = inside(q);
+	const char *argv[] = { "DEL", r->key };
+	struct d4_redis_reply reply;
+
+	return settle(r) == -1 ? -1 : call(r, &reply, WORDS(argv), argv, NULL);
+}
+
+/* -- opening and closing ---------------------------------------------------- */
+
+/* A take under way is waited for, so that its item does not stay in hand. */
+static void
+close_redis(struct d4_queue *q)
+{
+	struct redis_queue *r = inside(q);
+
+	if (r->blocked && d4_redis_ready(r->redis))
+		(void)unblock(r, &r->early, true);
+	if (r->early.data != NULL)
+		(void)put_back_redis(q, &r->early);
+	d4_queue_item_free(&r->early);
+	d4_redis_free(r->redis);
+	free(r);
+}
+
+static const struct queue_backend backend = {
+	close_redis, push_redis, flush_redis, take_redis, ack_redis,
+	put_back_redis, recover_redis, length_redis, peek_redis, clear_redis
+};
+
+struct d4_queue *
+queue_redis_open(const struct d4_queue_where *w, char fault[D4_QUEUE_FAULT])
+{
+	struct redis_queue *r = calloc(1, sizeof(*r));
+	int n;
+
+	if (r == NULL || (r->redis = d4_redis_new(w->redis, w->user,
+	    w->password)) == NULL) {
+		(void)snprintf(fault, D4_QUEUE_FAULT, "out of memory");
+		free(r);
+		return NULL;
+	}
+	r->q.backend = &backend;
+	d4_redis_text(w->redis, r->where);
+	n = snprintf(r->key, sizeof(r->key), "analyzer:%s:%s", w->type,
+	    w->uuid);
+	(void)snprintf(r->hand, sizeof(r->hand), "%s:hand", r->key);
+	if (n >= KEY_MAX)
+		(void)fail(r, "name too long");
+	/* A key of another type, or no right to it, is found out here. */
+	else if (length_redis(&r->q) != -1)
+		return &r->q;
+	(void)snprintf(fault, D4_QUEUE_FAULT, "%s", r->q.fault);
+	close_redis(&r->q);
+	return NULL;
+}
