@@ -53,15 +53,26 @@ CRYPTO = $(shell $(PKG_CONFIG) --libs libcrypto 2>/dev/null || echo -lcrypto)
 UUID = $(shell $(PKG_CONFIG) --libs uuid 2>/dev/null || echo -luuid)
 JSON = $(shell $(PKG_CONFIG) --libs jansson 2>/dev/null || echo -ljansson)
 
+PCAP = $(shell $(PKG_CONFIG) --libs libpcap 2>/dev/null || echo -lpcap)
+REDIS = $(shell $(PKG_CONFIG) --libs hiredis 2>/dev/null || echo -lhiredis)
+# zlib always; isa-l and libzstd when they are there.
+GZ_ISAL = $(shell $(PKG_CONFIG) --exists libisal 2>/dev/null && echo isal)
+GZ_ZSTD = $(shell $(PKG_CONFIG) --exists libzstd 2>/dev/null && echo zstd)
+GZ = $(shell $(PKG_CONFIG) --libs zlib $(GZ_ISAL:%=lib%) $(GZ_ZSTD:%=lib%) \
+    2>/dev/null || echo -lz)
+lib/gz.o: DEFINES += $(if $(GZ_ISAL),-DD4_WITH_ISAL) \
+    $(if $(GZ_ZSTD),-DD4_WITH_ZSTD)
+
 # -- rooms of the library -----------------------------------------------------
 
 ROOMS = header mac uuid type feed border meta io record conf stop log \
-    os-$(OS)
+    os-$(OS) redis queue queue-dir queue-redis gz gz-zlib \
+    $(GZ_ISAL:%=gz-%) $(GZ_ZSTD:%=gz-%)
 LIB = lib/libd4.a
 
 # -- programs -----------------------------------------------------------------
 
-PROGS = d4/d4 d4-recv/d4-recv
+PROGS = d4/d4 d4-recv/d4-recv d4-pibs/d4-pibs
 
 d4/d4: d4/main.o d4/settings.o d4/encap.o
 d4/d4: LDLIBS += $(CRYPTO) $(UUID)
@@ -69,6 +80,12 @@ d4/d4: LDLIBS += $(CRYPTO) $(UUID)
 d4-recv/d4-recv: d4-recv/main.o d4-recv/settings.o d4-recv/session.o \
     d4-recv/filter.o
 d4-recv/d4-recv: LDLIBS += $(CRYPTO) $(UUID) $(JSON)
+
+d4-pibs/d4-pibs: $(addprefix d4-pibs/,main.o settings.o run.o capture.o \
+    pcap.o pcapng.o pcap-lib.o window.o packet.o seen.o attack.o \
+    attack-state.o flow.o lines.o report.o bins.o plot.o save.o state.o \
+    out.o hash.o)
+d4-pibs/d4-pibs: LDLIBS += $(PCAP) $(REDIS) $(GZ) $(UUID)
 
 UNITS = $(patsubst %.c,%,$(wildcard t/unit/*.c))
 $(UNITS): LDLIBS += $(CRYPTO) $(UUID) $(JSON)

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: ISC */
+#include <stdlib.h>
+#include <string.h>
+
+#include "d4-pibs/flow.h"
+
+#define BLOCKS_MIN	4
+
+/* -- tallies ---------------------------------------------------------------- */
+
+static void
+tally_add(struct tally *t, uint32_t key)
+{
+	struct tally_entry *e = t->entry, swap;
+	uint32_t i;
+
+	for (i = 0; i < t->n; i++) {
+		if (e[i].key == key)
+			break;
+	}
+	if (i == FLOW_VALUES) {
+		/* Near enough the rarest: the frequent move away from here. */
+		t->lost = e[--i].count;
+		e[i].key = key;
+	} else if (i == t->n)
+		e[t->n++] = (struct tally_entry){ .key = key };
+	e[i].count += e[i].count < UINT32_MAX;
+	if (i > 0 && e[i].count > e[i - 1].count) {
+		swap = e[i];
+		e[i] = e[i - 1];
+		e[i - 1] = swap;
+	}
+}
+
+static int
+compare(const void *a, const void *b)
+{
+	const struct tally_entry *x = a, *y = b;
+
+	if (x->count != y->count)
+		return x->count > y->count ? -1 : 1;
+	return x->key < y->key ? -1 : x->key > y->key;
+}
+
+void
+tally_sort(struct tally *t)
+{
+	qsort(t->entry, t->n, sizeof(*t->entry), compare);
+}
+
+/* -- destinations ----------------------------------------------------------- */
+
+static bool
+is_free(const struct block *b)
+{
+	return (b->bits[0] | b->bits[1] | b->bits[2] | b->bits[3]) == 0;
+}
+
+static struct block *
+find_block(struct block *blocks, uint32_t max, uint64_t key,
+    const struct budget *budget)
+{
+	uint64_t at = hash_word(&budget->key, key);
+	struct block *b;
+
+	for (;; at++) {
+		b = &blocks[at & (max - 1)];
+		if (b->key == key || is_free(b))
+			return b;
+	}
+}
+
+/* Twice as many blocks, while there is room for them. */
+static int
+grow_blocks(struct detail *d, struct budget *budget)
+{
+	uint32_t max = d->maxblocks == 0 ? BLOCKS_MIN : d->maxblocks * 2, i;
+	size_t more = (max - d->maxblocks) * sizeof(*d->blocks);
+	struct block *blocks;
+
+	if (max > FLOW_BLOCKS || budget->limit - budget->used < more ||
+	    (blocks = calloc(max, sizeof(*blocks))) == NULL)
+		return -1;
+	budget->used += more;
+	for (i = 0; i < d->maxblocks; i++) {
+		const struct block *b = &d->blocks[i];
+
+		if (!is_free(b))
+			*find_block(blocks, max, b->key, budget) = *b;
+	}
+	free(d->blocks);
+	d->blocks = blocks;
+	d->maxblocks = max;
+	return 0;
+}
+
+static void
+add_destination(struct detail *d, uint64_t dst, struct budget *budget)
+{
+	uint64_t bit = UINT64_C(1) << (dst & 63), *bits;
+	struct block *b;
+
+	if (d->nblocks * 4 >= d->maxblocks * 3 &&
+	    grow_blocks(d, budget) == -1 && d->maxblocks == 0) {
+		d->capped = true;
+		return;
+	}
+	b = find_block(d->blocks, d->maxblocks, dst >> 8, budget);
+	if (is_free(b)) {
+		/* Where it could not grow it fills up, but not to the brim. */
+		if (d->nblocks * 8 >= d->maxblocks * 7) {
+			d->capped = true;
+			return;
+		}
+		d->nblocks++;
+		b->key = dst >> 8;
+	}
+	bits = &b->bits[dst >> 6 & 3];
+	d->destinations += (*bits & bit) == 0;
+	*bits |= bit;
+}
+
+/* -- rates ------------------------------------------------------------------ */
+
+/* Slides of the window as corsaro: counted from the first packet's second, the
+ * best sum taken before each step.  A late packet counts where it belongs. */
+static void
+add_rate(struct detail *d, uint32_t sec, const struct flow_limits *l)
+{
+	uint64_t at = sec < d->base ? 0 : (sec - d->base) / l->slide;
+	uint32_t n = l->window / l->slide;
+
+	if (at > d->bucket_at) {
+		if (d->sum > d->peak)
+			d->peak = d->sum;
+		if (at - d->bucket_at >= n) {
+			memset(d->bucket, 0, sizeof(d->bucket));
+			d->sum = 0;
+			d->bucket_at = at;
+		}
+		while (d->bucket_at < at) {
+			uint32_t *old = &d->bucket[++d->bucket_at % n];
+
+			d->sum -= *old;
+			*old = 0;
+		}
+	}
+	if (d->bucket_at - at < n) {
+		d->bucket[at % n]++;
+		d->sum++;
+	}
+}
+
+uint64_t
+flow_ppm(const struct flow *f, const struct flow_limits *l)
+{
+	uint64_t peak = f->packets;
+
+	if (f->detail != NULL)
+		peak = f->detail->peak > f->detail->sum ? f->detail->peak :
+		    f->detail->sum;
+	return peak * 60 / l->window;
+}
+
+/* -- what a packet says ----------------------------------------------------- */
+
+static void
+add_isn(struct isn *n, const struct event *e)
+{
+	uint32_t seq = e->ack - 1;
+
+	if (n->packets++ == 0) {
+		n->first = n->least = n->most = seq;
+	} else if (seq < n->least)
+		n->least = seq;
+	else if (seq > n->most)
+		n->most = seq;
+	n->same += seq == n->first;
+	n->address += e->v4 != 0 && seq == e->v4;
+}
+
+static void
+add_reporter(struct detail *d, struct addr a)
+{
+	uint32_t i;
+
+	for (i = 0; i < d->nreporters; i++) {
+		if (addr_equal(d->reporter[i].addr, a)) {
+			d->reporter[i].packets++;
+			return;
+		}
+	}
+	if (i == FLOW_VALUES)
+		d->morereporters++;
+	else
+		d->reporter[d->nreporters++] = (struct reporter){ a, 1 };
+}
+
+static void
+count(struct detail *d, const struct flow *f, const struct event *e,
+    const struct flow_limits *l, struct budget *budget)
+{
+	add_rate(d, (uint32_t)(e->time / SECOND), l);
+	add_destination(d, e->dst, budget);
+	if (e->port != 0)
+		tally_add(&d->ports, e->port);
+	if (e->class == PACKET_ICMP) {
+		tally_add(&d->icmp, (uint32_t)e->type << 8 | e->code);
+		if (e->quoted && !addr_equal(e->reporter, f->target)) {
+			/* A router's TTL says nothing about the target. */
+			add_reporter(d, e->reporter);
+			return;
+		}
+	} else if (e->class != PACKET_UDP_DNS) {
+		tally_add(&d->flags, e->flags);
+		tally_add(&d->windows, e->window);
+		if ((e->flags & 0x10) && !e->repeated)
+			add_isn(&d->isn, e);
+	}
+	tally_add(&d->ttls, e->ttl);
+}
+
+struct detail *
+flow_detail(struct flow *f, const struct flow_limits *l, struct budget *budget)
+{
+	struct detail *d = f->detail;
+	uint64_t i;
+
+	if (d != NULL)
+		return d;
+	if (budget->limit - budget->used < sizeof(*d) ||
+	    (d = calloc(1, sizeof(*d))) == NULL)
+		return NULL;
+	budget->used += sizeof(*d);
+	d->base = (uint32_t)(f->early[0].time / SECOND);
+	f->detail = d;
+	for (i = 0; i < f->packets && i < FLOW_EARLY; i++)
+		count(d, f, &f->early[i], l, budget);
+	return d;
+}
+
+int
+flow_add(struct flow *f, const struct event *e, const struct flow_limits *l,
+    struct budget *budget)
+{
+	if (f->packets < FLOW_EARLY && f->detail == NULL)
+		f->early[f->packets] = *e;
+	else if (flow_detail(f, l, budget) == NULL)
+		return -1;
+	if (f->packets == 0 || e->time < f->first)
+		f->first = e->time;
+	if (f->packets == 0 || e->time > f->last)
+		f->last = e->time;
+	f->packets++;
+	f->bytes += e->bytes;
+	f->repeated += e->repeated;
+	f->quoted += e->quoted;
+	f->mismatched += e->mismatch;
+	if (f->detail != NULL)
+		count(f->detail, f, e, l, budget);
+	return 0;
+}
+
+void
+flow_clear(struct flow *f, struct budget *budget)
+{
+	if (f->detail != NULL) {
+		budget->used -= sizeof(*f->detail) +
+		    f->detail->maxblocks * sizeof(*f->detail->blocks);
+		free(f->detail->blocks);
+		free(f->detail);
+	}
+	memset(f, 0, sizeof(*f));
+}
+
+bool
+flow_is_attack(struct flow *f, const struct flow_limits *l,
+    struct budget *budget)
+{
+	if (f->packets < l->packets ||
+	    f->last - f->first < l->duration * SECOND)
+		return false;
+	/* With thresholds this low the early packets may be all. */
+	if (flow_detail(f, l, budget) == NULL)
+		return false;
+	return flow_ppm(f, l) >= l->ppm;
+}

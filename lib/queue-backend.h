@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef LIB_QUEUE_BACKEND_H
+#define LIB_QUEUE_BACKEND_H
+
+/* Inside the queue room: what a backend is.  The functions are those of
+ * queue.h; words of a fault go to the common part. */
+
+#include "lib/queue.h"
+
+struct d4_queue_backend {
+	void	 (*close)(struct d4_queue *);
+	int	 (*push)(struct d4_queue *, const void *, size_t);
+	int	 (*flush)(struct d4_queue *);
+	int	 (*take)(struct d4_queue *, struct d4_queue_item *, int);
+	int	 (*ack)(struct d4_queue *, const struct d4_queue_item *);
+	int	 (*put_back)(struct d4_queue *, const struct d4_queue_item *);
+	int64_t	 (*recover)(struct d4_queue *);
+	int64_t	 (*length)(struct d4_queue *);
+	int	 (*peek)(struct d4_queue *, size_t,
+		    int (*)(void *, const uint8_t *, size_t), void *);
+	int	 (*clear)(struct d4_queue *);
+};
+
+/* The first member of a backend's own struct. */
+struct d4_queue {
+	const struct d4_queue_backend	*backend;
+	uint64_t			 max, dropped;
+	char				 fault[D4_QUEUE_FAULT];
+};
+
+struct d4_queue *d4_queue_dir_open(const struct d4_queue_where *,
+    char[D4_QUEUE_FAULT]);
+struct d4_queue *d4_queue_redis_open(const struct d4_queue_where *,
+    char[D4_QUEUE_FAULT]);
+
+#endif
