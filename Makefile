@@ -81,11 +81,11 @@ d4-recv/d4-recv: d4-recv/main.o d4-recv/settings.o d4-recv/session.o \
     d4-recv/filter.o
 d4-recv/d4-recv: LDLIBS += $(CRYPTO) $(UUID) $(JSON)
 
-d4-pibs/d4-pibs: $(addprefix d4-pibs/,main.o settings.o run.o capture.o \
+d4-pibs/d4-pibs: $(addprefix d4-pibs/,main.o settings.o run.o intake.o capture.o \
     pcap.o pcapng.o pcap-lib.o window.o packet.o seen.o attack.o \
     attack-state.o flow.o lines.o report.o bins.o plot.o save.o state.o \
     out.o hash.o)
-d4-pibs/d4-pibs: LDLIBS += $(PCAP) $(REDIS) $(GZ) $(UUID)
+d4-pibs/d4-pibs: LDLIBS += $(PCAP) $(REDIS) $(GZ) $(UUID) -pthread
 
 UNITS = $(patsubst %.c,%,$(wildcard t/unit/*.c))
 $(UNITS): LDLIBS += $(CRYPTO) $(UUID) $(JSON)

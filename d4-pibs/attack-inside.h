@@ -16,6 +16,7 @@ struct attacks {
 	void			(*watch)(void *, const struct packet *,
 				    uint32_t[2]);
 	void			*watch_arg;
+	uint32_t		 classes;	/* that count, a bit each */
 	struct budget		 budget;
 
 	struct flow		*flows;		/* room for maxflows */
@@ -31,6 +32,7 @@ struct attacks {
 	uint64_t		 clock, before;	/* time; of the packet before */
 	uint32_t		 grain;		/* seconds a spoke */
 	uint64_t		 turned;	/* grains done */
+	uint64_t		 next_turn;	/* time of the next */
 	uint32_t		 wheel[SPOKES];
 };
 

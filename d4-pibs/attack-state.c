@@ -145,6 +145,8 @@ code_detail(struct coder *c, struct detail *d)
 	code64(c, &d->peak);
 	code64(c, &d->bucket_at);
 	code32(c, &d->base);
+	code32(c, &d->begin);
+	code_count(c, &d->newest, FLOW_BUCKETS - 1);
 	code32(c, &d->sum);
 	for (i = 0; i < FLOW_BUCKETS; i++)
 		code32(c, &d->bucket[i]);

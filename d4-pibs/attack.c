@@ -36,6 +36,9 @@ attack_new(const struct flow_limits *limits, size_t memory,
 	a->report = report;
 	a->arg = arg;
 	a->grain = limits->interval / (SPOKES / 4) + 1;
+	a->classes = 1u << PACKET_SYNACK | 1u << PACKET_RST |
+	    1u << PACKET_ICMP | (limits->ack ? 1u << PACKET_ACK : 0) |
+	    (limits->dns ? 1u << PACKET_UDP_DNS : 0);
 	a->budget.limit = memory;
 	for (i = 0; i < SPOKES; i++)
 		a->wheel[i] = NONE;
@@ -319,37 +322,44 @@ set_clock(struct attacks *a, uint64_t time)
 	if (t <= a->clock)
 		return;
 	a->clock = t;
-	if (t / SECOND / a->grain > a->turned)
+	if (t >= a->next_turn) {
 		sweep(a);
+		a->next_turn = (a->turned + 1) * a->grain * SECOND;
+	}
 }
 
 /* -- packets ---------------------------------------------------------------- */
 
-static bool
+static inline unsigned
 counts(const struct attacks *a, uint8_t class)
 {
-	return class == PACKET_SYNACK || class == PACKET_RST ||
-	    class == PACKET_ICMP || (class == PACKET_ACK && a->limits.ack) ||
-	    (class == PACKET_UDP_DNS && a->limits.dns);
+	return a->classes >> class & 1;
 }
 
-/* Whether the SYN/ACK was there before: same addresses, ports and numbers. */
-static bool
-repeats(struct attacks *a, const struct packet *k)
+/* The addresses, ports and numbers that make two SYN/ACKs the same. */
+static uint64_t
+hash_packet(const struct attacks *a, const struct packet *k)
 {
-	uint64_t h = hash_words(&a->budget.key, k->src.lo ^ k->src.hi,
-	    hash_words(&a->budget.key, k->dst.lo ^ k->dst.hi,
-	    (uint64_t)k->seq << 32 | k->ack) ^
-	    ((uint64_t)k->sport << 16 | k->dport));
+	return hash_words(&a->budget.key, k->src.lo ^ k->src.hi ^ k->dst.lo <<
+	    32 ^ k->dst.lo >> 32 ^ k->dst.hi, ((uint64_t)k->seq << 32 |
+	    k->ack) ^ ((uint64_t)k->sport << 16 | k->dport) *
+	    UINT64_C(0x9e3779b97f4a7c15));
+}
+
+/* Whether a SYN/ACK of that hash was there before. */
+static bool
+repeats(struct attacks *a, uint64_t h, uint32_t sec)
+{
 	uint64_t *slot = &a->repeats[h & (a->nrepeats - 1)], old = *slot;
 
-	*slot = (h & ~REPEAT_MASK) | (k->sec & REPEAT_MASK);
+	*slot = (h & ~REPEAT_MASK) | (sec & REPEAT_MASK);
 	return ((old ^ h) & ~REPEAT_MASK) == 0 &&
-	    ((k->sec - old) & REPEAT_MASK) <= REPEAT_SECONDS;
+	    ((sec - old) & REPEAT_MASK) <= REPEAT_SECONDS;
 }
 
 static void
-make_event(struct event *e, struct attacks *a, const struct packet *k)
+make_event(struct event *e, struct attacks *a, const struct packet *k,
+    uint64_t same)
 {
 	bool v4 = addr_is_v4(k->dst);
 
@@ -362,17 +372,19 @@ make_event(struct event *e, struct attacks *a, const struct packet *k)
 		.window = k->window, .class = k->class, .flags = k->flags,
 		.ttl = k->ttl, .type = k->type, .code = k->code,
 		.quoted = k->quoted, .mismatch = k->mismatch,
-		.repeated = k->class == PACKET_SYNACK && repeats(a, k)
+		.repeated = k->class == PACKET_SYNACK &&
+		    repeats(a, same, k->sec)
 	};
 }
 
 static void
-add_packet(struct attacks *a, const struct packet *k, uint64_t hash)
+add_packet(struct attacks *a, const struct packet *k, uint64_t hash,
+    uint64_t same)
 {
 	uint32_t n = find_flow(a, k->src, k->proto, hash);
 	struct event e;
 
-	make_event(&e, a, k);
+	make_event(&e, a, k, same);
 	if (n != NONE && e.time > a->flows[n].last &&
 	    e.time - a->flows[n].last > a->limits.interval * SECOND) {
 		finish(a, n);
@@ -392,7 +404,7 @@ add_packet(struct attacks *a, const struct packet *k, uint64_t hash)
 void
 attack_add(struct attacks *a, const struct packet *k, size_t n)
 {
-	uint64_t hash[FRAME_BATCH];
+	uint64_t hash[FRAME_BATCH], same[FRAME_BATCH];
 	uint8_t index[FRAME_BATCH];
 	size_t i, m = 0;
 
@@ -400,11 +412,15 @@ attack_add(struct attacks *a, const struct packet *k, size_t n)
 		index[m] = (uint8_t)i;
 		m += counts(a, k[i].class);
 	}
+	/* First the memory that all of them will need is asked for. */
 	for (i = 0; i < m; i++) {
 		const struct packet *p = &k[index[i]];
 
 		hash[i] = hash_flow(a, p->src, p->proto);
 		__builtin_prefetch(head_of(a, hash[i]));
+		same[i] = hash_packet(a, p);
+		__builtin_prefetch(&a->repeats[same[i] & (a->nrepeats - 1)],
+		    1);
 	}
 	for (i = 0; i < m; i++) {
 		uint32_t at = *head_of(a, hash[i]);
@@ -416,7 +432,7 @@ attack_add(struct attacks *a, const struct packet *k, size_t n)
 		const struct packet *p = &k[index[i]];
 
 		set_clock(a, p->sec * SECOND + p->nsec);
-		add_packet(a, p, hash[i]);
+		add_packet(a, p, hash[i], same[i]);
 	}
 }
 

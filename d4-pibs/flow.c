@@ -125,26 +125,40 @@ add_destination(struct detail *d, uint64_t dst, struct budget *budget)
 /* Slides of the window as corsaro: counted from the first packet's second, the
  * best sum taken before each step.  A late packet counts where it belongs. */
 static void
+step_rate(struct detail *d, uint64_t at, const struct flow_limits *l,
+    uint32_t n)
+{
+	if (d->sum > d->peak)
+		d->peak = d->sum;
+	if (at - d->bucket_at >= n) {
+		memset(d->bucket, 0, sizeof(d->bucket));
+		d->sum = 0;
+		d->bucket_at = at;
+	}
+	while (d->bucket_at < at) {
+		uint32_t *old = &d->bucket[++d->bucket_at % n];
+
+		d->sum -= *old;
+		*old = 0;
+	}
+	d->newest = (uint32_t)(at % n);
+	d->begin = d->base + (uint32_t)(at * l->slide);
+}
+
+static void
 add_rate(struct detail *d, uint32_t sec, const struct flow_limits *l)
 {
-	uint64_t at = sec < d->base ? 0 : (sec - d->base) / l->slide;
 	uint32_t n = l->window / l->slide;
+	uint64_t at;
 
-	if (at > d->bucket_at) {
-		if (d->sum > d->peak)
-			d->peak = d->sum;
-		if (at - d->bucket_at >= n) {
-			memset(d->bucket, 0, sizeof(d->bucket));
-			d->sum = 0;
-			d->bucket_at = at;
-		}
-		while (d->bucket_at < at) {
-			uint32_t *old = &d->bucket[++d->bucket_at % n];
-
-			d->sum -= *old;
-			*old = 0;
-		}
+	if (sec - d->begin < l->slide) {
+		d->bucket[d->newest]++;
+		d->sum++;
+		return;
 	}
+	at = sec < d->base ? 0 : (sec - d->base) / l->slide;
+	if (at > d->bucket_at)
+		step_rate(d, at, l, n);
 	if (d->bucket_at - at < n) {
 		d->bucket[at % n]++;
 		d->sum++;
@@ -232,7 +246,7 @@ flow_detail(struct flow *f, const struct flow_limits *l, struct budget *budget)
 	    (d = calloc(1, sizeof(*d))) == NULL)
 		return NULL;
 	budget->used += sizeof(*d);
-	d->base = (uint32_t)(f->early[0].time / SECOND);
+	d->base = d->begin = (uint32_t)(f->early[0].time / SECOND);
 	f->detail = d;
 	for (i = 0; i < f->packets && i < FLOW_EARLY; i++)
 		count(d, f, &f->early[i], l, budget);

@@ -73,6 +73,8 @@ struct detail {
 	uint64_t	peak;		/* packets in the best window */
 	uint64_t	bucket_at;	/* slides since base, of the newest */
 	uint32_t	base;		/* second of the first packet */
+	uint32_t	begin;		/* second where the newest begins */
+	uint32_t	newest;		/* its index */
 	uint32_t	sum;		/* of the buckets */
 	uint32_t	bucket[FLOW_BUCKETS];
 	struct isn	isn;

@@ -6,6 +6,7 @@
  *	main.c		the order of things: files, an interface or a queue
  *	settings.[ch]	the command line
  *	run.[ch]	from captures to all that was asked for
+ *	intake.[ch]	packets out of a capture, ahead in a thread
  *	capture.[ch]	frames from anywhere; see there for its readers
  *	packet.[ch]	from a frame's bytes to what counts about it
  *	seen.[ch]	who sent a SYN: PIBS's rule

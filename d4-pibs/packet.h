@@ -54,9 +54,9 @@ enum packet_class {
 	PACKET_CLASSES
 };
 
+/* What is looked at most comes first. */
 struct packet {
 	struct addr	src;		/* of an ICMP error: the quoted target */
-	struct addr	dst;		/* the telescope's address */
 	uint32_t	sec, nsec;
 	uint8_t		class;		/* enum packet_class */
 	uint8_t		flags;		/* TCP flags, low eight */
@@ -65,6 +65,7 @@ struct packet {
 	/* What follows is set by packet_decode() in full alone. */
 	uint16_t	dport;		/* the attacker's port */
 	uint16_t	window;
+	struct addr	dst;		/* the telescope's address */
 	uint32_t	seq, ack;
 	uint32_t	bytes;		/* of the IP packet */
 	uint8_t		ttl;

@@ -9,6 +9,7 @@
 
 #include "d4-pibs/attack.h"
 #include "d4-pibs/bins.h"
+#include "d4-pibs/intake.h"
 #include "d4-pibs/lines.h"
 #include "d4-pibs/plot.h"
 #include "d4-pibs/run.h"
@@ -23,7 +24,7 @@
 
 struct run {
 	const struct settings	*set;
-	struct filter		*filter;
+	struct decoder		 decoder;
 	struct seen		*seen;
 	struct attacks		*attacks;	/* NULL: not asked for */
 	bool			 flows;		/* attacks get packets */
@@ -33,16 +34,11 @@ struct run {
 	struct report		 report;
 	struct save		 save;
 	struct out		 out;		/* stdout */
-	struct shadow		 shadow;
 	int			 save_fd, plot_fd, bins_fd;
 	bool			 failed;
 
-	struct frame		 frames[FRAME_BATCH];
-	struct packet		 packets[FRAME_BATCH];
-
 	/* Figures. */
-	uint64_t		 total, reported, found, small;
-	uint64_t		 unread;	/* frames of unknown links */
+	uint64_t		 total, reported, found;
 	uint64_t		 class[PACKET_CLASSES];
 	uint32_t		 now;		/* second of the last packet */
 	struct timespec		 start, shown;
@@ -150,9 +146,9 @@ run_open(const struct settings *s, int *status)
 	    .telescope = s->telescope, .limits = &s->limits };
 	(void)clock_gettime(CLOCK_MONOTONIC, &r->start);
 	r->shown = r->start;
-	/* An interface has its own filter. */
-	if (s->filter != NULL && (r->filter = filter_open(s->filter,
-	    fault)) == NULL) {
+	r->decoder.pibs = s->pibs;
+	if (s->filter != NULL && (r->decoder.filter =
+	    filter_open(s->filter, fault)) == NULL) {
 		d4_log_warnx("%s: %s", s->filter, fault);
 		*status = 2;
 	} else if ((*status = open_all(r)) == 0) {
@@ -169,70 +165,49 @@ run_open(const struct settings *s, int *status)
 
 /* -- a batch ---------------------------------------------------------------- */
 
-/* Frames of links that are not read, with a word about the first. */
 static void
-check_links(struct run *r, const char *name, size_t n)
-{
-	size_t i;
-
-	for (i = 0; i < n; i++) {
-		if (r->frames[i].link == LINK_ETHERNET ||
-		    frame_link_known(r->frames[i].link))
-			continue;
-		if (r->unread++ == 0)
-			d4_log_warnx("%s: link type %u is not read", name,
-			    r->frames[i].link);
-	}
-}
-
-static void
-save_batch(struct run *r, const uint8_t *index, size_t n)
+save_batch(struct run *r, const struct frame *f, const uint8_t *index,
+    size_t n)
 {
 	size_t i;
 
 	for (i = 0; i < n; i++)
-		save_frame(&r->save, &r->frames[index[i]]);
+		save_frame(&r->save, &f[index[i]]);
 }
 
 static void
-count_classes(struct run *r, size_t n)
+count_classes(struct run *r, const struct packet *k, size_t n)
 {
 	size_t i;
 
 	for (i = 0; i < n; i++)
-		r->class[r->packets[i].class]++;
+		r->class[k[i].class]++;
 }
 
+/* f is there when frames are saved. */
 static void
-take_batch(struct run *r, size_t n, const char *name)
+take_batch(struct run *r, const struct packet *k, const struct frame *f,
+    size_t n)
 {
 	const struct settings *s = r->set;
-	bool brief = !r->flows && !s->statistics;
 	uint8_t index[FRAME_BATCH];
 	size_t m;
 
-	if (s->pibs) {
-		r->small += packet_decode_pibs(&r->shadow, r->packets,
-		    r->frames, n);
-	} else {
-		packet_decode(r->packets, r->frames, n, brief);
-		check_links(r, name, n);
-	}
 	r->total += n;
-	r->now = r->packets[n - 1].sec;
+	r->now = k[n - 1].sec;
 	if (s->statistics)
-		count_classes(r, n);
+		count_classes(r, k, n);
 	if (s->lines || s->save != NULL || s->statistics) {
-		m = seen_rule(r->seen, r->packets, n, index);
+		m = seen_rule(r->seen, k, n, index);
 		r->reported += m;
 		if (s->lines)
-			lines_write(r->lines, r->packets, index, m);
+			lines_write(r->lines, k, index, m);
 		if (s->save != NULL)
-			save_batch(r, index, m);
+			save_batch(r, f, index, m);
 	} else
-		seen_record(r->seen, r->packets, n);
+		seen_record(r->seen, k, n);
 	if (r->flows)
-		attack_add(r->attacks, r->packets, n);
+		attack_add(r->attacks, k, n);
 }
 
 /* -- figures and progress --------------------------------------------------- */
@@ -297,36 +272,55 @@ end_progress(struct run *r)
 
 /* -- a capture -------------------------------------------------------------- */
 
-int
-run_capture(struct run *r, struct capture *c, const char *name)
+/* Until the end, a signal or a fault of the output. */
+static void
+take_all(struct run *r, struct intake *t, const struct capture *c,
+    const char *name)
 {
 	bool terminal = isatty(STDERR_FILENO) == 1;
-	bool live = capture_percent(c) == -1;
-	uint64_t unread = r->unread, batches = 0;
+	const struct packet *packets;
+	const struct frame *frames = NULL;
+	uint64_t batches = 0;
+	int n;
 
-	while (!d4_stop_wanted() && !run_broken(r)) {
-		int got = capture_next(c, r->frames, FRAME_BATCH);
-		size_t n = got > 0 ? (size_t)got : 0;
-
+	while (!d4_stop_wanted() && !run_broken(r) &&
+	    (n = intake_next(t, &packets, &frames)) != -2) {
 		if (d4_stop_take_figures())
 			say_figures(r);
-		if (got == 0)
-			break;
-		if (r->filter != NULL)
-			n = filter_frames(r->filter, r->frames, n);
 		if (n > 0)
-			take_batch(r, n, name);
-		if (live && got < FRAME_BATCH)
+			take_batch(r, packets, frames, (size_t)n);
+		if (intake_idle(t))
 			(void)out_flush(&r->out);
 		if (terminal && ++batches % PROGRESS == 0)
 			show_progress(r, c, name);
 	}
 	end_progress(r);
+}
+
+int
+run_capture(struct run *r, struct capture *c, const char *name)
+{
+	const struct settings *s = r->set;
+	uint64_t unread = r->decoder.unread;
+	struct intake *t;
+
+	r->decoder.brief = !r->flows && !s->statistics;
+	t = intake_open(c, &r->decoder, s->save != NULL);
+	if (t == NULL) {
+		d4_log_warn("%s", name);
+		return -1;
+	}
+	take_all(r, t, c, name);
+	intake_close(t);
 	if (capture_fault(c) != NULL) {
 		d4_log_warnx("%s: %s", name, capture_fault(c));
 		return -1;
 	}
-	return r->unread == unread ? 0 : -1;
+	if (r->decoder.unread == unread)
+		return 0;
+	d4_log_warnx("%s: link type %u is not read", name,
+	    r->decoder.unread_link);
+	return -1;
 }
 
 /*
@@ -402,10 +396,10 @@ put_statistics(const struct run *r, struct out *o)
 	    (unsigned long long)seen_lost(r->seen));
 	if (r->set->pibs)
 		out_printf(o, "#too small: %llu\n",
-		    (unsigned long long)r->small);
+		    (unsigned long long)r->decoder.small);
 	else
 		out_printf(o, "#of link types not read: %llu\n",
-		    (unsigned long long)r->unread);
+		    (unsigned long long)r->decoder.unread);
 	for (i = 0; i < PACKET_CLASSES && !r->set->pibs; i++)
 		out_printf(o, "#class %s: %llu\n", packet_class_name(
 		    (enum packet_class)i), (unsigned long long)r->class[i]);
@@ -525,7 +519,7 @@ run_close(struct run *r)
 	bins_free(r->bins);
 	lines_free(r->lines);
 	seen_free(r->seen);
-	filter_close(r->filter);
+	filter_close(r->decoder.filter);
 	out_close(&r->out);
 	free(r);
 	return rc;
