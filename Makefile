@@ -49,54 +49,80 @@ DEFINES = -I. -D_XOPEN_SOURCE=700 -D_DEFAULT_SOURCE \
 
 # -- libraries: each behind one door (lib/NAME.c) ----------------------------
 
-CRYPTO = $(shell $(PKG_CONFIG) --libs libcrypto 2>/dev/null || echo -lcrypto)
+# Optional ones are tried with the compiler; "make" says what was found.
+have = $(shell printf '\043include <$(1)>\nint main(void) { return 0; }\n' | \
+    $(CC) $(CPPFLAGS) $(LDFLAGS) -x c -o /dev/null - $(2) 2>/dev/null && \
+    echo yes)
+
+MB := $(if $(call have,intel-ipsec-mb.h,-lIPSec_MB),yes)
+CRYPTO = $(shell $(PKG_CONFIG) --libs libcrypto 2>/dev/null || echo -lcrypto) \
+    $(if $(MB),-lIPSec_MB)
 UUID = $(shell $(PKG_CONFIG) --libs uuid 2>/dev/null || echo -luuid)
+TLS = $(shell $(PKG_CONFIG) --libs libssl 2>/dev/null || echo -lssl)
+REDIS = $(shell $(PKG_CONFIG) --libs hiredis 2>/dev/null || echo -lhiredis)
 JSON = $(shell $(PKG_CONFIG) --libs jansson 2>/dev/null || echo -ljansson)
 
 PCAP = $(shell $(PKG_CONFIG) --libs libpcap 2>/dev/null || echo -lpcap)
-REDIS = $(shell $(PKG_CONFIG) --libs hiredis 2>/dev/null || echo -lhiredis)
-# zlib always; isa-l and libzstd when they are there.
-GZ_ISAL = $(shell $(PKG_CONFIG) --exists libisal 2>/dev/null && echo isal)
-GZ_ZSTD = $(shell $(PKG_CONFIG) --exists libzstd 2>/dev/null && echo zstd)
-GZ = $(shell $(PKG_CONFIG) --libs zlib $(GZ_ISAL:%=lib%) $(GZ_ZSTD:%=lib%) \
-    2>/dev/null || echo -lz)
-lib/gz.o: DEFINES += $(if $(GZ_ISAL),-DD4_WITH_ISAL) \
-    $(if $(GZ_ZSTD),-DD4_WITH_ZSTD)
+ISAL := $(if $(call have,isa-l/igzip_lib.h,-lisal),yes)
+ZSTD := $(if $(call have,zstd.h,-lzstd),yes)
+GZ = -lz $(if $(ISAL),-lisal) $(if $(ZSTD),-lzstd)
+lib/gz.o: DEFINES += $(if $(ISAL),-DD4_WITH_ISAL) $(if $(ZSTD),-DD4_WITH_ZSTD)
 
 # -- rooms of the library -----------------------------------------------------
 
-ROOMS = header mac uuid type feed border meta io record conf stop log \
-    os-$(OS) redis queue queue-dir queue-redis gz gz-zlib \
-    $(GZ_ISAL:%=gz-%) $(GZ_ZSTD:%=gz-%)
+ROOMS = header mac mac-openssl $(if $(MB),mac-lanes,mac-nolanes) uuid type \
+    feed base64 digest border meta meta-ja3 io record conf net net-socks tls \
+    redis stop notify log os-$(OS)
+ROOMS += cidr table registry registry-admin registry-claim registry-facts \
+    registry-note registry-queue registry-dir registry-dir-facts \
+    registry-dir-live registry-dir-queue registry-dir-tree
+ROOMS += queue queue-dir queue-redis gz gz-zlib $(if $(ISAL),gz-isal) \
+    $(if $(ZSTD),gz-zstd)
 LIB = lib/libd4.a
 
 # -- programs -----------------------------------------------------------------
 
-PROGS = d4/d4 d4-recv/d4-recv d4-pibs/d4-pibs
+PROGS = d4/d4 d4-recv/d4-recv
 
-d4/d4: d4/main.o d4/settings.o d4/encap.o
-d4/d4: LDLIBS += $(CRYPTO) $(UUID)
+d4/d4: $(patsubst %,d4/%.o,main options settings encap cut window link \
+    relay figures source source-folder source-redis seen)
+d4/d4: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) -pthread
 
 d4-recv/d4-recv: d4-recv/main.o d4-recv/settings.o d4-recv/session.o \
     d4-recv/filter.o
 d4-recv/d4-recv: LDLIBS += $(CRYPTO) $(UUID) $(JSON)
 
-d4-pibs/d4-pibs: $(addprefix d4-pibs/,main.o settings.o run.o intake.o capture.o \
-    pcap.o pcapng.o pcap-lib.o window.o packet.o seen.o attack.o \
-    attack-state.o flow.o lines.o report.o bins.o plot.o save.o state.o \
-    out.o hash.o)
+ROOMS += meta-line os-host-$(OS)
+PROGS += d4-meta/d4-meta
+d4-meta/d4-meta: d4-meta/main.o d4-meta/options.o d4-meta/settings.o \
+    d4-meta/build.o d4-meta/send.o d4-meta/stream.o d4-meta/session.o \
+    d4-meta/show.o d4-meta/tally.o d4-meta/summary.o d4-meta/list.o \
+    d4-meta/telemetry.o d4-meta/metrics.o
+d4-meta/d4-meta: LDLIBS += $(CRYPTO) $(UUID) $(JSON)
+t/unit/meta-stream: d4-meta/session.o d4-meta/tally.o
+t/unit/meta-metrics: d4-meta/metrics.o
+
+PROGS += d4-pibs/d4-pibs
+d4-pibs/d4-pibs: $(patsubst %,d4-pibs/%.o,main settings run intake capture \
+    pcap pcapng pcap-lib window packet seen attack attack-state flow lines \
+    report bins plot save state out hash)
 d4-pibs/d4-pibs: LDLIBS += $(PCAP) $(REDIS) $(GZ) $(UUID) -pthread
 
 UNITS = $(patsubst %.c,%,$(wildcard t/unit/*.c))
-$(UNITS): LDLIBS += $(CRYPTO) $(UUID) $(JSON)
+$(UNITS): LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) -pthread
 t/unit/session: d4-recv/session.o
+t/unit/source t/unit/source-redis: d4/source.o d4/source-folder.o \
+    d4/source-redis.o d4/seen.o
 
 # -- rules --------------------------------------------------------------------
 
 OBJS = $(ROOMS:%=lib/%.o) $(patsubst %.c,%.o,$(wildcard d4*/*.c)) \
     $(UNITS:%=%.o)
 
-all: $(PROGS)
+all: found $(PROGS)
+
+found:
+	@echo 'optional: libIPSec_MB $(or $(MB),not found)'
 
 COMPILE = $(strip $(CC) $(STD) $(WARN) $(HARDEN) $(DEFINES) $(CPPFLAGS) \
     $(CFLAGS))
@@ -124,9 +150,10 @@ export COMPILE
 
 # -- what a Debian 12 machine needs -------------------------------------------
 
-DEPS_BUILD = gcc libc6-dev pkg-config libssl-dev uuid-dev libjansson-dev
+DEPS_BUILD = gcc libc6-dev pkg-config libssl-dev uuid-dev libjansson-dev \
+    libhiredis-dev ?libipsec-mb-dev
 DEPS_RUN = openssl socat tcpdump
-DEPS_CHECK = perl
+DEPS_CHECK = perl redis-server
 DEPS_LINT = clang mandoc shellcheck
 DEPS = $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_CHECK)
 
@@ -162,7 +189,7 @@ lint: deps-lint
 	@for f in $(SOURCES); do \
 	    gcc $(LINT_CFLAGS) $$f && clang $(LINT_CFLAGS) $$f || exit 1; \
 	done
-	mandoc -Tlint -Wstyle $(wildcard man/*.[1-8])
+	cd man && mandoc -Tlint -Wstyle *.[1-8]
 	shellcheck -x $(SCRIPTS)
 
 # -- installation -------------------------------------------------------------
@@ -173,6 +200,7 @@ install: all
 	    $(DESTDIR)$(MANDIR)/man7 $(DESTDIR)$(MANDIR)/man8 \
 	    $(DESTDIR)$(DOCDIR)/conf.sample/recv
 	install -m 755 d4/d4 $(DESTDIR)$(BINDIR)
+	install -m 755 d4-meta/d4-meta $(DESTDIR)$(BINDIR)
 	install -m 755 d4-recv/d4-recv $(DESTDIR)$(SBINDIR)
 	for n in 1 5 7 8; do \
 	    install -m 644 man/*.$$n $(DESTDIR)$(MANDIR)/man$$n || exit 1; \
@@ -187,6 +215,6 @@ clean:
 	    t/unit/*.[od]
 
 FORCE:
-.PHONY: all deps deps-lint demo do-demo check do-check bench lint install \
+.PHONY: all found deps deps-lint demo do-demo check do-check bench lint install \
     clean FORCE
 .DELETE_ON_ERROR:

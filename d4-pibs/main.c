@@ -21,6 +21,7 @@
  *	hash.[ch]	hashing under a random key
  */
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,18 +64,39 @@ take_interface(struct run *run, const struct settings *s)
 	return rc;
 }
 
+/* Where Redis is: -z is a host, an address or the path of a socket. */
+static int
+find_redis(struct d4_redis_addr *addr, const struct settings *s)
+{
+	char text[D4_REDIS_NAME];
+	const char *why = "is too long";
+	int n;
+
+	if (strchr(s->host, '/') != NULL)
+		n = snprintf(text, sizeof(text), "unix:%s/%u", s->host, s->db);
+	else
+		n = snprintf(text, sizeof(text), strchr(s->host, ':') == NULL ?
+		    "%s:%u/%u" : "[%s]:%u/%u", s->host, s->port, s->db);
+	if (n < (int)sizeof(text) && d4_redis_parse(addr, text, &why) == 0)
+		return 0;
+	d4_log_warnx("%s: %s", s->host, why);
+	return -1;
+}
+
 static struct d4_queue *
 open_queue(const struct settings *s)
 {
-	struct d4_redis_where redis = { .host = s->host, .port = s->port,
-	    .db = s->db, .timeout_ms = REDIS_TIMEOUT_MS };
-	struct d4_queue_where where = { .type = "1", .uuid = s->uuid };
+	struct d4_queue_where where = { .type = "1", .uuid = s->uuid,
+	    .timeout_ms = REDIS_TIMEOUT_MS };
 	char fault[D4_QUEUE_FAULT];
+	struct d4_redis_addr redis;
 	struct d4_queue *q;
 
-	if (s->host != NULL)
+	if (s->host != NULL) {
+		if (find_redis(&redis, s) == -1)
+			return NULL;
 		where.redis = &redis;
-	else if (s->uuid != NULL)
+	} else if (s->uuid != NULL)
 		where.store = s->dir;
 	else
 		where.path = s->dir;

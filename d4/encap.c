@@ -9,6 +9,7 @@
 #include "lib/io.h"
 #include "lib/log.h"
 #include "lib/stop.h"
+#include "lib/type.h"
 
 static void
 say_figures(const struct encap *e)
@@ -56,6 +57,21 @@ send_batch(struct encap *e)
 		return -1;
 	}
 	e->nrecords += d4_record_count(e->record);
+	return 0;
+}
+
+int
+encap_open(struct encap *e, const uint8_t *meta, size_t len, size_t snaplen)
+{
+	size_t part;
+
+	for (; len > 0; meta += part, len -= part) {
+		part = len < snaplen ? len : snaplen;
+		d4_record_clear(e->record);
+		(void)d4_record_put(e->record, D4_TYPE_META, meta, part);
+		if (send_batch(e) == -1)
+			return -1;
+	}
 	return 0;
 }
 

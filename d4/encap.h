@@ -24,6 +24,14 @@ struct encap {
 };
 
 /*
+ * Writes the meta header that opens the stream, in records of type 2 with at
+ * most snaplen bytes; nothing when len is 0.  Returns 0, or -1 with a line on
+ * stderr.
+ */
+int encap_open(struct encap *, const uint8_t *meta, size_t len,
+    size_t snaplen);
+
+/*
  * Goes on until the end of the input or a signal, then writes a record of
  * size 0, as every stream ends.  Says what goes wrong on stderr.  Returns 0,
  * or -1 when the input or the output failed; a file is then cut to its last

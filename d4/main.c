@@ -3,9 +3,16 @@
 /*
  * d4: encapsulate a byte stream as D4 records, like tee.
  *
- *	main.c		options, opening, the order of things
+ *	main.c		opening, the order of things
+ *	options.[ch]	the command line
  *	settings.[ch]	what the configuration directory says
- *	encap.[ch]	from a descriptor to a descriptor
+ *	encap.[ch]	from a descriptor to a descriptor, at the cost of a copy
+ *	source*.[ch]	every other source, behind one set of calls
+ *	cut.[ch]	from bytes to records, at the borders of the type
+ *	window.[ch]	sealed records, waiting or kept to be sent again
+ *	link.[ch]	the way to the destination, lost and found
+ *	relay.[ch]	the loop over source, link and clock
+ *	figures.[ch]	what was done, for people and machines
  */
 
 #include <errno.h>
@@ -14,186 +21,297 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "d4/encap.h"
+#include "d4/options.h"
+#include "d4/relay.h"
 #include "d4/settings.h"
 #include "lib/conf.h"
 #include "lib/io.h"
 #include "lib/log.h"
 #include "lib/mac.h"
+#include "lib/notify.h"
 #include "lib/os.h"
 #include "lib/record.h"
 #include "lib/stop.h"
+#include "lib/type.h"
+#include "lib/uuid.h"
 
-struct options {
-	const char	*dir;
-	bool		 check;
-	int		 verbose;
+/* What both ways of working need. */
+struct work {
+	const struct options	*o;
+	struct settings		 s;
+	struct source		*source;
+	int			 out;		/* -1: over the network */
+	struct d4_mac		*mac;
+	struct d4_mac_key	*key;
+	struct d4_header	 header;
 };
 
-static void
-usage(FILE *out)
-{
-	fprintf(out, "usage: d4 [-hnVv] -c directory\n");
-}
-
-static void
-help(void)
-{
-	usage(stdout);
-	printf("Encapsulate a byte stream as D4 records.\n\n"
-	    "  -c directory  configuration, one value per file\n"
-	    "  -h            this help\n"
-	    "  -n            check the configuration, print it, do nothing\n"
-	    "  -V            version\n"
-	    "  -v            say more on stderr\n");
-}
-
-/* Returns -1 to go on, or the exit status. */
 static int
-parse_options(struct options *o, int argc, char *argv[])
+genkey(void)
 {
-	int ch;
+	uint8_t key[32];
+	size_t i;
 
-	while ((ch = getopt(argc, argv, "c:hnVv")) != -1) {
-		switch (ch) {
-		case 'c':
-			o->dir = optarg;
-			break;
-		case 'h':
-			help();
-			return fflush(stdout) == 0 ? 0 : 1;
-		case 'n':
-			o->check = true;
-			break;
-		case 'V':
-			printf("d4 %s\n", D4_VERSION);
-			return fflush(stdout) == 0 ? 0 : 1;
-		case 'v':
-			o->verbose++;
-			break;
-		default:
-			usage(stderr);
-			return 2;
-		}
+	if (getentropy(key, sizeof(key)) == -1) {
+		d4_log_warn("key");
+		return 1;
 	}
-	if (o->dir == NULL || optind != argc) {
-		usage(stderr);
-		return 2;
+	for (i = 0; i < sizeof(key); i++)
+		printf("%02x", key[i]);
+	printf("\n");
+	d4_mac_wipe(key, sizeof(key));
+	if (fflush(stdout) != 0) {
+		d4_log_warn("stdout");
+		return 1;
 	}
-	return -1;
+	return 0;
 }
 
 static int
-load(struct settings *s, const struct options *o)
+load(struct work *w)
 {
 	struct d4_conf *conf;
 	int faults;
 
-	if ((conf = d4_conf_open(o->dir)) == NULL) {
-		d4_log_warn("%s", o->dir);
+	if ((conf = d4_conf_open(w->o->dir)) == NULL) {
+		d4_log_warn("%s", w->o->dir);
 		return -1;
 	}
-	faults = settings_load(s, conf, o->check);
+	faults = settings_load(&w->s, conf, w->o->check);
 	d4_conf_close(conf);
 	return faults == 0 ? 0 : -1;
 }
 
 /* Opens the ends; what can't be opened is a fault of the configuration. */
 static int
-open_ends(struct encap *e, const struct settings *s)
+open_ends(struct work *w, const char *uuid)
 {
-	e->in_name = s->source;
-	e->out_name = s->destination;
-	e->in = STDIN_FILENO;
-	e->out = STDOUT_FILENO;
-	if (strcmp(s->source, "stdin") != 0 &&
-	    (e->in = open(s->source, O_RDONLY | O_CLOEXEC | O_NOCTTY)) == -1) {
-		d4_log_warn("%s", s->source);
+	struct source_settings source = {
+		.source = w->s.source, .redis = w->s.redis,
+		.queue = w->s.queue, .consumer = uuid, .json = w->o->json
+	};
+	char why[SOURCE_WHY];
+
+	if ((w->source = source_open(&source, why)) == NULL) {
+		d4_log_warnx("%s: %s", w->s.source, why);
 		return -1;
 	}
+	w->out = -1;
+	if (w->s.network)
+		return 0;
+	w->out = STDOUT_FILENO;
 	/* A file is added to: what an earlier run sealed is not ours to drop. */
-	if (strcmp(s->destination, "stdout") != 0 &&
-	    (e->out = open(s->destination, O_WRONLY | O_CREAT | O_APPEND |
+	if (strcmp(w->s.destination, "stdout") != 0 &&
+	    (w->out = open(w->s.destination, O_WRONLY | O_CREAT | O_APPEND |
 	    O_CLOEXEC | O_NOCTTY, 0666)) == -1) {
-		d4_log_warn("%s", s->destination);
+		d4_log_warn("%s", w->s.destination);
 		return -1;
 	}
-	d4_os_grow_pipe(e->in);
-	d4_os_grow_pipe(e->out);
+	d4_os_grow_pipe(w->out);
 	return 0;
 }
 
 static int
-run(struct encap *e, struct settings *s)
+open_mac(struct work *w)
 {
-	struct d4_header header = { .version = s->version, .type = s->type };
-	struct d4_mac *mac;
-	struct d4_mac_key *key = NULL;
+	w->header.version = w->s.version;
+	w->header.type = w->s.data_type;
+	memcpy(w->header.uuid, w->s.uuid, sizeof(w->header.uuid));
+	if ((w->mac = d4_mac_new()) == NULL || (w->key = d4_mac_key_new(w->mac,
+	    w->s.key, w->s.keylen)) == NULL) {
+		d4_log_warnx("memory: not enough");
+		return -1;
+	}
+	d4_mac_wipe(w->s.key, sizeof(w->s.key));
+	d4_log_info(2, "HMAC by %s", d4_mac_name(w->mac));
+	return 0;
+}
+
+/* From a descriptor to a descriptor. */
+static int
+run_encap(struct work *w)
+{
+	struct encap e = {
+		.in = source_fd(w->source), .out = w->out,
+		.in_name = w->s.source, .out_name = w->s.destination,
+		.type = w->s.data_type
+	};
 	int rc = -1;
 
-	memcpy(header.uuid, s->uuid, sizeof(header.uuid));
-	e->type = s->type;
-	if ((mac = d4_mac_new()) != NULL)
-		key = d4_mac_key_new(mac, s->key, s->keylen);
-	settings_wipe(s);
-	if (key != NULL)
-		e->record = d4_record_new(&header, s->snaplen, mac, key);
-	if (e->record == NULL) {
+	d4_os_grow_pipe(e.in);
+	e.record = d4_record_new(&w->header, w->s.snaplen, w->mac, w->key);
+	if (e.record == NULL) {
 		d4_log_warnx("memory: not enough");
-	} else {
-		d4_log_info(2, "HMAC by %s", d4_mac_name(mac));
-		rc = encap_run(e);
+		return -1;
 	}
-	d4_record_free(e->record);
-	d4_mac_key_free(key);
-	d4_mac_free(mac);
+	d4_notify("READY=1");
+	if (encap_open(&e, w->s.meta, w->s.metalen, w->s.snaplen) == 0)
+		rc = encap_run(&e);
+	d4_record_free(e.record);
 	return rc;
 }
 
-/* A file system may tell only at the end that it could not keep the data. */
+/*
+ * Every session over a network begins with a record of size 0, so that the
+ * collector knows the sensor before it has something to say, and then with the
+ * meta header.  For the existing server both must be of type 2 then.
+ */
 static int
-close_output(const struct encap *e)
+add_opening(const struct work *w, struct window *window)
 {
-	if (close(e->out) == -1 && errno != EINTR) {
-		d4_log_warn("%s", e->out_name);
+	uint64_t now = (uint64_t)time(NULL);
+	size_t at, len;
+
+	if (w->s.network && window_add_opening(window, w->s.metalen > 0 ?
+	    D4_TYPE_META : w->s.data_type, NULL, 0, now) == -1)
 		return -1;
+	for (at = 0; at < w->s.metalen; at += len) {
+		len = w->s.metalen - at < w->s.snaplen ? w->s.metalen - at :
+		    w->s.snaplen;
+		if (window_add_opening(window, D4_TYPE_META, w->s.meta + at,
+		    len, now) == -1)
+			return -1;
 	}
 	return 0;
+}
+
+static struct d4_tls_context *
+open_tls(const struct work *w)
+{
+	struct d4_tls_client client = {
+		.ca = *w->s.ca != '\0' ? w->s.ca : NULL,
+		.cert = *w->s.cert != '\0' ? w->s.cert : NULL,
+		.key = *w->s.cert_key != '\0' ? w->s.cert_key : NULL,
+		.insecure = w->o->insecure
+	};
+	struct d4_tls_context *tls;
+	char why[256];
+
+	if ((tls = d4_tls_client_new(&client, why)) == NULL)
+		d4_log_warnx("%s", why);
+	else if (client.insecure)
+		d4_log_warnx("%s: the server's certificate is not verified",
+		    w->s.destination);
+	return tls;
+}
+
+static struct link *
+open_link(const struct work *w, struct d4_tls_context *tls)
+{
+	struct link_settings settings = {
+		.fd = w->out, .addr = w->s.addr, .tls = tls,
+		.use_proxy = w->o->use_proxy, .proxy = w->o->proxy
+	};
+
+	return link_new(&settings);
+}
+
+/* From any source to a destination that may come and go. */
+static int
+run_relay(struct work *w, struct d4_tls_context *tls, const char *uuid)
+{
+	struct relay_settings r = {
+		.source = w->source, .source_name = w->s.source,
+		.link_name = w->s.destination,
+		.retry = w->o->retry && w->s.network, .rate = w->o->rate,
+		.stats_s = w->o->stats_s, .metrics = w->o->metrics
+	};
+	char labels[64];
+	int rc = -1;
+
+	(void)snprintf(labels, sizeof(labels), "uuid=\"%s\",type=\"%u\"", uuid,
+	    w->s.data_type);
+	r.labels = labels;
+	r.link = open_link(w, tls);
+	r.window = window_new(&w->header, w->s.snaplen, w->mac, w->key,
+	    w->s.network ? w->s.window : 0, w->s.buffer);
+	/* Where nothing can be begun anew nothing is gained by borders. */
+	if (r.window != NULL)
+		r.cut = cut_new(r.window, w->s.network || w->o->drop ?
+		    d4_type_get(w->s.data_type)->border : D4_BORDER_OPAQUE,
+		    w->s.data_type, w->s.snaplen, w->o->drop, w->s.source);
+	if (r.link == NULL || r.cut == NULL ||
+	    add_opening(w, r.window) == -1)
+		d4_log_warnx("memory: not enough");
+	else
+		rc = relay_run(&r);
+	cut_free(r.cut);
+	window_free(r.window);
+	link_free(r.link);
+	return rc;
+}
+
+/* Whether there is more to do than to copy. */
+static bool
+needs_relay(const struct work *w)
+{
+	return w->s.network || source_fd(w->source) == -1 || w->o->drop ||
+	    w->o->rate > 0 || w->o->stats_s > 0 || w->o->metrics != NULL;
+}
+
+static int
+run(struct work *w, const char *uuid)
+{
+	struct d4_tls_context *tls = NULL;
+	int rc;
+
+	if (w->s.network && w->s.addr.kind == D4_NET_TLS &&
+	    (tls = open_tls(w)) == NULL)
+		return 2;
+	if (open_mac(w) == -1)
+		return 1;
+	rc = needs_relay(w) ? run_relay(w, tls, uuid) : run_encap(w);
+	d4_tls_context_free(tls);
+	/* A file system may tell only now that it could not keep the data. */
+	if (w->out != -1 && close(w->out) == -1 && errno != EINTR) {
+		d4_log_warn("%s", w->s.destination);
+		rc = -1;
+	}
+	return rc == 0 ? 0 : 1;
+}
+
+static int
+work(struct work *w)
+{
+	char uuid[D4_UUID_TEXT];
+	int status;
+
+	if (load(w) == -1)
+		return 2;
+	if (w->o->check)
+		return settings_print(&w->s) == 0 ? 0 : 1;
+	d4_uuid_text(uuid, w->s.uuid);
+	if (d4_stop_install(false) == -1) {
+		d4_log_warn("signals");
+		return 1;
+	}
+	srandom((unsigned int)(time(NULL) ^ getpid()));
+	status = open_ends(w, uuid) == -1 ? 2 : run(w, uuid);
+	source_close(w->source);
+	return status;
 }
 
 int
 main(int argc, char *argv[])
 {
-	struct options o = { .dir = NULL };
-	struct settings s;
-	struct encap e = { .in = -1, .out = -1 };
+	struct options o;
+	struct work w = { .o = &o, .out = -1 };
 	int status;
 
 	d4_io_hold_standard();
 	d4_log_open("d4", 0);
-	if ((status = parse_options(&o, argc, argv)) != -1)
+	if ((status = options_parse(&o, argc, argv)) != -1)
 		return status;
 	d4_log_open("d4", o.verbose);
-	if (load(&s, &o) == -1) {
-		settings_wipe(&s);
-		return 2;
-	}
-	if (o.check) {
-		settings_wipe(&s);
-		return settings_print(&s) == 0 ? 0 : 1;
-	}
-	if (d4_stop_install(false) == -1) {
-		d4_log_warn("signals");
-		return 1;
-	}
-	if (open_ends(&e, &s) == -1) {
-		settings_wipe(&s);
-		return 2;
-	}
-	status = run(&e, &s) == 0 ? 0 : 1;
-	if (close_output(&e) == -1)
-		status = 1;
+	if (o.genkey)
+		return genkey();
+	status = work(&w);
+	d4_mac_key_free(w.key);
+	d4_mac_free(w.mac);
+	settings_free(&w.s);
 	return status;
 }

@@ -10,23 +10,38 @@
 
 #include "lib/conf.h"
 #include "lib/header.h"
+#include "lib/net.h"
 
 struct settings {
 	uint8_t		version;
-	uint8_t		type;
+	uint8_t		type;		/* as configured */
+	uint8_t		data_type;	/* of the records with data: 254 when
+					 * a meta header goes before them */
 	uint8_t		uuid[D4_UUID_LEN];
 	bool		new_uuid;	/* none yet, and none was made */
 	uint8_t		key[D4_CONF_TEXT];
 	size_t		keylen;
 	size_t		snaplen;
+	size_t		buffer;		/* bytes that wait for the link */
+	size_t		window;		/* bytes kept to be sent again */
 	char		source[D4_CONF_TEXT];
+	char		redis[D4_CONF_TEXT];	/* "" when not configured */
+	char		queue[D4_CONF_TEXT];
 	char		destination[D4_CONF_TEXT];
+	bool		network;	/* the destination is addr */
+	struct d4_net_addr addr;
+	uint8_t		*meta;		/* the meta header as it stands */
+	size_t		metalen;	/* 0: none */
+	char		ca[D4_CONF_TEXT];	/* paths, "" when not there */
+	char		cert[D4_CONF_TEXT];
+	char		cert_key[D4_CONF_TEXT];
 };
 
 /*
- * Reads all of it, with a line on stderr for each fault.  With check the
- * directory is left as it is: a uuid that is missing is not made.  Returns
- * how many faults there were.
+ * Reads all of it, with a line on stderr for each fault, and a warning for
+ * what is allowed but weak.  With check the directory is left as it is: a uuid
+ * that is missing is not made.  Returns how many faults there were.
+ * settings_free() is owed in any case.
  */
 int settings_load(struct settings *, struct d4_conf *, bool check);
 
@@ -34,7 +49,7 @@ int settings_load(struct settings *, struct d4_conf *, bool check);
  * Returns 0, or -1 with errno when stdout fails. */
 int settings_print(const struct settings *);
 
-/* Overwrites the key. */
-void settings_wipe(struct settings *);
+/* Overwrites the key, frees what it holds. */
+void settings_free(struct settings *);
 
 #endif

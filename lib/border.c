@@ -42,7 +42,7 @@ struct d4_border {
 	/* The current file or section. */
 	bool		 begun;		/* whether there is one */
 	bool		 big;		/* big-endian */
-	bool		 swapped;	/* pcap before 2.4: lengths in any order */
+	bool		 swapped;	/* pcap: lengths in any order */
 	size_t		 record_head;	/* pcap: bytes before a packet */
 	uint32_t	 packet_max;	/* pcap: greatest packet */
 
@@ -180,7 +180,7 @@ pcap_record_head(uint32_t magic)
 /*
  * Whether what stands where a packet record should is a file header.  Read as
  * a record it would be a packet of no bytes at all, neither captured nor on
- * the wire, at one instant of 2055 or later: no capture holds that.
+ * the wire, and at one certain instant: no capture holds that.
  */
 static bool
 begins_anew(const uint8_t head[PCAP_RECORD_LEN])

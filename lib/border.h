@@ -25,7 +25,7 @@
  * header in mid-stream (captures joined by cat, or a session begun anew by a
  * client) is a unit and replaces the preamble.  It is known by a magic number,
  * version 2 and 0 for both time zone and accuracy: as a packet record that
- * would be a packet of no bytes at a certain instant of 2055 or later.
+ * would be a packet of no bytes, neither captured nor on the wire.
  *
  * pcapng is taken in both byte orders, which may change from section to
  * section.  The section length in the preamble always reads "not specified",

@@ -47,11 +47,12 @@ d4_feed_space(struct d4_feed *feed, size_t want, uint8_t **at)
 	}
 	if (feed->cap - feed->tail < want) {
 		size_t cap = feed->tail + want;
+		size_t most = D4_HEADER_LEN + (size_t)feed->max + want;
 		uint8_t *buf;
 
 		/* Doubling what was received keeps the copying linear. */
-		if (feed->tail > want && feed->tail < feed->max)
-			cap = 2 * feed->tail;
+		if (cap < 2 * feed->tail && cap < most)
+			cap = 2 * feed->tail < most ? 2 * feed->tail : most;
 		if ((buf = realloc(feed->buf, cap)) == NULL)
 			return 0;
 		feed->buf = buf;

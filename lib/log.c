@@ -46,6 +46,7 @@ show(char *out, size_t size, const char *text)
 	return n;
 }
 
+D4_LOG_PRINTF(3, 0)
 static void
 emit(int priority, int err, const char *fmt, va_list ap)
 {

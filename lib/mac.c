@@ -2,31 +2,41 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/core_names.h>
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
 
+#include "lib/mac-engine.h"
 #include "lib/mac.h"
 
+#define GROUP	256	/* records whose tags are held at a time */
+#define FEW	4	/* fewer messages leave most lanes empty */
+
 struct d4_mac {
-	EVP_MAC	*hmac;
+	struct mac_openssl	*openssl;
+	struct mac_lanes	*lanes;		/* or NULL */
+	struct mac_message	 messages[GROUP];
+	uint8_t			 sent[GROUP][D4_HMAC_LEN];
+	uint8_t			 computed[GROUP][D4_HMAC_LEN];
 };
 
 struct d4_mac_key {
-	EVP_MAC_CTX	*ctx;	/* keyed, begun anew for each record */
+	void	*openssl;
+	uint8_t	 lanes[MAC_LANES_KEY_LEN];
 };
 
 struct d4_mac *
 d4_mac_new(void)
 {
+	const char *wanted = getenv("D4_MAC");
 	struct d4_mac *mac;
 
 	if ((mac = calloc(1, sizeof(*mac))) == NULL)
 		return NULL;
-	if ((mac->hmac = EVP_MAC_fetch(NULL, "HMAC", NULL)) == NULL) {
+	if ((mac->openssl = mac_openssl_new()) == NULL) {
 		free(mac);
 		return NULL;
 	}
+	if (wanted == NULL || strcmp(wanted, "openssl") != 0)
+		mac->lanes = mac_lanes_new();
 	return mac;
 }
 
@@ -35,42 +45,32 @@ d4_mac_free(struct d4_mac *mac)
 {
 	if (mac == NULL)
 		return;
-	EVP_MAC_free(mac->hmac);
+	mac_lanes_free(mac->lanes);
+	mac_openssl_free(mac->openssl);
 	free(mac);
 }
 
 const char *
 d4_mac_name(const struct d4_mac *mac)
 {
-	(void)mac;
-	return "openssl";
+	return mac->lanes != NULL ? mac_lanes_name(mac->lanes) : "OpenSSL";
 }
 
 struct d4_mac_key *
 d4_mac_key_new(struct d4_mac *mac, const void *bytes, size_t keylen)
 {
-	char digest[] = "SHA256";
-	OSSL_PARAM params[2];
 	struct d4_mac_key *key;
 
 	if ((key = calloc(1, sizeof(*key))) == NULL)
 		return NULL;
-	if ((key->ctx = EVP_MAC_CTX_new(mac->hmac)) == NULL)
-		goto err0;
-	params[0] = OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST,
-	    digest, 0);
-	params[1] = OSSL_PARAM_construct_end();
-	/* An empty key still needs a pointer, else it counts as "no key". */
-	if (EVP_MAC_init(key->ctx, keylen > 0 ? bytes : "", keylen,
-	    params) != 1)
-		goto err1;
+	key->openssl = mac_openssl_key_new(mac->openssl, bytes, keylen);
+	if (key->openssl == NULL) {
+		free(key);
+		return NULL;
+	}
+	if (mac->lanes != NULL)
+		mac_lanes_key(mac->lanes, key->lanes, bytes, keylen);
 	return key;
-
-err1:
-	EVP_MAC_CTX_free(key->ctx);
-err0:
-	free(key);
-	return NULL;
 }
 
 void
@@ -78,58 +78,84 @@ d4_mac_key_free(struct d4_mac_key *key)
 {
 	if (key == NULL)
 		return;
-	EVP_MAC_CTX_free(key->ctx);	/* wipes the key within */
+	mac_openssl_key_free(key->openssl);
+	d4_mac_wipe(key, sizeof(*key));
 	free(key);
 }
 
-/* The tag of a record, its hmac field taken as zero. */
+/*
+ * Computes the tags of n <= GROUP records, each to tags[i] or, without tags,
+ * into the record.  The hmac fields are zero.
+ */
 static int
-tag_of(struct d4_mac_key *key, const uint8_t *record, size_t len,
-    uint8_t tag[D4_HMAC_LEN])
+compute(struct d4_mac *mac, const struct d4_mac_job *jobs, size_t n,
+    uint8_t (*tags)[D4_HMAC_LEN])
 {
-	uint8_t head[D4_HEADER_LEN];
-	size_t n;
+	struct mac_message one, *m;
+	bool lanes = mac->lanes != NULL && n >= FEW;
+	size_t i, nlanes = 0;
 
-	memcpy(head, record, D4_HEADER_LEN);
-	memset(head + D4_HMAC_AT, 0, D4_HMAC_LEN);
-	if (EVP_MAC_init(key->ctx, NULL, 0, NULL) != 1 ||
-	    EVP_MAC_update(key->ctx, head, D4_HEADER_LEN) != 1 ||
-	    EVP_MAC_update(key->ctx, record + D4_HEADER_LEN,
-	    len - D4_HEADER_LEN) != 1 ||
-	    EVP_MAC_final(key->ctx, tag, &n, D4_HMAC_LEN) != 1)
-		return -1;
+	for (i = 0; i < n; i++) {
+		bool fits = lanes && jobs[i].len <= MAC_LANES_MAX;
+
+		m = fits ? &mac->messages[nlanes++] : &one;
+		m->key = fits ? jobs[i].key->lanes : jobs[i].key->openssl;
+		m->bytes = jobs[i].record;
+		m->len = jobs[i].len;
+		m->tag = tags != NULL ? tags[i] : jobs[i].record + D4_HMAC_AT;
+		if (!fits && mac_openssl_tag(m) == -1)
+			return -1;
+	}
+	if (nlanes > 0)
+		mac_lanes_tag(mac->lanes, mac->messages, nlanes);
 	return 0;
 }
 
 int
 d4_mac_seal(struct d4_mac *mac, struct d4_mac_job *jobs, size_t n)
 {
-	size_t i;
+	size_t i, part;
 
-	(void)mac;
-	for (i = 0; i < n; i++) {
-		if (tag_of(jobs[i].key, jobs[i].record, jobs[i].len,
-		    jobs[i].record + D4_HMAC_AT) == -1)
+	for (; n > 0; jobs += part, n -= part) {
+		part = n < GROUP ? n : GROUP;
+		for (i = 0; i < part; i++)
+			memset(jobs[i].record + D4_HMAC_AT, 0, D4_HMAC_LEN);
+		if (compute(mac, jobs, part, NULL) == -1)
 			return -1;
 	}
 	return 0;
 }
 
+static int
+verify_group(struct d4_mac *mac, struct d4_mac_job *jobs, size_t n)
+{
+	uint8_t *tag;
+	size_t i;
+	int rc;
+
+	for (i = 0; i < n; i++) {
+		tag = jobs[i].record + D4_HMAC_AT;
+		memcpy(mac->sent[i], tag, D4_HMAC_LEN);
+		memset(tag, 0, D4_HMAC_LEN);
+	}
+	rc = compute(mac, jobs, n, mac->computed);
+	for (i = 0; i < n; i++) {
+		memcpy(jobs[i].record + D4_HMAC_AT, mac->sent[i], D4_HMAC_LEN);
+		jobs[i].good = rc == 0 && CRYPTO_memcmp(mac->sent[i],
+		    mac->computed[i], D4_HMAC_LEN) == 0;
+	}
+	return rc;
+}
+
 int
 d4_mac_verify(struct d4_mac *mac, struct d4_mac_job *jobs, size_t n)
 {
-	uint8_t tag[D4_HMAC_LEN];
-	size_t i;
+	size_t i, at, part;
 
-	(void)mac;
-	for (i = 0; i < n; i++)
-		jobs[i].good = false;
-	for (i = 0; i < n; i++) {
-		if (tag_of(jobs[i].key, jobs[i].record, jobs[i].len,
-		    tag) == -1)
+	for (at = 0; at < n; at += part) {
+		part = n - at < GROUP ? n - at : GROUP;
+		if (verify_group(mac, jobs + at, part) == -1)
 			goto err0;
-		jobs[i].good = CRYPTO_memcmp(tag,
-		    jobs[i].record + D4_HMAC_AT, D4_HMAC_LEN) == 0;
 	}
 	return 0;
 

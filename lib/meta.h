@@ -13,6 +13,7 @@
  * string that d4_type_name_ok() takes.  Other members are free.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "lib/type.h"
@@ -32,6 +33,9 @@ struct d4_meta *d4_meta_parse(const void *, size_t len, const char **why);
 /* Takes NULL. */
 void d4_meta_free(struct d4_meta *);
 
+/* Whether it has that member, of whatever kind. */
+bool d4_meta_has(const struct d4_meta *, const char *key);
+
 /* The value of "type", good as long as the header. */
 const char *d4_meta_type(const struct d4_meta *);
 
@@ -45,5 +49,31 @@ char *d4_meta_text(const struct d4_meta *);
 const char *d4_meta_string(const struct d4_meta *, const char *key,
     const char *fallback);
 int d4_meta_bool(const struct d4_meta *, const char *key, int fallback);
+
+/*
+ * Follows a header that comes in parts, such as the payloads of several type 2
+ * records, and tells when it is worth parsing: once, however many parts there
+ * are.  It begins zeroed.
+ */
+struct d4_meta_scan {
+	int	depth;
+	bool	in_string;
+	bool	escaped;	/* the last byte was a backslash in a string */
+	bool	closed;		/* the outermost object has ended */
+	bool	too_deep;
+	bool	other;		/* no object, or something behind it */
+};
+
+enum d4_meta_state {
+	D4_META_MORE,		/* the object has not ended yet */
+	D4_META_WHOLE,		/* it has, with at most white space behind it */
+	D4_META_NEVER		/* d4_meta_parse() will refuse it */
+};
+
+enum d4_meta_state d4_meta_scan(struct d4_meta_scan *, const void *, size_t);
+
+/* Whether len bytes are one JSON value of any kind, as strict as a header is
+ * (duplicate keys, depth, length, UTF-8). */
+bool d4_meta_is_value(const void *, size_t len);
 
 #endif

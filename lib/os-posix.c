@@ -1,8 +1,48 @@
 /* SPDX-License-Identifier: ISC */
+#include <errno.h>
+#include <stddef.h>
+
 #include "lib/os.h"
 
 void
 d4_os_grow_pipe(int fd)
 {
 	(void)fd;
+}
+
+struct d4_os_watch *
+d4_os_watch_new(void)
+{
+	errno = ENOSYS;
+	return NULL;
+}
+
+void
+d4_os_watch_free(struct d4_os_watch *w)
+{
+	(void)w;
+}
+
+int
+d4_os_watch_add(struct d4_os_watch *w, const char *dir)
+{
+	(void)w;
+	(void)dir;
+	errno = ENOSYS;
+	return -1;
+}
+
+int
+d4_os_watch_fd(const struct d4_os_watch *w)
+{
+	(void)w;
+	return -1;
+}
+
+enum d4_os_watched
+d4_os_watch_next(struct d4_os_watch *w, char path[PATH_MAX])
+{
+	(void)w;
+	(void)path;
+	return D4_OS_WATCH_NONE;
 }

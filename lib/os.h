@@ -5,8 +5,38 @@
 /* What only some systems can do: os-linux.c does it, os-posix.c leaves it out.
  * Nothing depends on it but speed. */
 
+#include <limits.h>
+
 /* Asks for pipes as large as an unprivileged process may have; for anything
  * but a pipe nothing happens. */
 void d4_os_grow_pipe(int fd);
+
+/*
+ * Watches directories, each by itself, for files that become complete: closed
+ * by a writer or renamed into place.
+ */
+struct d4_os_watch;
+
+enum d4_os_watched {
+	D4_OS_WATCH_NONE,	/* nothing more at present */
+	D4_OS_WATCH_FILE,	/* this file */
+	D4_OS_WATCH_AGAIN	/* look at everything again: a directory came,
+				 * went or was renamed, or events were lost */
+};
+
+/* NULL with errno, ENOSYS where the system can't.  The others take NULL. */
+struct d4_os_watch *d4_os_watch_new(void);
+void d4_os_watch_free(struct d4_os_watch *);
+
+/* Watches one more directory; one that is watched already gets this path.
+ * Returns 0, or -1 with errno: then look again from time to time. */
+int d4_os_watch_add(struct d4_os_watch *, const char *dir);
+
+/* Becomes readable when there is something to tell; -1 for NULL. */
+int d4_os_watch_fd(const struct d4_os_watch *);
+
+/* What happened next; never waits.  A file's path begins with that of its
+ * directory. */
+enum d4_os_watched d4_os_watch_next(struct d4_os_watch *, char[PATH_MAX]);
 
 #endif

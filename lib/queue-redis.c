@@ -9,12 +9,17 @@
 
 #define KEY_MAX		160
 #define PIPE_MAX	512	/* pushes whose answers may be outstanding */
+#define WORDS_MAX	6
 #define SLICE_S		1	/* a server waits so long before we look up */
 
 struct redis_queue {
 	struct d4_queue	 q;		/* first */
 	struct d4_redis	*redis;
+	char		*password;	/* which the connection keeps */
+	char		*user;
+	char		 name[D4_REDIS_NAME];
 	char		 key[KEY_MAX], hand[KEY_MAX + 8];
+	int		 timeout_ms;
 	size_t		 outstanding;
 };
 
@@ -27,21 +32,58 @@ inside(struct d4_queue *q)
 }
 
 static int
-fail(struct redis_queue *r)
+fail(struct redis_queue *r, const char *why)
 {
-	(void)snprintf(r->q.fault, sizeof(r->q.fault), "%s",
-	    d4_redis_fault(r->redis));
+	(void)snprintf(r->q.fault, sizeof(r->q.fault), "%.120s: %.180s",
+	    r->name, why);
 	return -1;
 }
 
 static int
 ready(struct redis_queue *r)
 {
-	if (d4_redis_connected(r->redis))
+	if (d4_redis_ready(r->redis))
 		return 0;
 	r->outstanding = 0;
-	return d4_redis_connect(r->redis) == -1 ? fail(r) : 0;
+	return d4_redis_connect(r->redis, r->timeout_ms) == -1 ?
+	    fail(r, d4_redis_why(r->redis)) : 0;
 }
+
+/* The next answer; one that is an error of the server is a fault too. */
+static int
+answer(struct redis_queue *r, struct d4_redis_reply *reply)
+{
+	if (d4_redis_wait(r->redis, reply, r->timeout_ms) == -1)
+		return fail(r, d4_redis_why(r->redis));
+	return reply->kind == D4_REDIS_ERROR ? fail(r, reply->text) : 0;
+}
+
+/* A command of words and its answer; data, when not NULL, is its last one. */
+static int
+command(struct redis_queue *r, struct d4_redis_reply *reply,
+    const char *const words[], const void *data, size_t len)
+{
+	const char *argv[WORDS_MAX];
+	size_t lens[WORDS_MAX];
+	int n;
+
+	for (n = 0; words[n] != NULL; n++) {
+		argv[n] = words[n];
+		lens[n] = strlen(words[n]);
+	}
+	if (data != NULL) {
+		argv[n] = data;
+		lens[n++] = len;
+	}
+	if (d4_redis_send(r->redis, n, argv, lens) == -1)
+		return fail(r, d4_redis_why(r->redis));
+	return answer(r, reply);
+}
+
+#define COMMAND(r, reply, ...) \
+    command(r, reply, (const char *const[]){ __VA_ARGS__, NULL }, NULL, 0)
+#define COMMAND_WITH(r, reply, data, len, ...) \
+    command(r, reply, (const char *const[]){ __VA_ARGS__, NULL }, data, len)
 
 static void
 close_redis(struct d4_queue *q)
@@ -49,6 +91,8 @@ close_redis(struct d4_queue *q)
 	struct redis_queue *r = inside(q);
 
 	d4_redis_free(r->redis);
+	free(r->user);
+	free(r->password);
 	free(r);
 }
 
@@ -56,17 +100,17 @@ close_redis(struct d4_queue *q)
 
 /* Cuts the list to its limit after a push made it n long. */
 static int
-trim(struct redis_queue *r, int64_t n)
+trim(struct redis_queue *r, long long n)
 {
+	struct d4_redis_reply reply;
 	char last[24];
 
-	if (r->q.max == 0 || n <= (int64_t)r->q.max)
+	if (r->q.max == 0 || n <= (long long)r->q.max)
 		return 0;
 	(void)snprintf(last, sizeof(last), "%llu",
 	    (unsigned long long)r->q.max - 1);
-	if (d4_redis_text(r->redis, NULL, "LTRIM", r->key, "0", last,
-	    NULL) == -1)
-		return fail(r);
+	if (COMMAND(r, &reply, "LTRIM", r->key, "0", last) == -1)
+		return -1;
 	r->q.dropped += (uint64_t)n - r->q.max;
 	return 0;
 }
@@ -76,34 +120,33 @@ flush_redis(struct d4_queue *q)
 {
 	struct redis_queue *r = inside(q);
 	struct d4_redis_reply reply;
-	int64_t n = 0;
+	long long n = 0;
 	int rc = 0;
 
 	for (; r->outstanding > 0; r->outstanding--) {
-		if (d4_redis_receive(r->redis, &reply) == -1) {
-			rc = fail(r);
-			if (!d4_redis_connected(r->redis)) {
-				r->outstanding = 0;
-				return rc;
-			}
-			continue;
+		if (answer(r, &reply) == 0)
+			n = reply.number;
+		else
+			rc = -1;
+		if (!d4_redis_ready(r->redis)) {
+			r->outstanding = 0;
+			return -1;
 		}
-		n = reply.number;
 	}
-	return rc == -1 ? rc : trim(r, n);
+	return rc == -1 ? -1 : trim(r, n);
 }
 
 static int
 push_redis(struct d4_queue *q, const void *data, size_t len)
 {
 	struct redis_queue *r = inside(q);
-	const void *argv[] = { "LPUSH", r->key, data };
+	const char *argv[] = { "LPUSH", r->key, data };
 	size_t lens[] = { 5, strlen(r->key), len };
 
 	if (ready(r) == -1)
 		return -1;
 	if (d4_redis_send(r->redis, 3, argv, lens) == -1)
-		return fail(r);
+		return fail(r, d4_redis_why(r->redis));
 	return ++r->outstanding < PIPE_MAX ? 0 : flush_redis(q);
 }
 
@@ -148,9 +191,8 @@ take_redis(struct d4_queue *q, struct d4_queue_item *item, int timeout_ms)
 	if (ready(r) == -1 || flush_redis(q) == -1)
 		return -1;
 	for (;;) {
-		if (d4_redis_text(r->redis, &reply, "RPOPLPUSH", r->key,
-		    r->hand, NULL) == -1)
-			return fail(r);
+		if (COMMAND(r, &reply, "RPOPLPUSH", r->key, r->hand) == -1)
+			return -1;
 		if (reply.kind == D4_REDIS_STRING)
 			return keep(r, item, &reply);
 		if (d4_stop_wanted() ||
@@ -162,9 +204,9 @@ take_redis(struct d4_queue *q, struct d4_queue_item *item, int timeout_ms)
 			(void)nanosleep(&nap, NULL);
 			continue;
 		}
-		if (d4_redis_text(r->redis, &reply, "BRPOPLPUSH", r->key,
-		    r->hand, slice, NULL) == -1)
-			return fail(r);
+		if (COMMAND(r, &reply, "BRPOPLPUSH", r->key, r->hand,
+		    slice) == -1)
+			return -1;
 		if (reply.kind == D4_REDIS_STRING)
 			return keep(r, item, &reply);
 	}
@@ -173,13 +215,10 @@ take_redis(struct d4_queue *q, struct d4_queue_item *item, int timeout_ms)
 static int
 remove_from_hand(struct redis_queue *r, const struct d4_queue_item *item)
 {
-	const void *argv[] = { "LREM", r->hand, "-1", item->data };
-	size_t lens[] = { 4, strlen(r->hand), 2, item->len };
+	struct d4_redis_reply reply;
 
-	if (ready(r) == -1)
-		return -1;
-	return d4_redis_command(r->redis, NULL, 4, argv, lens) == -1 ?
-	    fail(r) : 0;
+	return ready(r) == -1 ? -1 : COMMAND_WITH(r, &reply, item->data,
+	    item->len, "LREM", r->hand, "-1");
 }
 
 static int
@@ -194,48 +233,40 @@ static int
 put_back_redis(struct d4_queue *q, const struct d4_queue_item *item)
 {
 	struct redis_queue *r = inside(q);
-	const void *argv[] = { "RPUSH", r->key, item->data };
-	size_t lens[] = { 5, strlen(r->key), item->len };
+	struct d4_redis_reply reply;
 
-	if (ready(r) == -1)
+	if (ready(r) == -1 || COMMAND_WITH(r, &reply, item->data, item->len,
+	    "RPUSH", r->key) == -1)
 		return -1;
-	if (d4_redis_command(r->redis, NULL, 3, argv, lens) == -1)
-		return fail(r);
 	return remove_from_hand(r, item);
 }
 
+/* The newest taken goes back first, so that the oldest is last in and first
+ * out. */
 static int64_t
 recover_redis(struct d4_queue *q)
 {
 	struct redis_queue *r = inside(q);
+	struct d4_queue_item item = { .data = NULL };
 	struct d4_redis_reply reply;
 	int64_t n = 0;
 
 	if (ready(r) == -1 || flush_redis(q) == -1)
 		return -1;
-	/* The newest taken goes back first, so that the oldest is last in and
-	 * first out. */
 	for (;; n++) {
-		const void *argv[] = { "RPUSH", r->key, NULL };
-		size_t lens[] = { 5, strlen(r->key), 0 };
-		struct d4_queue_item item = { .data = NULL };
-
-		if (d4_redis_text(r->redis, &reply, "LINDEX", r->hand, "0",
-		    NULL) == -1)
-			return fail(r);
+		if (COMMAND(r, &reply, "LINDEX", r->hand, "0") == -1)
+			return -1;
 		if (reply.kind != D4_REDIS_STRING)
 			return n;
 		if (keep(r, &item, &reply) == -1)
 			return -1;
-		argv[2] = item.data;
-		lens[2] = item.len;
-		if (d4_redis_command(r->redis, NULL, 3, argv, lens) == -1 ||
-		    d4_redis_text(r->redis, NULL, "LPOP", r->hand,
-		    NULL) == -1) {
-			d4_queue_item_free(&item);
-			return fail(r);
-		}
+		if (COMMAND_WITH(r, &reply, item.data, item.len, "RPUSH",
+		    r->key) == -1 ||
+		    COMMAND(r, &reply, "LPOP", r->hand) == -1)
+			n = -1;
 		d4_queue_item_free(&item);
+		if (n == -1)
+			return -1;
 	}
 }
 
@@ -247,10 +278,9 @@ length_redis(struct d4_queue *q)
 	struct redis_queue *r = inside(q);
 	struct d4_redis_reply reply;
 
-	if (ready(r) == -1 || flush_redis(q) == -1)
+	if (ready(r) == -1 || flush_redis(q) == -1 ||
+	    COMMAND(r, &reply, "LLEN", r->key) == -1)
 		return -1;
-	if (d4_redis_text(r->redis, &reply, "LLEN", r->key, NULL) == -1)
-		return fail(r);
 	return reply.number;
 }
 
@@ -266,14 +296,12 @@ peek_redis(struct d4_queue *q, size_t n,
 	if (n == 0)
 		return 0;
 	(void)snprintf(last, sizeof(last), "%zu", n - 1);
-	if (ready(r) == -1 || flush_redis(q) == -1)
+	if (ready(r) == -1 || flush_redis(q) == -1 ||
+	    COMMAND(r, &reply, "LRANGE", r->key, "0", last) == -1)
 		return -1;
-	if (d4_redis_text(r->redis, &reply, "LRANGE", r->key, "0", last,
-	    NULL) == -1)
-		return fail(r);
-	for (i = 0; i < reply.n && d4_redis_item(r->redis, i, &item) == 0;
-	    i++) {
-		if (each(arg, item.text, item.len) != 0)
+	for (i = 0; i < reply.n; i++) {
+		d4_redis_element(&reply, i, &item);
+		if (each(arg, (const uint8_t *)item.text, item.len) != 0)
 			break;
 	}
 	return 0;
@@ -283,11 +311,10 @@ static int
 clear_redis(struct d4_queue *q)
 {
 	struct redis_queue *r = inside(q);
+	struct d4_redis_reply reply;
 
-	if (ready(r) == -1 || flush_redis(q) == -1)
-		return -1;
-	return d4_redis_text(r->redis, NULL, "DEL", r->key, NULL) == -1 ?
-	    fail(r) : 0;
+	return ready(r) == -1 || flush_redis(q) == -1 ? -1 :
+	    COMMAND(r, &reply, "DEL", r->key);
 }
 
 static const struct d4_queue_backend backend = {
@@ -295,17 +322,31 @@ static const struct d4_queue_backend backend = {
 	put_back_redis, recover_redis, length_redis, peek_redis, clear_redis
 };
 
+/* What the connection keeps must last as long as it. */
+static int
+make_connection(struct redis_queue *r, const struct d4_queue_where *w)
+{
+	r->timeout_ms = w->timeout_ms;
+	d4_redis_text(w->redis, r->name);
+	if (w->user != NULL && (r->user = strdup(w->user)) == NULL)
+		return -1;
+	if (w->password != NULL && (r->password = strdup(w->password)) == NULL)
+		return -1;
+	r->redis = d4_redis_new(w->redis, r->user, r->password);
+	return r->redis == NULL ? -1 : 0;
+}
+
 struct d4_queue *
 d4_queue_redis_open(const struct d4_queue_where *where,
     char fault[D4_QUEUE_FAULT])
 {
 	struct redis_queue *r = calloc(1, sizeof(*r));
-	struct d4_redis_reply reply;
 	int n;
 
-	if (r == NULL || (r->redis = d4_redis_new(where->redis)) == NULL) {
+	if (r == NULL || make_connection(r, where) == -1) {
 		(void)snprintf(fault, D4_QUEUE_FAULT, "out of memory");
-		free(r);
+		if (r != NULL)
+			close_redis(&r->q);
 		return NULL;
 	}
 	r->q.backend = &backend;
@@ -313,12 +354,9 @@ d4_queue_redis_open(const struct d4_queue_where *where,
 	    where->uuid);
 	(void)snprintf(r->hand, sizeof(r->hand), "%s:hand", r->key);
 	if (n >= KEY_MAX)
-		(void)snprintf(r->q.fault, D4_QUEUE_FAULT, "name too long");
+		(void)fail(r, "the queue's name is too long");
 	/* A key of another type, or no right to it, is found out here. */
-	else if (d4_redis_connect(r->redis) == -1 ||
-	    d4_redis_text(r->redis, &reply, "LLEN", r->key, NULL) == -1)
-		(void)fail(r);
-	else
+	else if (length_redis(&r->q) != -1)
 		return &r->q;
 	(void)snprintf(fault, D4_QUEUE_FAULT, "%s", r->q.fault);
 	close_redis(&r->q);

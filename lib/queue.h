@@ -34,7 +34,9 @@ struct d4_queue;
 struct d4_queue_where {
 	const char			*store;
 	const char			*path;
-	const struct d4_redis_where	*redis;
+	const struct d4_redis_addr	*redis;
+	const char			*user, *password;	/* or NULL */
+	int				 timeout_ms;	/* of Redis, over 1000 */
 	const char			*type, *uuid;	/* not with path */
 	bool				 create;	/* a directory, if missing */
 };
@@ -46,7 +48,8 @@ struct d4_queue_item {
 	char	 name[64];		/* a directory's, else "" */
 };
 
-/* Opens a queue.  NULL and words in the last argument. */
+/* Opens a queue.  The type and the uuid become part of a path or key: they are
+ * checked ones.  NULL and words in the last argument. */
 struct d4_queue *d4_queue_open(const struct d4_queue_where *,
     char[D4_QUEUE_FAULT]);
 

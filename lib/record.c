@@ -17,8 +17,10 @@ struct d4_record {
 	uint8_t			 head[D4_HEADER_LEN];	/* of every record */
 	struct d4_mac		*mac;
 	size_t			 snaplen;
-	size_t			 max;	/* records that fit */
+	size_t			 max;	/* full records that fit */
+	size_t			 size;	/* bytes at buf */
 	size_t			 n;	/* records there are */
+	size_t			 nsealed; /* of them, sealed already */
 	size_t			 len;	/* bytes of them all */
 	uint8_t			*buf;
 	struct iovec		*slots;	/* where full payloads lie */
@@ -39,12 +41,13 @@ d4_record_new(const struct d4_header *header, size_t snaplen,
 		r->max = BATCH_RECORDS;
 	if (r->max < 1)
 		r->max = 1;
+	r->size = r->max * stride;
 	r->snaplen = snaplen;
 	r->mac = mac;
 	d4_header_encode(r->head, header);
-	r->buf = malloc(r->max * stride);
+	r->buf = malloc(r->size);
 	r->slots = calloc(r->max, sizeof(*r->slots));
-	r->jobs = calloc(r->max, sizeof(*r->jobs));
+	r->jobs = calloc(BATCH_RECORDS, sizeof(*r->jobs));
 	if (r->buf == NULL || r->slots == NULL || r->jobs == NULL) {
 		d4_record_free(r);
 		return NULL;
@@ -52,8 +55,9 @@ d4_record_new(const struct d4_header *header, size_t snaplen,
 	for (i = 0; i < r->max; i++) {
 		r->slots[i].iov_base = r->buf + i * stride + D4_HEADER_LEN;
 		r->slots[i].iov_len = snaplen;
-		r->jobs[i].key = key;
 	}
+	for (i = 0; i < BATCH_RECORDS; i++)
+		r->jobs[i].key = key;
 	return r;
 }
 
@@ -102,7 +106,8 @@ d4_record_fill(struct d4_record *r, int fd, uint8_t type)
 int
 d4_record_put(struct d4_record *r, uint8_t type, const void *data, size_t len)
 {
-	if (r->n == r->max)
+	if (r->n == BATCH_RECORDS ||
+	    r->size - r->len < D4_HEADER_LEN + len)
 		return -1;
 	if (len > 0)
 		memcpy(r->buf + r->len + D4_HEADER_LEN, data, len);
@@ -115,9 +120,13 @@ d4_record_seal(struct d4_record *r, uint64_t timestamp)
 {
 	size_t i;
 
-	for (i = 0; i < r->n; i++)
+	for (i = r->nsealed; i < r->n; i++)
 		d4_put64le(r->jobs[i].record + D4_TIMESTAMP_AT, timestamp);
-	return d4_mac_seal(r->mac, r->jobs, r->n);
+	if (d4_mac_seal(r->mac, r->jobs + r->nsealed,
+	    r->n - r->nsealed) == -1)
+		return -1;
+	r->nsealed = r->n;
+	return 0;
 }
 
 const uint8_t *
@@ -147,5 +156,6 @@ void
 d4_record_clear(struct d4_record *r)
 {
 	r->n = 0;
+	r->nsealed = 0;
 	r->len = 0;
 }

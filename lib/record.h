@@ -42,11 +42,11 @@ ssize_t d4_record_fill(struct d4_record *, int fd, uint8_t type);
  * when the batch is full: then seal, write and clear it first. */
 int d4_record_put(struct d4_record *, uint8_t type, const void *, size_t len);
 
-/* Writes the headers with this timestamp (seconds since 1970) and the tags.
- * Returns 0, or -1 when the mac failed. */
+/* Writes timestamps (seconds since 1970) and tags into the records that were
+ * added since the last call.  Returns 0, or -1 when the mac failed. */
 int d4_record_seal(struct d4_record *, uint64_t timestamp);
 
-/* The sealed records as bytes to send, *len of them. */
+/* The records as bytes to send, *len of them. */
 const uint8_t *d4_record_bytes(const struct d4_record *, size_t *len);
 
 /* How many records are in the batch. */

@@ -1,63 +1,81 @@
 /* SPDX-License-Identifier: ISC */
-#include <sys/time.h>
+#include <sys/socket.h>
 
-#include <stdarg.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <hiredis/hiredis.h>
 
 #include "lib/redis.h"
 
-#define WORDS_MAX	256
-#define ARGS_MAX	16
-
 struct d4_redis {
-	char		*host, *password;
-	uint16_t	 port;
-	uint32_t	 db;
-	int		 timeout_ms;
-	redisContext	*context;
-	redisReply	*reply;		/* lent last */
-	char		 fault[WORDS_MAX];
+	struct d4_redis_addr	 addr;
+	const char		*user;
+	const char		*password;
+	redisContext		*context;	/* NULL when not connected */
+	redisReply		*reply;		/* the last one handed out */
+	bool			 connected;	/* connect(2) has succeeded */
+	bool			 unsent;	/* commands wait to be written */
+	int			 nsetup;	/* replies to AUTH and SELECT */
+	uint64_t		 received;
+	char			 why[256];
 };
 
-struct d4_redis *
-d4_redis_new(const struct d4_redis_where *w)
+int
+d4_redis_parse(struct d4_redis_addr *a, const char *text, const char **why)
 {
-	struct d4_redis *r = calloc(1, sizeof(*r));
+	char where[D4_NET_NAME];
+	const char *slash = strrchr(text, '/');
+	unsigned long db;
+	char *end;
+	int len;
 
-	if (r == NULL)
-		return NULL;
-	r->port = w->port;
-	r->db = w->db;
-	r->timeout_ms = w->timeout_ms;
-	r->host = strdup(w->host);
-	if (w->password != NULL)
-		r->password = strdup(w->password);
-	if (r->host == NULL || (w->password != NULL && r->password == NULL)) {
-		d4_redis_free(r);
-		return NULL;
+	*why = "is not HOST:PORT/DB or /path/to/socket/DB";
+	if (slash == NULL || slash[1] < '0' || slash[1] > '9')
+		return -1;
+	db = strtoul(slash + 1, &end, 10);
+	if (*end != '\0' || db > INT_MAX)
+		return -1;
+	if (strncmp(text, "redis:", 6) == 0)
+		text += 6;
+	if (strncmp(text, "unix:", 5) == 0)
+		text += 5;
+	len = snprintf(where, sizeof(where), "%s%.*s",
+	    text[0] == '/' ? "unix:" : "tcp:", (int)(slash - text), text);
+	if (len < 0 || (size_t)len >= sizeof(where)) {
+		*why = "is too long";
+		return -1;
 	}
+	a->db = (unsigned)db;
+	return d4_net_parse(&a->net, where, false, why);
+}
+
+void
+d4_redis_text(const struct d4_redis_addr *a, char text[D4_REDIS_NAME])
+{
+	char where[D4_NET_NAME];
+
+	d4_net_text(&a->net, where);
+	(void)snprintf(text, D4_REDIS_NAME, "%s/%u", where, a->db);
+}
+
+struct d4_redis *
+d4_redis_new(const struct d4_redis_addr *addr, const char *user,
+    const char *password)
+{
+	struct d4_redis *r;
+
+	if ((r = calloc(1, sizeof(*r))) == NULL)
+		return NULL;
+	r->addr = *addr;
+	r->user = user;
+	r->password = password;
 	return r;
-}
-
-static void
-forget(struct d4_redis *r)
-{
-	if (r->reply != NULL)
-		freeReplyObject(r->reply);
-	r->reply = NULL;
-}
-
-static void
-disconnect(struct d4_redis *r)
-{
-	forget(r);
-	if (r->context != NULL)
-		redisFree(r->context);
-	r->context = NULL;
 }
 
 void
@@ -65,181 +83,291 @@ d4_redis_free(struct d4_redis *r)
 {
 	if (r == NULL)
 		return;
-	disconnect(r);
-	free(r->host);
-	free(r->password);
+	d4_redis_drop(r);
 	free(r);
 }
 
-static int
-fail(struct d4_redis *r, const char *words, size_t len)
+void
+d4_redis_drop(struct d4_redis *r)
 {
-	if (len > WORDS_MAX / 2)
-		len = WORDS_MAX / 2;
-	if (strchr(r->host, '/') != NULL)
-		(void)snprintf(r->fault, sizeof(r->fault), "%.100s: %.*s",
-		    r->host, (int)len, words);
-	else
-		(void)snprintf(r->fault, sizeof(r->fault), "%.100s:%u: %.*s",
-		    r->host, r->port, (int)len, words);
+	if (r->reply != NULL)
+		freeReplyObject(r->reply);
+	r->reply = NULL;
+	if (r->context != NULL)
+		redisFree(r->context);
+	r->context = NULL;
+	r->connected = r->unsent = false;
+	r->nsetup = 0;
+}
+
+/* Always -1, with the words given or those of hiredis. */
+static int
+fail(struct d4_redis *r, const char *what, const char *why)
+{
+	if (why == NULL)
+		why = r->context != NULL && r->context->err != 0 ?
+		    r->context->errstr : strerror(ENOMEM);
+	(void)snprintf(r->why, sizeof(r->why), "%s%s%s", what,
+	    what[0] == '\0' ? "" : ": ", why);
+	d4_redis_drop(r);
 	return -1;
 }
 
+/* Logs in and chooses the database. */
 static int
-fail_context(struct d4_redis *r)
+set_up(struct d4_redis *r)
 {
-	const char *words = r->context == NULL ? "out of memory" :
-	    r->context->errstr;
-
-	(void)fail(r, words, strlen(words));
-	disconnect(r);
-	return -1;
-}
-
-static struct timeval
-interval(int ms)
-{
-	return (struct timeval){ .tv_sec = ms / 1000,
-	    .tv_usec = ms % 1000 * 1000 };
-}
-
-int
-d4_redis_connect(struct d4_redis *r)
-{
-	struct timeval limit = interval(r->timeout_ms);
 	char db[16];
+	const char *login[] = { "AUTH", r->user, r->password };
+	const char *choose[] = { "SELECT", db };
 
-	disconnect(r);
-	r->context = strchr(r->host, '/') != NULL ?
-	    redisConnectUnixWithTimeout(r->host, limit) :
-	    redisConnectWithTimeout(r->host, r->port, limit);
-	if (r->context == NULL || r->context->err != 0)
-		return fail_context(r);
-	if (redisSetTimeout(r->context, limit) != REDIS_OK)
-		return fail_context(r);
-	(void)snprintf(db, sizeof(db), "%u", r->db);
-	if ((r->password != NULL && d4_redis_text(r, NULL, "AUTH",
-	    r->password, NULL) == -1) ||
-	    (r->db != 0 && d4_redis_text(r, NULL, "SELECT", db,
-	    NULL) == -1)) {
-		disconnect(r);
-		return -1;
+	if (r->user == NULL)
+		login[1] = r->password;
+	if (r->password != NULL) {
+		if (d4_redis_send(r, r->user == NULL ? 2 : 3, login,
+		    NULL) == -1)
+			return -1;
+		r->nsetup++;
 	}
+	(void)snprintf(db, sizeof(db), "%u", r->addr.db);
+	if (d4_redis_send(r, 2, choose, NULL) == -1)
+		return -1;
+	r->nsetup++;
 	return 0;
 }
 
-bool
-d4_redis_connected(const struct d4_redis *r)
+int
+d4_redis_begin(struct d4_redis *r)
 {
-	return r->context != NULL;
+	d4_redis_drop(r);
+	r->context = r->addr.net.kind == D4_NET_UNIX ?
+	    redisConnectUnixNonBlock(r->addr.net.path) :
+	    redisConnectNonBlock(r->addr.net.host, r->addr.net.port);
+	if (r->context == NULL || r->context->err != 0)
+		return fail(r, "", NULL);
+	(void)fcntl(r->context->fd, F_SETFD, FD_CLOEXEC);
+	return set_up(r) == 0 ? 0 : fail(r, "", NULL);
 }
 
-const char *
-d4_redis_fault(const struct d4_redis *r)
+int
+d4_redis_send(struct d4_redis *r, int argc, const char *const argv[],
+    const size_t len[])
 {
-	return r->fault;
+	/* hiredis forgot a const; it changes nothing there. */
+	union { const char *const *in; const char **out; } words;
+
+	words.in = argv;
+	if (r->context == NULL || redisAppendCommandArgv(r->context, argc,
+	    words.out, len) != REDIS_OK)
+		return -1;
+	r->unsent = true;
+	return 0;
+}
+
+/* Whether the descriptor is ready for the events now. */
+static bool
+is_ready(const struct d4_redis *r, short events)
+{
+	struct pollfd pfd = { .fd = r->context->fd, .events = events };
+
+	return poll(&pfd, 1, 0) == 1;
+}
+
+/* Returns 1 when connected, 0 when not yet, -1 when that failed. */
+static int
+finish_connect(struct d4_redis *r)
+{
+	int err = 0;
+	socklen_t len = sizeof(err);
+
+	if (r->connected)
+		return 1;
+	if (!is_ready(r, POLLOUT))
+		return 0;
+	if (getsockopt(r->context->fd, SOL_SOCKET, SO_ERROR, &err, &len) == -1)
+		err = errno;
+	if (err != 0)
+		return fail(r, "", strerror(err));
+	if (r->addr.net.kind != D4_NET_UNIX)
+		(void)redisEnableKeepAlive(r->context);
+	r->connected = true;
+	return 1;
+}
+
+/* Writes what it can. */
+static int
+flush_commands(struct d4_redis *r)
+{
+	int done = 0;
+
+	if (!r->unsent)
+		return 0;
+	if (redisBufferWrite(r->context, &done) != REDIS_OK)
+		return fail(r, "", NULL);
+	r->unsent = !done;
+	return 0;
+}
+
+/* The next whole reply, read from the server as far as needed. */
+static int
+read_reply(struct d4_redis *r)
+{
+	redisReader *reader = r->context->reader;
+	void *reply = NULL;
+	size_t before;
+
+	if (r->reply != NULL)
+		freeReplyObject(r->reply);
+	r->reply = NULL;
+	for (;;) {
+		if (redisGetReplyFromReader(r->context, &reply) != REDIS_OK)
+			return fail(r, "", NULL);
+		if (reply != NULL)
+			break;
+		if (!is_ready(r, POLLIN))
+			return 0;
+		before = reader->len;
+		if (redisBufferRead(r->context) != REDIS_OK)
+			return fail(r, "", NULL);
+		r->received += reader->len - before;
+	}
+	r->reply = reply;
+	return 1;
 }
 
 static void
-translate(const redisReply *from, struct d4_redis_reply *to)
+show(struct d4_redis_reply *to, const redisReply *from)
 {
-	static const enum d4_redis_kind kinds[] = {
-		[REDIS_REPLY_STRING] = D4_REDIS_STRING,
-		[REDIS_REPLY_ARRAY] = D4_REDIS_LIST,
-		[REDIS_REPLY_INTEGER] = D4_REDIS_NUMBER,
-		[REDIS_REPLY_NIL] = D4_REDIS_NIL,
-		[REDIS_REPLY_STATUS] = D4_REDIS_STATUS,
-		[REDIS_REPLY_ERROR] = D4_REDIS_ERROR
-	};
-
-	*to = (struct d4_redis_reply){ .kind = kinds[from->type],
-	    .number = from->integer };
-	if (from->type == REDIS_REPLY_ARRAY)
-		to->n = from->elements;
-	if (to->kind == D4_REDIS_STRING || to->kind == D4_REDIS_STATUS ||
-	    to->kind == D4_REDIS_ERROR) {
-		to->text = (const uint8_t *)from->str;
+	memset(to, 0, sizeof(*to));
+	to->text = "";
+	to->inside = from;
+	switch (from->type) {
+	case REDIS_REPLY_STRING:
+	case REDIS_REPLY_STATUS:
+	case REDIS_REPLY_ERROR:
+		to->kind = from->type == REDIS_REPLY_STRING ?
+		    D4_REDIS_STRING : from->type == REDIS_REPLY_STATUS ?
+		    D4_REDIS_STATUS : D4_REDIS_ERROR;
+		to->text = from->str;
 		to->len = (size_t)from->len;
+		break;
+	case REDIS_REPLY_INTEGER:
+		to->kind = D4_REDIS_INTEGER;
+		to->number = from->integer;
+		break;
+	case REDIS_REPLY_ARRAY:
+		to->kind = D4_REDIS_ARRAY;
+		to->n = from->elements;
+		break;
+	default:
+		to->kind = D4_REDIS_NIL;
 	}
 }
 
 int
-d4_redis_receive(struct d4_redis *r, struct d4_redis_reply *reply)
+d4_redis_next(struct d4_redis *r, struct d4_redis_reply *reply)
 {
-	struct d4_redis_reply local;
-	void *got;
+	int rc;
 
-	forget(r);
 	if (r->context == NULL)
 		return -1;
-	if (redisGetReply(r->context, &got) != REDIS_OK)
-		return fail_context(r);
-	r->reply = got;
-	translate(r->reply, &local);
-	if (reply != NULL)
-		*reply = local;
-	if (local.kind == D4_REDIS_ERROR)
-		return fail(r, r->reply->str, (size_t)r->reply->len);
-	return 0;
-}
-
-int
-d4_redis_send(struct d4_redis *r, size_t n, const void *const *argv,
-    const size_t *lens)
-{
-	const char *text[ARGS_MAX];
-	size_t i;
-
-	if (r->context == NULL || n > ARGS_MAX)
+	if ((rc = finish_connect(r)) != 1)
+		return rc;
+	if (flush_commands(r) == -1)
 		return -1;
-	for (i = 0; i < n; i++)
-		text[i] = argv[i];
-	if (redisAppendCommandArgv(r->context, (int)n, text, lens) != REDIS_OK)
-		return fail_context(r);
-	return 0;
-}
+	while ((rc = read_reply(r)) == 1) {
+		show(reply, r->reply);
+		if (r->nsetup == 0)
+			return 1;
+		if (reply->kind == D4_REDIS_ERROR) {
+			char words[200];
 
-int
-d4_redis_command(struct d4_redis *r, struct d4_redis_reply *reply, size_t n,
-    const void *const *argv, const size_t *lens)
-{
-	if (d4_redis_send(r, n, argv, lens) == -1)
-		return -1;
-	return d4_redis_receive(r, reply);
-}
-
-int
-d4_redis_text(struct d4_redis *r, struct d4_redis_reply *reply, ...)
-{
-	const void *argv[ARGS_MAX];
-	size_t lens[ARGS_MAX], n = 0;
-	const char *text;
-	va_list ap;
-
-	va_start(ap, reply);
-	while (n < ARGS_MAX && (text = va_arg(ap, const char *)) != NULL) {
-		argv[n] = text;
-		lens[n++] = strlen(text);
+			(void)snprintf(words, sizeof(words), "%s",
+			    reply->text);
+			return fail(r, "login", words);
+		}
+		r->nsetup--;
 	}
-	va_end(ap);
-	return d4_redis_command(r, reply, n, argv, lens);
+	return rc;
+}
+
+static long long
+now_ms(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (long long)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* Waits for a reply, or with NULL until it is ready for commands. */
+static int
+wait_for(struct d4_redis *r, struct d4_redis_reply *reply, int timeout_ms)
+{
+	long long end = now_ms() + timeout_ms, left;
+	struct d4_redis_reply none;
+	struct pollfd pfd;
+	int rc;
+
+	for (;;) {
+		rc = d4_redis_next(r, reply != NULL ? reply : &none);
+		if (rc == -1)
+			return -1;
+		if (rc == 1 || (reply == NULL && d4_redis_ready(r)))
+			return 0;
+		if ((left = end - now_ms()) <= 0)
+			return fail(r, "", "no answer in time");
+		d4_redis_poll(r, &pfd);
+		if (poll(&pfd, 1, (int)left) == -1 && errno != EINTR)
+			return fail(r, "", strerror(errno));
+	}
 }
 
 int
-d4_redis_item(const struct d4_redis *r, size_t i, struct d4_redis_reply *item)
+d4_redis_connect(struct d4_redis *r, int timeout_ms)
 {
-	if (r->reply == NULL || r->reply->type != REDIS_REPLY_ARRAY ||
-	    i >= r->reply->elements)
-		return -1;
-	translate(r->reply->element[i], item);
-	return 0;
+	return d4_redis_begin(r) == -1 ? -1 : wait_for(r, NULL, timeout_ms);
 }
 
 int
-d4_redis_timeout(struct d4_redis *r, int timeout_ms)
+d4_redis_wait(struct d4_redis *r, struct d4_redis_reply *reply,
+    int timeout_ms)
 {
-	if (r->context == NULL)
-		return -1;
-	return redisSetTimeout(r->context, interval(timeout_ms)) == REDIS_OK ?
-	    0 : fail_context(r);
+	return wait_for(r, reply, timeout_ms);
+}
+
+void
+d4_redis_element(const struct d4_redis_reply *array, size_t i,
+    struct d4_redis_reply *element)
+{
+	const redisReply *inside = array->inside;
+
+	show(element, inside->element[i]);
+}
+
+void
+d4_redis_poll(const struct d4_redis *r, struct pollfd *pfd)
+{
+	pfd->fd = r->context == NULL ? -1 : r->context->fd;
+	pfd->events = !r->connected ? POLLOUT :
+	    r->unsent ? POLLIN | POLLOUT : POLLIN;
+	pfd->revents = 0;
+}
+
+bool
+d4_redis_ready(const struct d4_redis *r)
+{
+	return r->connected && r->nsetup == 0;
+}
+
+uint64_t
+d4_redis_received(const struct d4_redis *r)
+{
+	return r->received;
+}
+
+const char *
+d4_redis_why(const struct d4_redis *r)
+{
+	return r->why;
 }

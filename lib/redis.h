@@ -3,85 +3,117 @@
 #define LIB_REDIS_H
 
 /*
- * The only door to hiredis: one connection, commands as lists of binary
- * arguments, pipelined where wanted.  After a fault of the connection every
- * call fails until d4_redis_connect() is called again, which is left to the
- * caller.
+ * A connection to a Redis server, by hiredis.  Commands are appended and their
+ * replies come in the same order, so that many may be under way at once.
+ * Nothing here waits unless a timeout is given:
+ *
+ *	waiting				not waiting
+ *	d4_redis_connect(r, ms)		d4_redis_begin(r)
+ *	d4_redis_send(r, ...)		d4_redis_send(r, ...)
+ *	d4_redis_wait(r, &reply, ms)	poll(2) as d4_redis_poll() says, then
+ *					d4_redis_next(r, &reply)
+ *
+ * Only resolving a name may take its time in either case.
  */
 
+#include <poll.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* Where a server is. */
-struct d4_redis_where {
-	const char	*host;		/* or the path of a unix socket, with / */
-	uint16_t	 port;
-	uint32_t	 db;
-	const char	*password;	/* NULL: none */
-	int		 timeout_ms;	/* to connect and of each answer */
-};
+#include "lib/net.h"
 
 struct d4_redis;
 
+/* HOST:PORT/DB, [V6]:PORT/DB, /path/to/socket/DB; "redis:" may stand before
+ * the first two, "unix:" before the last. */
+struct d4_redis_addr {
+	struct d4_net_addr	net;
+	unsigned		db;
+};
+
 enum d4_redis_kind {
 	D4_REDIS_NIL,
-	D4_REDIS_STATUS,		/* text says "OK" or the like */
-	D4_REDIS_NUMBER,
-	D4_REDIS_STRING,
-	D4_REDIS_LIST,
-	D4_REDIS_ERROR			/* text is what the server said */
+	D4_REDIS_STATUS,	/* text */
+	D4_REDIS_ERROR,		/* text */
+	D4_REDIS_INTEGER,	/* number */
+	D4_REDIS_STRING,	/* text, any bytes */
+	D4_REDIS_ARRAY		/* n elements */
 };
 
-/* An answer, lent until the next call on its connection. */
+/* A reply, or an element of one.  It lies in the connection's memory until the
+ * next reply is asked for or the connection ends. */
 struct d4_redis_reply {
 	enum d4_redis_kind	 kind;
-	int64_t			 number;
-	const uint8_t		*text;	/* not NUL-terminated by contract */
+	const char		*text;	/* a NUL stands behind it */
 	size_t			 len;
-	size_t			 n;	/* of a list, see d4_redis_item() */
+	long long		 number;
+	size_t			 n;
+	const void		*inside;
 };
 
-/* A handle, not yet connected.  The place is copied; NULL when memory is
- * short. */
-struct d4_redis *d4_redis_new(const struct d4_redis_where *);
+/* Reads the text.  Returns 0, or -1 with *why a few static words. */
+int d4_redis_parse(struct d4_redis_addr *, const char *, const char **why);
 
-/* Disconnects and frees, takes NULL. */
-void d4_redis_free(struct d4_redis *);
-
-/* Connects, or anew; then AUTH and SELECT where they are needed.  Returns 0,
- * or -1 and words in d4_redis_fault(). */
-int d4_redis_connect(struct d4_redis *);
-
-/* Whether there is a connection that has not failed. */
-bool d4_redis_connected(const struct d4_redis *);
-
-/* After -1: what went wrong, in a few words; "host:port: words". */
-const char *d4_redis_fault(const struct d4_redis *);
+/* The opposite, for messages. */
+#define D4_REDIS_NAME	(D4_NET_NAME + 16)
+void d4_redis_text(const struct d4_redis_addr *, char[D4_REDIS_NAME]);
 
 /*
- * Sends a command of n arguments and waits for its answer.  Returns 0, or -1
- * when the connection failed or the answer is an error of the server (then
- * the connection is good and reply->kind says so).  reply may be NULL.
+ * Not connected yet.  With a password it logs in, as user when there is one
+ * (Redis 6); both may be NULL and are kept, not copied.  NULL when memory is
+ * short.
  */
-int d4_redis_command(struct d4_redis *, struct d4_redis_reply *, size_t n,
-    const void *const *argv, const size_t *lens);
+struct d4_redis *d4_redis_new(const struct d4_redis_addr *, const char *user,
+    const char *password);
 
-/* The same for text arguments, with NULL behind the last. */
-int d4_redis_text(struct d4_redis *, struct d4_redis_reply *, ...);
+/* Takes NULL.  Closes the connection. */
+void d4_redis_free(struct d4_redis *);
 
-/* Puts a command into the pipe without waiting; the server answers in order. */
-int d4_redis_send(struct d4_redis *, size_t n, const void *const *argv,
-    const size_t *lens);
+/*
+ * Begins to connect, logs in and chooses the database; a connection there was
+ * is closed, and its replies with it.  Commands may be appended at once.
+ * Returns 0, or -1 with d4_redis_why().
+ */
+int d4_redis_begin(struct d4_redis *);
 
-/* The next answer of the pipe, as d4_redis_command(). */
-int d4_redis_receive(struct d4_redis *, struct d4_redis_reply *);
+/* The same and waits until that is done, timeout_ms at most. */
+int d4_redis_connect(struct d4_redis *, int timeout_ms);
 
-/* An item of the list that was answered last.  Returns 0, or -1 when it is
- * not there. */
-int d4_redis_item(const struct d4_redis *, size_t i, struct d4_redis_reply *);
+/* Closes the connection. */
+void d4_redis_drop(struct d4_redis *);
 
-/* Makes answers wait so long from now on, for commands that block. */
-int d4_redis_timeout(struct d4_redis *, int timeout_ms);
+/*
+ * Appends a command of argc words, copied; len are their lengths, or NULL for
+ * C strings.  It goes out when replies are asked for.  Returns 0, or -1: not
+ * connected, or memory is short.
+ */
+int d4_redis_send(struct d4_redis *, int argc, const char *const argv[],
+    const size_t len[]);
+
+/* Sends and receives what can be.  Returns 1 and the next reply; 0 when there
+ * is none yet; -1 with d4_redis_why() when the connection failed: it is closed
+ * then.  An error reply to a command is a reply. */
+int d4_redis_next(struct d4_redis *, struct d4_redis_reply *);
+
+/* The same, waiting timeout_ms at most; no reply in time is a failure. */
+int d4_redis_wait(struct d4_redis *, struct d4_redis_reply *, int timeout_ms);
+
+/* The element i < n of an array. */
+void d4_redis_element(const struct d4_redis_reply *, size_t i,
+    struct d4_redis_reply *);
+
+/* Fills in what poll(2) is to wait for before d4_redis_next(); fd -1 when not
+ * connected. */
+void d4_redis_poll(const struct d4_redis *, struct pollfd *);
+
+/* Whether it is connected and logged in. */
+bool d4_redis_ready(const struct d4_redis *);
+
+/* Bytes received so far over all connections: tells a slow reply from none. */
+uint64_t d4_redis_received(const struct d4_redis *);
+
+/* Why it failed, fit for "server: reason".  Never NULL. */
+const char *d4_redis_why(const struct d4_redis *);
 
 #endif

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: ISC */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "d4-meta/options.h"
+#include "lib/log.h"
+
+#define SECONDS_MAX	31536000	/* a year, for -T and -G */
+
+static void
+usage(FILE *out)
+{
+	fprintf(out, "usage: d4-meta [-npv] [-c directory] [file]\n"
+	    "       d4-meta [-npv] [-c directory] [-e encoding] [-g tag] "
+	    "[-o name=value] -t name\n"
+	    "       d4-meta -x [-v] [-c directory | -k keyfile]\n"
+	    "       d4-meta -s [-jv] [-c directory | -k keyfile] "
+	    "[-G seconds]\n"
+	    "       d4-meta -L [-j]\n"
+	    "       d4-meta -T seconds [-nv] [-e encoding] [-g tag] "
+	    "[-m file] [-o name=value]\n"
+	    "               -c directory\n"
+	    "       d4-meta -h | -V\n");
+}
+
+static void
+help(void)
+{
+	usage(stdout);
+	printf("Describe a D4 stream, or show what one says of itself.\n\n"
+	    "  -c directory   configuration, one value per file\n"
+	    "  -e encoding    member \"encoding\" of the meta header\n"
+	    "  -G seconds     a step in time over this is a gap (60)\n"
+	    "  -g tag         entry of the member \"tags\", repeatable\n"
+	    "  -h             this help\n"
+	    "  -j             JSON for -L and -s\n"
+	    "  -k keyfile     verify with the key in this file\n"
+	    "  -L             list the types\n"
+	    "  -m file        figures of a d4, its --metrics, repeatable\n"
+	    "  -n             check, write nothing\n"
+	    "  -o name=value  another member, repeatable; name:=value for a "
+	    "value in JSON\n"
+	    "  -p             print the meta header as canonical JSON\n"
+	    "  -s             summarize the stream on stdin\n"
+	    "  -T seconds     write telemetry of this host at this interval\n"
+	    "  -t name        member \"type\" of a meta header without a file\n"
+	    "  -V             version\n"
+	    "  -v             say more on stderr\n"
+	    "  -x             show the records on stdin as JSON lines\n");
+}
+
+static int
+misuse(void)
+{
+	usage(stderr);
+	return 2;
+}
+
+/* One mode, asked for once. */
+static int
+choose(struct options *o, enum mode mode)
+{
+	if (o->mode != MODE_MAKE)
+		return misuse();
+	o->mode = mode;
+	return -1;
+}
+
+static int
+append(const char **list, size_t *n, const char *value, int letter)
+{
+	size_t max = letter == 'm' ? OPTIONS_METRICS_MAX : OPTIONS_LIST_MAX;
+
+	if (*n == max) {
+		d4_log_warnx("-%c: given more than %zu times", letter, max);
+		return 2;
+	}
+	list[(*n)++] = value;
+	return -1;
+}
+
+static int
+seconds(uint64_t *value, const char *text, int letter)
+{
+	unsigned long n;
+	char *end;
+
+	errno = 0;
+	n = strtoul(text, &end, 10);
+	if (*text < '0' || *text > '9' || *end != '\0' || errno != 0 ||
+	    n < 1 || n > SECONDS_MAX) {
+		d4_log_warnx("-%c: not a number of seconds (expected 1 to %d)",
+		    letter, SECONDS_MAX);
+		return 2;
+	}
+	*value = n;
+	return -1;
+}
+
+/* A file given twice would be two members of one name. */
+static int
+append_metrics(struct options *o, const char *file)
+{
+	size_t i;
+
+	if (strlen(file) > OPTIONS_METRICS_NAME) {
+		d4_log_warnx("-m: %s: longer than %d bytes", file,
+		    OPTIONS_METRICS_NAME);
+		return 2;
+	}
+	for (i = 0; i < o->nmetrics; i++) {
+		if (strcmp(o->metrics[i], file) == 0) {
+			d4_log_warnx("-m: %s: given twice", file);
+			return 2;
+		}
+	}
+	return append(o->metrics, &o->nmetrics, file, 'm');
+}
+
+static int
+say(void (*print)(void))
+{
+	print();
+	return fflush(stdout) == 0 ? 0 : 1;
+}
+
+static void
+version(void)
+{
+	printf("d4-meta %s\n", D4_VERSION);
+}
+
+/* Takes an option with a value. */
+static int
+take_value(struct options *o, int letter, const char *value)
+{
+	switch (letter) {
+	case 'c':
+		o->dir = value;
+		return -1;
+	case 'e':
+		o->encoding = value;
+		return -1;
+	case 'G':
+		return seconds(&o->gap, value, letter);
+	case 'g':
+		return append(o->tags, &o->ntags, value, letter);
+	case 'k':
+		o->keyfile = value;
+		return -1;
+	case 'm':
+		return append_metrics(o, value);
+	case 'o':
+		return append(o->members, &o->nmembers, value, letter);
+	case 'T':
+		if (seconds(&o->interval, value, letter) != -1)
+			return 2;
+		return choose(o, MODE_TELEMETRY);
+	default:
+		o->type = value;
+		return -1;
+	}
+}
+
+/* Takes an option without one. */
+static int
+take_flag(struct options *o, int letter)
+{
+	switch (letter) {
+	case 'h':
+		return say(help);
+	case 'j':
+		o->json = true;
+		return -1;
+	case 'L':
+		return choose(o, MODE_LIST);
+	case 'n':
+		o->check = true;
+		return -1;
+	case 'p':
+		o->print = true;
+		return -1;
+	case 's':
+		return choose(o, MODE_SUMMARY);
+	case 'V':
+		return say(version);
+	case 'v':
+		o->verbose++;
+		return -1;
+	case 'x':
+		return choose(o, MODE_SHOW);
+	default:
+		return misuse();
+	}
+}
+
+/* Whether the options go together: each line of the synopsis. */
+static bool
+fits(const struct options *o)
+{
+	bool builds = o->encoding != NULL || o->ntags > 0 || o->nmembers > 0;
+	bool shows = o->mode == MODE_SHOW || o->mode == MODE_SUMMARY;
+	bool makes = o->mode == MODE_MAKE;
+
+	if (builds && o->type == NULL && o->mode != MODE_TELEMETRY)
+		return false;
+	if ((o->type != NULL || o->print) && !makes)
+		return false;
+	if (o->file != NULL && (!makes || o->type != NULL))
+		return false;
+	if (o->check && !makes && o->mode != MODE_TELEMETRY)
+		return false;
+	if (o->check && o->print)
+		return false;
+	if (o->keyfile != NULL && (!shows || o->dir != NULL))
+		return false;
+	if (o->gap != 0 && o->mode != MODE_SUMMARY)
+		return false;
+	if (o->json && o->mode != MODE_SUMMARY && o->mode != MODE_LIST)
+		return false;
+	if (o->nmetrics > 0 && o->mode != MODE_TELEMETRY)
+		return false;
+	if (o->dir != NULL)
+		return o->mode != MODE_LIST;
+	/* Only what writes records needs a configuration. */
+	return o->mode != MODE_TELEMETRY && (!makes || o->check || o->print);
+}
+
+int
+options_parse(struct options *o, int argc, char *argv[])
+{
+	int ch, status;
+
+	memset(o, 0, sizeof(*o));
+	while ((ch = getopt(argc, argv, "c:e:G:g:hjk:Lm:no:psT:t:Vvx")) != -1) {
+		if (ch != '?' && strchr("ceGgkmoTt", ch) != NULL)
+			status = take_value(o, ch, optarg);
+		else
+			status = take_flag(o, ch);
+		if (status != -1)
+			return status;
+	}
+	if (optind < argc)
+		o->file = argv[optind++];
+	if (optind < argc || !fits(o))
+		return misuse();
+	if (o->gap == 0)
+		o->gap = 60;
+	return -1;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef D4_RECV_HOOK_H
+#define D4_RECV_HOOK_H
+
+/*
+ * A program of the operator's that is run for each finished file, with the
+ * file's path as its one argument, as tcpdump -z does: a few at a time, in the
+ * order of the files, standard input and output at /dev/null.  Failures are
+ * said on stderr and counted.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct hook;
+
+/* NULL when memory is short. */
+struct hook *hook_new(void);
+
+/* What waits is not run any more; what runs goes on by itself.  Takes NULL. */
+void hook_free(struct hook *);
+
+/* The program, by path or as the shell finds it; NULL: none, and what waits is
+ * forgotten.  0, or -1 when memory is short. */
+int hook_set(struct hook *, const char *program);
+
+/* Has it run for that file; nothing without a program.  0, or -1 when memory
+ * is short. */
+int hook_add(struct hook *, const char *path);
+
+/* Reaps those that ended and starts others. */
+void hook_tick(struct hook *);
+
+size_t hook_nwait(const struct hook *);
+uint64_t hook_nrun(const struct hook *);
+uint64_t hook_nfailed(const struct hook *);
+
+#endif

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef D4_RECV_STORE_H
+#define D4_RECV_STORE_H
+
+/*
+ * The streams of sensors become whole files: cut at the borders of their type
+ * (lib/border.h), each a valid file by itself, rotated by time and size, and
+ * handed to finish.h.  Lines become items of analyzer queues on their way, and
+ * whatever the handler of an extended type makes of them (handler.h).
+ *
+ * A file of a capture begins with the bytes as they were sent, or, after a
+ * rotation, with the preamble.  It is opened when the first data has come, not
+ * for a preamble alone, and is named by that time.  A pcap file header in
+ * mid-stream begins a new file.  At the end of a session a capture is cut to
+ * its last whole unit; an unfinished line stays in the file, for it was sent,
+ * but is no item.  Over LINE_ITEM_MAX bytes a line is several items; the file
+ * has it as it was.
+ *
+ * Nothing here waits for anything but a write(2) to a file.  When there is no
+ * room (the disk, the queues, too many unfinished files) the caller hears
+ * STORE_FULL, stops reading from that sensor, and calls again with what was
+ * not taken, after the next tick or finish_run().  What was taken is never lost by that and
+ * needs no second call.
+ *
+ * One process may have one store; several may share a directory.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "d4-recv/finish.h"
+#include "lib/gz.h"
+#include "lib/meta.h"
+
+/* A longer line is cut into items of this many bytes. */
+#define LINE_ITEM_MAX	100000
+
+struct store;
+struct store_stream;	/* of one session */
+
+struct store_settings {
+	struct finish	*finish;	/* outlives the store */
+	unsigned	 rotate;	/* seconds, 0: never */
+	uint64_t	 rotate_size;	/* bytes before compression, 0: never */
+	enum d4_gz_kind	 compress;
+	struct items	 items;
+};
+
+struct store_figures {
+	uint64_t	nbytes;		/* of payload taken */
+	uint64_t	nitems;		/* lines pushed */
+	size_t		nstreams;	/* open, with those still closing */
+	size_t		nfiles;		/* open */
+};
+
+enum store_result {
+	STORE_OK,		/* all of it was taken */
+	STORE_FULL,		/* *taken bytes were; no room for more now */
+	STORE_BAD_DATA,		/* the data is not what its type says:
+				 * store_why(); all before is kept */
+	STORE_FAILED		/* ours to blame, errno is set: the disk or
+				 * memory.  store_close() saves what it can */
+};
+
+/* NULL when memory is short. */
+struct store *store_new(const struct store_settings *);
+
+/* Ends and frees; streams must have been closed.  What could not be written,
+ * for the disk is full, is cut off at the last whole unit on the disk and said
+ * on stderr.  Takes NULL. */
+void store_free(struct store *);
+
+/* New values for files that are opened from now on; the finisher stays. */
+void store_reload(struct store *, const struct store_settings *);
+
+/*
+ * A stream of a session whose first record was verified.  meta, for type 254
+ * alone, is its checked header and must stay until store_close().  NULL with
+ * a reason in *why: the handler refuses the header, or memory is short (then
+ * errno is ENOMEM, else EINVAL).  Nothing is written yet.
+ */
+struct store_stream *store_open(struct store *, const uint8_t[D4_UUID_LEN],
+    uint8_t type, const struct d4_meta *, const char **why);
+
+/*
+ * Takes the payload of verified records in order, in slices of any length.
+ * *taken is how many bytes were taken, whatever the result; after STORE_FULL
+ * call with the rest (len may be 0 to ask whether there is room again).
+ * After STORE_BAD_DATA and STORE_FAILED only store_close() is left.
+ */
+enum store_result store_write(struct store_stream *, const void *, size_t len,
+    time_t now, size_t *taken);
+
+/* Hands what is buffered to the kernel, so that nothing is lost if this
+ * process dies: before an end of session is answered.  STORE_OK, STORE_FULL,
+ * STORE_FAILED. */
+enum store_result store_flush(struct store_stream *, time_t now);
+
+/* After STORE_BAD_DATA: what is wrong, a few words, static. */
+const char *store_why(const struct store_stream *);
+
+/*
+ * The session is over, for whatever reason: the file is completed and handed
+ * on.  What waits for room stays with the store until there is some.  The
+ * stream is gone.  Takes NULL.
+ */
+void store_close(struct store_stream *, time_t now);
+
+/* Once a second: writes what is buffered, gives the buffers back, rotates the
+ * files whose time has come, goes on with closed streams that wait.  Returns
+ * whether something still waits for room. */
+bool store_tick(struct store *, time_t now);
+
+/* Writes and syncs (fdatasync(2)) all that came since the last call.  0, or -1
+ * with errno when something failed, which was said on stderr. */
+int store_sync(struct store *, time_t now);
+
+const struct store_figures *store_figures(const struct store *);
+
+#endif

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: ISC */
+#include <stdlib.h>
+#include <string.h>
+
+#include "d4/cut.h"
+#include "lib/log.h"
+
+#define SPACE	((size_t)512 << 10)	/* more than any preamble */
+#define ROOM	((size_t)64 << 10)	/* the least that is read at a time */
+
+struct cut {
+	struct window	*window;
+	struct d4_border *border;
+	bool		 opaque;	/* every byte is a unit */
+	uint8_t		 type;
+	size_t		 snaplen;
+	bool		 drop;
+	const char	*name;
+	uint64_t	 ndropped;
+	uint64_t	 nbytes;
+	uint8_t		*buf;
+	size_t		 len;		/* bytes there */
+	/* begin <= unit <= scanned <= len */
+	size_t		 begin;		/* first byte not yet added */
+	size_t		 unit;		/* where the present unit begins */
+	size_t		 scanned;	/* the scanner has seen all before */
+	size_t		 nunits;	/* whole ones from begin to unit */
+	bool		 within;	/* the present one began before begin */
+	bool		 dropping;	/* and that part was left out */
+};
+
+struct cut *
+cut_new(struct window *window, enum d4_border_kind kind, uint8_t type,
+    size_t snaplen, bool drop, const char *name)
+{
+	struct cut *c;
+
+	if ((c = calloc(1, sizeof(*c))) == NULL)
+		return NULL;
+	c->border = d4_border_new(kind);
+	c->buf = malloc(SPACE);
+	if (c->border == NULL || c->buf == NULL) {
+		cut_free(c);
+		return NULL;
+	}
+	c->window = window;
+	c->opaque = kind == D4_BORDER_OPAQUE;
+	c->type = type;
+	c->snaplen = snaplen;
+	c->drop = drop;
+	c->name = name;
+	return c;
+}
+
+void
+cut_free(struct cut *c)
+{
+	if (c == NULL)
+		return;
+	d4_border_free(c->border);
+	free(c->buf);
+	free(c);
+}
+
+/*
+ * Adds what lies before end as records: whole units or, with within, a part of
+ * one.  Flags are those of the first record.
+ */
+static int
+add(struct cut *c, size_t end, int flags)
+{
+	size_t len;
+
+	if (!c->within) {
+		flags |= WINDOW_UNIT;
+		c->dropping = c->drop && (flags & WINDOW_PREAMBLE) == 0 &&
+		    window_full(c->window);
+	}
+	for (; c->begin < end; c->begin += len) {
+		len = end - c->begin < c->snaplen ? end - c->begin : c->snaplen;
+		if (c->dropping)
+			continue;
+		if (window_add(c->window, c->type, c->buf + c->begin, len,
+		    flags) == -1)
+			return -1;
+		c->nbytes += len;
+		if (!c->opaque)
+			flags &= ~(WINDOW_UNIT | WINDOW_RESET);
+	}
+	if (c->dropping)
+		c->ndropped += c->nunits;
+	c->nunits = 0;
+	return 0;
+}
+
+/*
+ * The present unit is whole.  It is packed with those before it, or goes alone
+ * when it is longer than a payload or belongs to the preamble, which begins
+ * anew with it when it is all of it.
+ */
+static int
+take_unit(struct cut *c)
+{
+	size_t len = c->scanned - c->unit, preamble;
+	int flags = 0;
+
+	if (d4_border_was_preamble(c->border)) {
+		(void)d4_border_preamble(c->border, &preamble);
+		flags = preamble == len ? WINDOW_PREAMBLE | WINDOW_RESET :
+		    WINDOW_PREAMBLE;
+	}
+	if (c->scanned - c->begin > c->snaplen || flags != 0) {
+		if (c->nunits > 0 && add(c, c->unit, 0) == -1)
+			return -1;
+	}
+	c->nunits++;
+	c->unit = c->scanned;
+	if (c->within || len > c->snaplen || flags != 0) {
+		if (add(c, c->unit, flags) == -1)
+			return -1;
+	}
+	c->within = false;
+	return 0;
+}
+
+/* From here on the data is cut anywhere: the scanner has lost its way. */
+static int
+give_up(struct cut *c)
+{
+	struct d4_border *opaque;
+
+	d4_log_warnx("%s: data is not what its type says: %s; cut anywhere "
+	    "from here on", c->name, d4_border_fault(c->border));
+	if ((opaque = d4_border_new(D4_BORDER_OPAQUE)) == NULL)
+		return -1;
+	d4_border_free(c->border);
+	c->border = opaque;
+	c->opaque = true;
+	c->within = false;
+	return 0;
+}
+
+static int
+scan(struct cut *c)
+{
+	ptrdiff_t taken;
+	bool whole;
+
+	while (c->scanned < c->len) {
+		taken = d4_border_step(c->border, c->buf + c->scanned,
+		    c->len - c->scanned, &whole);
+		if (taken == -1) {
+			if (give_up(c) == -1)
+				return -1;
+			continue;
+		}
+		c->scanned += (size_t)taken;
+		if (whole && take_unit(c) == -1)
+			return -1;
+	}
+	/* What is whole goes now; the rest waits, unless it is too long to. */
+	if (c->nunits > 0 && add(c, c->unit, 0) == -1)
+		return -1;
+	if (c->len - c->begin > SPACE - ROOM) {
+		if (add(c, c->len, 0) == -1)
+			return -1;
+		c->unit = c->begin;
+		c->within = true;
+	}
+	return 0;
+}
+
+size_t
+cut_space(struct cut *c, uint8_t **at)
+{
+	*at = c->buf + c->len;
+	return SPACE - c->len;
+}
+
+int
+cut_take(struct cut *c, size_t n)
+{
+	c->len += n;
+	if (scan(c) == -1)
+		return -1;
+	memmove(c->buf, c->buf + c->begin, c->len - c->begin);
+	c->len -= c->begin;
+	c->unit -= c->begin;
+	c->scanned -= c->begin;
+	c->begin = 0;
+	return 0;
+}
+
+int
+cut_finish(struct cut *c)
+{
+	if (c->begin < c->len) {
+		c->nunits = 1;
+		if (add(c, c->len, 0) == -1)
+			return -1;
+	}
+	return window_add(c->window, c->type, NULL, 0, WINDOW_UNIT);
+}
+
+bool
+cut_drops(const struct cut *c)
+{
+	return c->drop;
+}
+
+uint64_t
+cut_dropped(const struct cut *c)
+{
+	return c->ndropped;
+}
+
+uint64_t
+cut_bytes(const struct cut *c)
+{
+	return c->nbytes;
+}

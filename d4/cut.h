@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef D4_CUT_H
+#define D4_CUT_H
+
+/*
+ * From bytes to records: cuts a stream at the borders of its type, packs whole
+ * units into payloads of at most snaplen, gives the preamble records of its
+ * own and adds all to the window.  A unit longer than snaplen takes several
+ * records.  The end of an unfinished unit waits for the rest of it.
+ *
+ * Data that is not what its type says is still carried, cut at snaplen.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "d4/window.h"
+#include "lib/border.h"
+
+struct cut;
+
+/* NULL when memory is short.  name is the source's, for messages; with drop,
+ * units that find the window full are counted and left out. */
+struct cut *cut_new(struct window *, enum d4_border_kind, uint8_t type,
+    size_t snaplen, bool drop, const char *name);
+
+/* Takes NULL. */
+void cut_free(struct cut *);
+
+/* Where the next bytes are to be put: at least 64 KiB. */
+size_t cut_space(struct cut *, uint8_t **at);
+
+/* Takes n bytes put there and adds what they make whole.  -1: no memory. */
+int cut_take(struct cut *, size_t n);
+
+/* The end: adds what is left, then the record of size 0 that ends a stream. */
+int cut_finish(struct cut *);
+
+/* Whether it goes on taking bytes while the window is full. */
+bool cut_drops(const struct cut *);
+
+/* How many units were left out. */
+uint64_t cut_dropped(const struct cut *);
+
+/* How many bytes of data were added. */
+uint64_t cut_bytes(const struct cut *);
+
+#endif

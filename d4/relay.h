@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef D4_RELAY_H
+#define D4_RELAY_H
+
+/*
+ * From any source to a destination that may be lost and found again: one loop
+ * over the source, the link and the clock.  While the link is down the source
+ * is read into the window until that is full; then its writer has to wait, or
+ * with drop whole units are left out.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "d4/cut.h"
+#include "d4/link.h"
+#include "d4/source.h"
+#include "d4/window.h"
+
+/* All of it is the caller's. */
+struct relay_settings {
+	struct source	*source;
+	struct link	*link;
+	struct window	*window;
+	struct cut	*cut;
+	const char	*source_name;	/* for messages */
+	const char	*link_name;
+	const char	*labels;	/* of the metrics: name="value",... */
+	bool		 retry;		/* for ever; else the first loss ends it */
+	uint64_t	 rate;		/* bytes a second, 0: no limit */
+	unsigned int	 stats_s;	/* a line of figures each so often, or 0 */
+	const char	*metrics;	/* file, or NULL */
+};
+
+/*
+ * Goes on until the source ends and all has been handed over, or a signal.
+ * Says what goes wrong on stderr.  Returns 0, or -1 when something that was
+ * read could not be sent.
+ */
+int relay_run(const struct relay_settings *);
+
+#endif

@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: ISC */
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "d4/source-backend.h"
+#include "lib/log.h"
+#include "lib/net.h"
+
+/* How long to leave it when no writer can be accepted. */
+#define ACCEPT_MS	1000
+
+struct source {
+	const struct source_kind *kind;
+	void	*state;			/* the kind's */
+	char	 why[SOURCE_WHY];
+};
+
+/* stdin, a file, a FIFO. */
+struct plain {
+	const char *path;	/* of the caller */
+	int	 fd;
+	int	 holder;	/* our own writer of a FIFO, else -1 */
+	bool	 fifo;		/* never at its end */
+};
+
+/* A unix socket. */
+struct listener {
+	const char *name;	/* of the caller */
+	struct d4_net_addr addr;
+	int	 fd;
+	int	 writer;	/* -1 while there is none */
+	int64_t	 again;		/* not to be tried before */
+};
+
+static const struct source_kind source_plain, source_unix;
+
+static const struct source_kind *
+kind_of(const char *text)
+{
+	if (strcmp(text, "d4server") == 0)
+		return &source_redis;
+	if (strncmp(text, "folder:", 7) == 0)
+		return &source_folder;
+	if (strncmp(text, "unix:", 5) == 0)
+		return &source_unix;
+	return &source_plain;
+}
+
+struct source *
+source_open(const struct source_settings *s, char why[SOURCE_WHY])
+{
+	struct source *src;
+
+	if ((src = calloc(1, sizeof(*src))) == NULL) {
+		(void)snprintf(why, SOURCE_WHY, "%s", strerror(errno));
+		return NULL;
+	}
+	src->kind = kind_of(s->source);
+	if ((src->state = src->kind->open(s, why)) == NULL) {
+		free(src);
+		return NULL;
+	}
+	return src;
+}
+
+void
+source_close(struct source *src)
+{
+	if (src == NULL)
+		return;
+	src->kind->close(src->state);
+	free(src);
+}
+
+int
+source_fd(const struct source *src)
+{
+	const struct plain *p = src->state;
+
+	/* A FIFO without a writer of our own has to be opened again. */
+	if (src->kind != &source_plain || (p->fifo && p->holder == -1))
+		return -1;
+	return p->fd;
+}
+
+ssize_t
+source_read(struct source *src, void *buf, size_t len)
+{
+	return src->kind->read(src->state, buf, len, src->why);
+}
+
+int
+source_poll(const struct source *src, struct pollfd *pfd)
+{
+	pfd->events = POLLIN;
+	pfd->revents = 0;
+	return src->kind->poll(src->state, pfd);
+}
+
+const char *
+source_why(const struct source *src)
+{
+	return src->why;
+}
+
+uint64_t
+source_mark(const struct source *src)
+{
+	return src->kind->mark == NULL ? 0 : src->kind->mark(src->state);
+}
+
+void
+source_sent(struct source *src, uint64_t mark)
+{
+	if (src->kind->sent != NULL)
+		src->kind->sent(src->state, mark);
+}
+
+int64_t
+source_now(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+int
+source_until(int64_t then)
+{
+	int64_t left = then - source_now();
+
+	return left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;
+}
+
+/* -- stdin, a file, a FIFO ------------------------------------------------- */
+
+static int
+open_path(const char *path)
+{
+	return open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+}
+
+/* Such a path is a descriptor we were given, a pipe perhaps, with an end. */
+static bool
+is_descriptor(const char *path)
+{
+	return strcmp(path, "/dev/stdin") == 0 ||
+	    strncmp(path, "/dev/fd/", 8) == 0;
+}
+
+static void *
+plain_open(const struct source_settings *s, char why[SOURCE_WHY])
+{
+	struct plain *p;
+	struct stat st;
+
+	if ((p = calloc(1, sizeof(*p))) == NULL)
+		goto err0;
+	p->path = s->source;
+	p->holder = -1;
+	if (strcmp(p->path, "stdin") == 0) {
+		p->fd = STDIN_FILENO;
+		return p;
+	}
+	if ((p->fd = open_path(p->path)) == -1 || fstat(p->fd, &st) == -1)
+		goto err1;
+	p->fifo = S_ISFIFO(st.st_mode) && !is_descriptor(p->path);
+	/* With a writer of its own a FIFO is never at its end.  Where we may
+	 * not write, it is opened again each time. */
+	if (p->fifo)
+		p->holder = open(p->path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+	return p;
+err1:
+	if (p->fd != -1)
+		(void)close(p->fd);
+	free(p);
+err0:
+	(void)snprintf(why, SOURCE_WHY, "%s", strerror(errno));
+	return NULL;
+}
+
+static void
+plain_close(void *state)
+{
+	struct plain *p = state;
+
+	if (p->fd != STDIN_FILENO)
+		(void)close(p->fd);
+	if (p->holder != -1)
+		(void)close(p->holder);
+	free(p);
+}
+
+/* The new descriptor comes first, so that what a next writer has already left
+ * in the FIFO stays there. */
+static int
+open_again(struct plain *p)
+{
+	int fd;
+
+	if ((fd = open_path(p->path)) == -1)
+		return -1;
+	(void)close(p->fd);
+	p->fd = fd;
+	return 0;
+}
+
+static ssize_t
+plain_read(void *state, void *buf, size_t len, char why[SOURCE_WHY])
+{
+	struct plain *p = state;
+	struct pollfd pfd = { .fd = p->fd, .events = POLLIN };
+	ssize_t got;
+
+	/* Standard input is left blocking, if that is how it came. */
+	if (p->fd == STDIN_FILENO && poll(&pfd, 1, 0) == 0) {
+		errno = EAGAIN;
+		return -1;
+	}
+	do {
+		got = read(p->fd, buf, len);
+	} while (got == -1 && errno == EINTR);
+	if (got == 0 && p->fifo && len > 0) {
+		got = -1;
+		if (open_again(p) == 0)
+			errno = EAGAIN;
+	}
+	if (got == -1 && errno == EWOULDBLOCK)
+		errno = EAGAIN;
+	if (got == -1 && errno != EAGAIN)
+		(void)snprintf(why, SOURCE_WHY, "%s", strerror(errno));
+	return got;
+}
+
+static int
+plain_poll(const void *state, struct pollfd *pfd)
+{
+	const struct plain *p = state;
+
+	pfd->fd = p->fd;
+	return -1;
+}
+
+static const struct source_kind source_plain = {
+	plain_open, plain_close, plain_read, plain_poll, NULL, NULL
+};
+
+/* -- a unix socket --------------------------------------------------------- */
+
+static void *
+unix_open(const struct source_settings *s, char why[SOURCE_WHY])
+{
+	struct listener *l;
+	const char *words;
+
+	if ((l = calloc(1, sizeof(*l))) == NULL) {
+		(void)snprintf(why, SOURCE_WHY, "%s", strerror(errno));
+		return NULL;
+	}
+	l->name = s->source;
+	l->writer = -1;
+	if (d4_net_parse(&l->addr, s->source, true, &words) == -1) {
+		(void)snprintf(why, SOURCE_WHY, "%s", words);
+		free(l);
+		return NULL;
+	}
+	if (d4_net_listen(&l->addr, false, &l->fd, 1, why) == -1) {
+		free(l);
+		return NULL;
+	}
+	return l;
+}
+
+static void
+unix_close(void *state)
+{
+	struct listener *l = state;
+
+	(void)unlink(l->addr.path);
+	(void)close(l->fd);
+	if (l->writer != -1)
+		(void)close(l->writer);
+	free(l);
+}
+
+/* The next writer, when one waits. */
+static int
+accept_writer(struct listener *l)
+{
+	struct sockaddr_storage peer;
+
+	if (l->again <= source_now()) {
+		if ((l->writer = d4_net_accept(l->fd, &peer)) != -1)
+			return 0;
+		if (errno != EAGAIN) {
+			d4_log_warn("%s: accept", l->name);
+			l->again = source_now() + ACCEPT_MS;
+		}
+	}
+	errno = EAGAIN;
+	return -1;
+}
+
+static ssize_t
+unix_read(void *state, void *buf, size_t len, char why[SOURCE_WHY])
+{
+	struct listener *l = state;
+	ssize_t got;
+
+	(void)why;
+	for (;;) {
+		if (l->writer == -1 && accept_writer(l) == -1)
+			return -1;
+		got = read(l->writer, buf, len);
+		if (got > 0)
+			return got;
+		if (got == -1 && errno == EINTR)
+			continue;
+		if (got == -1 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+			errno = EAGAIN;
+			return -1;
+		}
+		if (got == -1)
+			d4_log_warn("%s: the writer", l->name);
+		(void)close(l->writer);
+		l->writer = -1;
+	}
+}
+
+static int
+unix_poll(const void *state, struct pollfd *pfd)
+{
+	const struct listener *l = state;
+
+	if (l->writer == -1 && l->again > source_now()) {
+		pfd->fd = -1;
+		return source_until(l->again);
+	}
+	pfd->fd = l->writer != -1 ? l->writer : l->fd;
+	return -1;
+}
+
+static const struct source_kind source_unix = {
+	unix_open, unix_close, unix_read, unix_poll, NULL, NULL
+};

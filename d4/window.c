@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: ISC */
+#include <stdlib.h>
+#include <string.h>
+
+#include "d4/window.h"
+#include "lib/bytes.h"
+#include "lib/record.h"
+
+#define CHUNK_RECORDS	1024	/* what a batch of record.h takes at most */
+
+/* Records in one buffer, in the order of the stream. */
+struct chunk {
+	struct chunk		*next;
+	struct d4_record	*batch;
+	size_t			 n;		/* records in it */
+	size_t			 first;		/* the first not yet dropped */
+	size_t			 first_at;	/* where that begins */
+	uint8_t			 flags[CHUNK_RECORDS];
+};
+
+struct bytes {
+	uint8_t	*buf;
+	size_t	 len;
+	size_t	 cap;
+};
+
+struct window {
+	struct d4_header	 header;
+	size_t			 snaplen;
+	struct d4_mac		*mac;
+	struct d4_mac_key	*key;
+	size_t			 keep;
+	size_t			 buffer;
+
+	struct chunk		*head, *tail;	/* all chunks, oldest first */
+	struct chunk		*spare;		/* one kept for the next need */
+	struct chunk		*at;		/* being sent, NULL: none left */
+	size_t			 at_sent;	/* bytes of it that were sent */
+	size_t			 kept;		/* bytes from head to sent */
+	size_t			 waiting;	/* bytes from sent to tail */
+
+	struct bytes		 hello;		/* opens every session */
+	struct bytes		 preamble;	/* of what was dropped */
+	size_t			 opening_sent;	/* of both */
+
+	uint64_t		 records;	/* added */
+	uint64_t		 end;		/* bytes added */
+	uint64_t		 reached;	/* the most ever sent of them */
+};
+
+struct window *
+window_new(const struct d4_header *header, size_t snaplen, struct d4_mac *mac,
+    struct d4_mac_key *key, size_t keep, size_t buffer)
+{
+	struct window *w;
+
+	if ((w = calloc(1, sizeof(*w))) == NULL)
+		return NULL;
+	w->header = *header;
+	w->snaplen = snaplen;
+	w->mac = mac;
+	w->key = key;
+	w->keep = keep;
+	w->buffer = buffer;
+	return w;
+}
+
+static void
+chunk_free(struct chunk *c)
+{
+	if (c == NULL)
+		return;
+	d4_record_free(c->batch);
+	free(c);
+}
+
+void
+window_free(struct window *w)
+{
+	struct chunk *c;
+
+	if (w == NULL)
+		return;
+	while ((c = w->head) != NULL) {
+		w->head = c->next;
+		chunk_free(c);
+	}
+	chunk_free(w->spare);
+	free(w->hello.buf);
+	free(w->preamble.buf);
+	free(w);
+}
+
+static struct chunk *
+chunk_new(struct window *w)
+{
+	struct chunk *c = w->spare;
+
+	if (c != NULL) {
+		w->spare = NULL;
+		return c;
+	}
+	if ((c = calloc(1, sizeof(*c))) == NULL)
+		return NULL;
+	c->batch = d4_record_new(&w->header, w->snaplen, w->mac, w->key);
+	if (c->batch == NULL) {
+		free(c);
+		return NULL;
+	}
+	return c;
+}
+
+/* Gives a chunk back that nothing refers to any more. */
+static void
+chunk_drop(struct window *w, struct chunk *c)
+{
+	if (w->spare != NULL) {
+		chunk_free(c);
+		return;
+	}
+	d4_record_clear(c->batch);
+	c->next = NULL;
+	c->n = c->first = c->first_at = 0;
+	w->spare = c;
+}
+
+/* Goes on to the next chunk where one has been sent to its end. */
+static void
+settle(struct window *w)
+{
+	size_t len;
+
+	while (w->at != NULL && w->at->next != NULL) {
+		(void)d4_record_bytes(w->at->batch, &len);
+		if (w->at_sent < len)
+			break;
+		w->at = w->at->next;
+		w->at_sent = 0;
+	}
+}
+
+static int
+chunk_append(struct window *w)
+{
+	struct chunk *c;
+
+	if ((c = chunk_new(w)) == NULL)
+		return -1;
+	if (w->tail != NULL)
+		w->tail->next = c;
+	else
+		w->head = w->at = c;
+	w->tail = c;
+	settle(w);
+	return 0;
+}
+
+int
+window_add(struct window *w, uint8_t type, const void *data, size_t len,
+    int flags)
+{
+	if ((w->tail == NULL || w->tail->n == CHUNK_RECORDS ||
+	    d4_record_put(w->tail->batch, type, data, len) == -1) &&
+	    (chunk_append(w) == -1 ||
+	    d4_record_put(w->tail->batch, type, data, len) == -1))
+		return -1;
+	w->tail->flags[w->tail->n++] = (uint8_t)flags;
+	w->waiting += D4_HEADER_LEN + len;
+	w->end += D4_HEADER_LEN + len;
+	w->records++;
+	return 0;
+}
+
+static int
+append(struct bytes *b, const uint8_t *data, size_t len)
+{
+	if (b->cap - b->len < len) {
+		size_t cap = 2 * (b->len + len);
+		uint8_t *buf;
+
+		if ((buf = realloc(b->buf, cap)) == NULL)
+			return -1;
+		b->buf = buf;
+		b->cap = cap;
+	}
+	memcpy(b->buf + b->len, data, len);
+	b->len += len;
+	return 0;
+}
+
+int
+window_add_opening(struct window *w, uint8_t type, const void *data,
+    size_t len, uint64_t timestamp)
+{
+	struct d4_record *one;
+	const uint8_t *bytes;
+	size_t n;
+	int rc = -1;
+
+	one = d4_record_new(&w->header, w->snaplen, w->mac, w->key);
+	if (one != NULL && d4_record_put(one, type, data, len) == 0 &&
+	    d4_record_seal(one, timestamp) == 0) {
+		bytes = d4_record_bytes(one, &n);
+		rc = append(&w->hello, bytes, n);
+	}
+	d4_record_free(one);
+	return rc;
+}
+
+int
+window_seal(struct window *w, uint64_t timestamp)
+{
+	struct chunk *c;
+
+	/* Only the chunk being sent and those behind it can hold new ones. */
+	for (c = w->at; c != NULL; c = c->next) {
+		if (d4_record_seal(c->batch, timestamp) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+static const uint8_t *
+record_at(const struct chunk *c, size_t at, size_t *len)
+{
+	const uint8_t *bytes = d4_record_bytes(c->batch, len);
+
+	bytes += at;
+	*len = D4_HEADER_LEN + (size_t)d4_get32le(bytes + D4_SIZE_AT);
+	return bytes;
+}
+
+/* Whether the stream behind the opening brings a preamble of its own. */
+static bool
+head_resets(const struct window *w)
+{
+	return w->head != NULL && w->head->first < w->head->n &&
+	    (w->head->flags[w->head->first] & WINDOW_RESET) != 0;
+}
+
+static size_t
+opening_len(const struct window *w)
+{
+	return w->hello.len + (head_resets(w) ? 0 : w->preamble.len);
+}
+
+size_t
+window_next(const struct window *w, const uint8_t **at)
+{
+	const uint8_t *bytes;
+	size_t len;
+
+	if (w->opening_sent < w->hello.len) {
+		*at = w->hello.buf + w->opening_sent;
+		return w->hello.len - w->opening_sent;
+	}
+	if (w->opening_sent < opening_len(w)) {
+		len = w->opening_sent - w->hello.len;
+		*at = w->preamble.buf + len;
+		return w->preamble.len - len;
+	}
+	if (w->at == NULL)
+		return 0;
+	bytes = d4_record_bytes(w->at->batch, &len);
+	*at = bytes + w->at_sent;
+	return len - w->at_sent;
+}
+
+/* The length of the unit at the head, all its records; 0 when not all of it
+ * was sent or it may yet go on. */
+static size_t
+head_unit(const struct window *w)
+{
+	const struct chunk *c = w->head;
+	size_t i = c->first, at = c->first_at, unit = 0, len;
+
+	for (;;) {
+		if (i == c->n) {
+			if ((c = c->next) == NULL)
+				return 0;
+			i = at = 0;
+			continue;
+		}
+		if (unit > 0 && (c->flags[i] & WINDOW_UNIT) != 0)
+			return unit;
+		(void)record_at(c, at, &len);
+		unit += len;
+		if (unit > w->kept)
+			return 0;
+		at += len;
+		i++;
+	}
+}
+
+/* Drops the first record; one of the preamble is kept for the opening. */
+static int
+drop_record(struct window *w)
+{
+	struct chunk *c = w->head;
+	const uint8_t *bytes;
+	size_t len;
+
+	if (c->first == c->n) {
+		w->head = c->next;
+		chunk_drop(w, c);
+		c = w->head;
+	}
+	bytes = record_at(c, c->first_at, &len);
+	if ((c->flags[c->first] & WINDOW_RESET) != 0)
+		w->preamble.len = 0;
+	if ((c->flags[c->first] & WINDOW_PREAMBLE) != 0 &&
+	    append(&w->preamble, bytes, len) == -1)
+		return -1;
+	c->first++;
+	c->first_at += len;
+	w->kept -= len;
+	return (int)len;
+}
+
+static void
+trim(struct window *w)
+{
+	size_t unit;
+
+	while (w->kept > w->keep && (unit = head_unit(w)) > 0 &&
+	    w->kept - unit >= w->keep) {
+		while (unit > 0) {
+			int len = drop_record(w);
+
+			/* Short of memory we keep more, not less. */
+			if (len == -1)
+				return;
+			unit -= (size_t)len;
+		}
+	}
+	w->opening_sent = opening_len(w);
+}
+
+void
+window_sent(struct window *w, size_t n)
+{
+	size_t left = opening_len(w) - w->opening_sent;
+
+	if (left > 0) {
+		w->opening_sent += n;
+		return;
+	}
+	w->at_sent += n;
+	w->kept += n;
+	w->waiting -= n;
+	if (w->end - w->waiting > w->reached)
+		w->reached = w->end - w->waiting;
+	settle(w);
+	trim(w);
+}
+
+size_t
+window_rewind(struct window *w)
+{
+	size_t again = w->kept;
+
+	w->at = w->head;
+	w->at_sent = w->head != NULL ? w->head->first_at : 0;
+	w->waiting += w->kept;
+	w->kept = 0;
+	w->opening_sent = 0;
+	return again;
+}
+
+size_t
+window_waiting(const struct window *w)
+{
+	return w->waiting;
+}
+
+bool
+window_full(const struct window *w)
+{
+	return w->waiting >= w->buffer;
+}
+
+uint64_t
+window_records(const struct window *w)
+{
+	return w->records;
+}
+
+uint64_t
+window_end(const struct window *w)
+{
+	return w->end;
+}
+
+uint64_t
+window_reached(const struct window *w)
+{
+	return w->reached;
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: ISC */
+#define _GNU_SOURCE
+#include <sys/timex.h>
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/os-host.h"
+
+static void
+read_uptime(struct d4_os_host *host)
+{
+	struct timespec ts;
+
+	if (clock_gettime(CLOCK_BOOTTIME, &ts) == -1)
+		return;
+	host->uptime = (uint64_t)ts.tv_sec;
+	host->has_uptime = true;
+}
+
+/* The figure in kB behind the word at the beginning of a line, in bytes. */
+static bool
+find(const char *text, const char *word, uint64_t *bytes)
+{
+	const char *at = strstr(text, word);
+	unsigned long long kb;
+
+	if (at == NULL || sscanf(at + strlen(word), "%llu", &kb) != 1)
+		return false;
+	*bytes = (uint64_t)kb << 10;
+	return true;
+}
+
+static void
+read_memory(struct d4_os_host *host)
+{
+	char text[4096];
+	ssize_t got;
+	int fd;
+
+	if ((fd = open("/proc/meminfo", O_RDONLY | O_CLOEXEC)) == -1)
+		return;
+	got = read(fd, text, sizeof(text) - 1);
+	(void)close(fd);
+	if (got <= 0)
+		return;
+	text[got] = '\0';
+	host->has_memory = find(text, "MemTotal:", &host->memory_total) &&
+	    find(text, "MemAvailable:", &host->memory_available);
+}
+
+/* adjtimex(2) with nothing to set reads the state of the kernel's clock. */
+static void
+read_clock(struct d4_os_host *host)
+{
+	struct timex tx = { .modes = 0 };
+	int state;
+
+	if ((state = adjtimex(&tx)) == -1)
+		return;
+	host->clock_synchronized = state != TIME_ERROR &&
+	    (tx.status & STA_UNSYNC) == 0;
+	host->clock_offset_ns = (int64_t)tx.offset *
+	    ((tx.status & STA_NANO) != 0 ? 1 : 1000);
+	host->clock_error_us = tx.esterror;
+	host->clock_error_max_us = tx.maxerror;
+	host->has_clock = true;
+}
+
+void
+d4_os_host(struct d4_os_host *host)
+{
+	memset(host, 0, sizeof(*host));
+	read_uptime(host);
+	read_memory(host);
+	read_clock(host);
+}

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: ISC */
+#include <string.h>
+
+#include "lib/os-host.h"
+
+void
+d4_os_host(struct d4_os_host *host)
+{
+	memset(host, 0, sizeof(*host));
+}

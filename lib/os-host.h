@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef LIB_OS_HOST_H
+#define LIB_OS_HOST_H
+
+/* The state of the host, as far as its system tells: os-host-linux.c asks,
+ * os-host-posix.c knows nothing. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct d4_os_host {
+	bool		 has_uptime;	/* whether the next one is known */
+	uint64_t	 uptime;	/* seconds since the host was booted */
+	bool		 has_memory;	/* and so on */
+	uint64_t	 memory_total;		/* bytes */
+	uint64_t	 memory_available;	/* bytes, without swapping */
+	bool		 has_clock;
+	bool		 clock_synchronized;	/* by NTP, PTP or alike */
+	int64_t		 clock_offset_ns;	/* still to be corrected */
+	int64_t		 clock_error_us;	/* estimated */
+	int64_t		 clock_error_max_us;
+};
+
+/* Fills it in.  What is not known is 0 and marked so. */
+void d4_os_host(struct d4_os_host *);
+
+#endif

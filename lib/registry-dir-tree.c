@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: ISC */
+#include <sys/stat.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/io.h"
+#include "lib/mac.h"
+#include "lib/registry-dir.h"
+#include "lib/uuid.h"
+
+int
+dir_fault(struct dir *dir, const struct tree *tree, const char *path,
+    const char *reason)
+{
+	(void)snprintf(dir->why, D4_REGISTRY_WHY, "%.200s%s%.200s: %.100s",
+	    tree->name, *path == '\0' ? "" : "/", path, reason);
+	return -1;
+}
+
+int
+dir_path(struct dir *dir, char path[DIR_PATH], const char *fmt, ...)
+{
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(path, DIR_PATH, fmt, ap);
+	va_end(ap);
+	if (n < 0 || n >= DIR_PATH)
+		return dir_fault(dir, &dir->root, "", "a name is too long");
+	return 0;
+}
+
+/* -- reading --------------------------------------------------------------- */
+
+/* Opens a regular file without waiting for what else might be there. */
+static int
+open_file(struct dir *dir, const struct tree *tree, const char *path,
+    size_t max, size_t *len)
+{
+	const char *reason;
+	struct stat st;
+	int fd;
+
+	fd = openat(tree->fd, path,
+	    O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	if (fd == -1) {
+		if (errno == ENOENT)
+			return -2;
+		return dir_fault(dir, tree, path, strerror(errno));
+	}
+	if (fstat(fd, &st) == -1)
+		reason = strerror(errno);
+	else if (!S_ISREG(st.st_mode))
+		reason = "is not a regular file";
+	else if (st.st_size < 0 || (uintmax_t)st.st_size > max)
+		reason = "is too long";
+	else {
+		*len = (size_t)st.st_size;
+		return fd;
+	}
+	(void)close(fd);
+	return dir_fault(dir, tree, path, reason);
+}
+
+int
+dir_slurp(struct dir *dir, const struct tree *tree, const char *path,
+    size_t max, char **text, size_t *len)
+{
+	char *buf = NULL;
+	ssize_t got = -1;
+	size_t size;
+	int fd;
+
+	if ((fd = open_file(dir, tree, path, max, &size)) < 0)
+		return fd == -2 ? 1 : -1;
+	if ((buf = malloc(size + 1)) != NULL)
+		got = d4_io_read_full(fd, buf, size);
+	if (got == -1) {
+		(void)dir_fault(dir, tree, path, strerror(errno));
+		(void)close(fd);
+		free(buf);
+		return -1;
+	}
+	(void)close(fd);
+	buf[got] = '\0';
+	*text = buf;
+	*len = (size_t)got;
+	return 0;
+}
+
+int
+dir_value(struct dir *dir, const struct tree *tree, const char *path,
+    char *out, size_t size, size_t *len)
+{
+	char *text;
+	size_t all, n;
+	int r;
+
+	if ((r = dir_slurp(dir, tree, path, D4_REGISTRY_KEY + 2, &text,
+	    &all)) != 0)
+		return r;
+	for (n = all; n > 0 && text[n - 1] != '\n'; n--)
+		continue;
+	n = n > 0 ? n - 1 : all;
+	if (n > 0 && text[n - 1] == '\r')
+		n--;
+	if (n >= size)
+		r = dir_fault(dir, tree, path, "is too long");
+	else if (memchr(text, '\0', n) != NULL)
+		r = dir_fault(dir, tree, path, "holds a NUL");
+	else {
+		memcpy(out, text, n);
+		out[n] = '\0';
+		*len = n;
+	}
+	d4_mac_wipe(text, all);
+	free(text);
+	return r;
+}
+
+int
+dir_number(struct dir *dir, const struct tree *tree, const char *path,
+    uint64_t *n)
+{
+	char text[32];
+	size_t len;
+	int r;
+
+	if ((r = dir_value(dir, tree, path, text, sizeof(text), &len)) != 0)
+		return r;
+	if (dir_digits(text, UINT64_MAX, n) == -1)
+		return dir_fault(dir, tree, path, "is not a number");
+	return 0;
+}
+
+int
+dir_text(struct dir *dir, const struct tree *tree, const char *path,
+    char text[D4_REGISTRY_TEXT])
+{
+	char buf[D4_REGISTRY_TEXT];
+	size_t len;
+	int r;
+
+	if ((r = dir_value(dir, tree, path, buf, sizeof(buf), &len)) != 0)
+		return r;
+	if (!d4_registry_text_ok(buf, sizeof(buf)))
+		return dir_fault(dir, tree, path, "is not a line of text");
+	memcpy(text, buf, len + 1);
+	return 0;
+}
+
+int
+dir_has(struct dir *dir, const struct tree *tree, const char *path)
+{
+	struct stat st;
+
+	if (fstatat(tree->fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return 0;
+	return errno == ENOENT ? 1 :
+	    dir_fault(dir, tree, path, strerror(errno));
+}
+
+int
+dir_each(struct dir *dir, const struct tree *tree, const char *path,
+    d4_registry_on_text *callback, void *cookie)
+{
+	struct dirent *entry;
+	DIR *d = NULL;
+	int fd, r = 0;
+
+	fd = openat(tree->fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd == -1 && errno == ENOENT)
+		return 0;
+	if (fd == -1 || (d = fdopendir(fd)) == NULL) {
+		(void)dir_fault(dir, tree, path, strerror(errno));
+		if (fd != -1)
+			(void)close(fd);
+		return -1;
+	}
+	while (r == 0 && (errno = 0, entry = readdir(d)) != NULL) {
+		if (entry->d_name[0] != '.')
+			r = callback(cookie, entry->d_name);
+	}
+	if (r == 0 && errno != 0)
+		r = dir_fault(dir, tree, path, strerror(errno));
+	(void)closedir(d);
+	return r;
+}
+
+char *
+dir_line(char **text)
+{
+	char *line = *text, *end;
+
+	if (line == NULL || *line == '\0')
+		return NULL;
+	if ((end = strchr(line, '\n')) != NULL)
+		*end++ = '\0';
+	*text = end;
+	return line;
+}
+
+char *
+dir_word(char **line)
+{
+	char *word = *line, *end;
+
+	if (word == NULL)
+		return NULL;
+	if ((end = strchr(word, ' ')) != NULL)
+		*end++ = '\0';
+	*line = end;
+	return word;
+}
+
+int
+dir_digits(const char *text, uint64_t max, uint64_t *out)
+{
+	uint64_t n = 0;
+
+	if (text == NULL || *text == '\0')
+		return -1;
+	for (; *text != '\0'; text++) {
+		uint64_t digit;
+
+		if (*text < '0' || *text > '9')
+			return -1;
+		digit = (uint64_t)(*text - '0');
+		if (n > (max - digit) / 10 || digit > max)
+			return -1;
+		n = n * 10 + digit;
+	}
+	*out = n;
+	return 0;
+}
+
+int
+dir_uuid(uint8_t uuid[D4_UUID_LEN], const char *name)
+{
+	char hex[D4_UUID_HEX];
+	uint8_t bytes[D4_UUID_LEN];
+
+	if (d4_uuid_parse(bytes, name) == -1)
+		return -1;
+	d4_uuid_hex(hex, bytes);
+	if (strcmp(hex, name) != 0)
+		return -1;
+	memcpy(uuid, bytes, sizeof(bytes));
+	return 0;
+}
+
+/* -- writing --------------------------------------------------------------- */
+
+int
+dir_sync(struct dir *dir, const struct tree *tree, const char *path)
+{
+	int fd, r;
+
+	fd = openat(tree->fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd == -1)
+		return dir_fault(dir, tree, path, strerror(errno));
+	r = fsync(fd) == 0 ? 0 : dir_fault(dir, tree, path, strerror(errno));
+	(void)close(fd);
+	return r;
+}
+
+static int
+sync_parent(struct dir *dir, const struct tree *tree, const char *path)
+{
+	char parent[DIR_PATH];
+	const char *slash;
+
+	if ((slash = strrchr(path, '/')) == NULL)
+		return dir_sync(dir, tree, ".");
+	memcpy(parent, path, (size_t)(slash - path));
+	parent[slash - path] = '\0';
+	return dir_sync(dir, tree, parent);
+}
+
+/* What the superuser makes belongs to whom the registry does, so that the
+ * collector can read it. */
+int
+dir_give(const struct dir *dir, int fd)
+{
+	return dir->chown ? fchown(fd, dir->uid, dir->gid) : 0;
+}
+
+static int
+write_new(struct dir *dir, const struct tree *tree, const char *tmp,
+    const void *data, size_t len, int how)
+{
+	int fd, saved;
+
+	fd = openat(tree->fd, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC |
+	    O_NOFOLLOW, (how & DIR_SECRET) != 0 ? 0600 : 0640);
+	if (fd == -1)
+		return -1;
+	if (d4_io_write_full(fd, data, len, NULL) == -1 ||
+	    dir_give(dir, fd) == -1 ||
+	    ((how & DIR_SYNC) != 0 && fsync(fd) == -1)) {
+		saved = errno;
+		(void)close(fd);
+		(void)unlinkat(tree->fd, tmp, 0);
+		errno = saved;
+		return -1;
+	}
+	/* Some file systems say only now that they are full. */
+	if (close(fd) == -1) {
+		saved = errno;
+		(void)unlinkat(tree->fd, tmp, 0);
+		errno = saved;
+		return -1;
+	}
+	return 0;
+}
+
+int
+dir_write(struct dir *dir, const struct tree *tree, const char *path,
+    const void *data, size_t len, int how)
+{
+	char tmp[DIR_PATH];
+	int r;
+
+	(void)snprintf(tmp, sizeof(tmp), ".tmp/%s", dir->token);
+	if (write_new(dir, tree, tmp, data, len, how) == -1)
+		return dir_fault(dir, tree, path, strerror(errno));
+	if ((how & DIR_NEW) != 0) {
+		r = linkat(tree->fd, tmp, tree->fd, path, 0);
+		if (r == -1 && errno == EEXIST)
+			r = 1;
+	} else
+		r = renameat(tree->fd, tmp, tree->fd, path);
+	if (r == -1)
+		(void)dir_fault(dir, tree, path, strerror(errno));
+	if (r != 0 || (how & DIR_NEW) != 0)
+		(void)unlinkat(tree->fd, tmp, 0);
+	if (r != 0)
+		return r;
+	return (how & DIR_SYNC) != 0 ? sync_parent(dir, tree, path) : 0;
+}
+
+int
+dir_make(struct dir *dir, const struct tree *tree, const char *path)
+{
+	if (mkdirat(tree->fd, path, 0750) == -1) {
+		if (errno == EEXIST)
+			return 0;
+		return dir_fault(dir, tree, path, strerror(errno));
+	}
+	if (dir->chown && fchownat(tree->fd, path, dir->uid, dir->gid,
+	    AT_SYMLINK_NOFOLLOW) == -1)
+		return dir_fault(dir, tree, path, strerror(errno));
+	return sync_parent(dir, tree, path);
+}
+
+int
+dir_unlink(struct dir *dir, const struct tree *tree, const char *path,
+    bool sync)
+{
+	if (unlinkat(tree->fd, path, 0) == -1) {
+		if (errno == ENOENT)
+			return 1;
+		return dir_fault(dir, tree, path, strerror(errno));
+	}
+	return sync ? sync_parent(dir, tree, path) : 0;
+}
+
+/* Removes what is under a descriptor, which is closed; links are not
+ * followed. */
+static int
+empty(int fd, unsigned int depth)
+{
+	struct dirent *entry;
+	DIR *d;
+	int child, r = 0;
+
+	if ((d = fdopendir(fd)) == NULL) {
+		(void)close(fd);
+		return -1;
+	}
+	while (r == 0 && (errno = 0, entry = readdir(d)) != NULL) {
+		const char *name = entry->d_name;
+
+		if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
+		    unlinkat(fd, name, 0) == 0)
+			continue;
+		if ((errno != EISDIR && errno != EPERM) || depth == 0)
+			r = -1;
+		else if ((child = openat(fd, name, O_RDONLY | O_DIRECTORY |
+		    O_CLOEXEC | O_NOFOLLOW)) == -1 ||
+		    empty(child, depth - 1) == -1 ||
+		    unlinkat(fd, name, AT_REMOVEDIR) == -1)
+			r = -1;
+	}
+	if (errno != 0)
+		r = -1;
+	(void)closedir(d);
+	return r;
+}
+
+int
+dir_remove_tree(struct dir *dir, const struct tree *tree, const char *path)
+{
+	char tmp[DIR_PATH];
+	int fd;
+
+	/* Gone at once for everybody, then piece by piece. */
+	(void)snprintf(tmp, sizeof(tmp), ".tmp/%s.gone", dir->token);
+	if (renameat(tree->fd, path, tree->fd, tmp) == -1) {
+		if (errno == ENOENT)
+			return 1;
+		return dir_fault(dir, tree, path, strerror(errno));
+	}
+	if (sync_parent(dir, tree, path) == -1)
+		return -1;
+	fd = openat(tree->fd, tmp,
+	    O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd == -1 || empty(fd, 8) == -1 ||
+	    unlinkat(tree->fd, tmp, AT_REMOVEDIR) == -1)
+		return dir_fault(dir, tree, tmp, strerror(errno));
+	return 0;
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * The first byte picks what the rest is taken for: a meta header, text for a
+ * line of JSON, figures in Prometheus text form, or the payloads of a session.
+ *
+ *	clang -g -O1 -fsanitize=fuzzer,address,undefined -I. \
+ *	    -D_XOPEN_SOURCE=700 -D_DEFAULT_SOURCE -o t/fuzz/fuzz-meta \
+ *	    t/fuzz/fuzz-meta.c lib/meta.c lib/meta-line.c lib/type.c \
+ *	    lib/uuid.c lib/header.c lib/io.c d4-meta/metrics.c \
+ *	    d4-meta/session.c -ljansson -luuid
+ */
+
+#include <assert.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "d4-meta/metrics.h"
+#include "d4-meta/session.h"
+#include "lib/meta-line.h"
+#include "lib/meta.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
+
+/* A header that is taken has a canonical form that is its own, and the scanner
+ * never says that it will be refused, however it is sliced. */
+static void
+take_header(const uint8_t *data, size_t len)
+{
+	struct d4_meta_scan scan = { .depth = 0 };
+	struct d4_meta *meta, *again;
+	enum d4_meta_state state;
+	const char *why;
+	char *text, *same;
+	size_t half = len / 2;
+
+	(void)d4_meta_scan(&scan, data, half);
+	state = d4_meta_scan(&scan, data + half, len - half);
+	if ((meta = d4_meta_parse(data, len, &why)) == NULL) {
+		assert(why != NULL && *why != '\0');
+		return;
+	}
+	assert(why == NULL && state == D4_META_WHOLE);
+	assert(d4_meta_line_is_utf8(data, len) && d4_meta_is_value(data, len));
+	assert(d4_type_name_ok(d4_meta_type(meta),
+	    strlen(d4_meta_type(meta))));
+	text = d4_meta_text(meta);
+	assert(text != NULL && strchr(text, '\n') == NULL);
+	/* Numbers may grow in it: 1e9 is 1000000000.0. */
+	again = d4_meta_parse(text, strlen(text), &why);
+	assert(again != NULL || strlen(text) > len);
+	if (again != NULL) {
+		same = d4_meta_text(again);
+		assert(same != NULL && strcmp(text, same) == 0);
+		free(same);
+	}
+	free(text);
+	d4_meta_free(again);
+	d4_meta_free(meta);
+}
+
+/* Whatever text goes in, a line of JSON comes out. */
+static void
+take_text(const uint8_t *data, size_t len)
+{
+	struct d4_meta_line *line = d4_meta_line_new();
+	char *text = malloc(len + 1);
+	const char *bytes;
+	size_t n;
+
+	assert(line != NULL && text != NULL);
+	memcpy(text, data, len);
+	text[len] = '\0';
+	d4_meta_line_string(line, text, "key");
+	d4_meta_line_list(line, "");
+	d4_meta_line_string(line, NULL, text);
+	d4_meta_line_int(line, NULL, (int64_t)len - 100);
+	d4_meta_line_real(line, NULL, (double)len / 7, len % 18);
+	d4_meta_line_end(line);
+	bytes = d4_meta_line_bytes(line, &n);
+	assert(bytes != NULL && memchr(bytes, '\n', n) == bytes + n - 1);
+	assert(*text == '\0' || n > D4_META_MAX ||
+	    d4_meta_is_value(bytes, n));
+	free(text);
+	d4_meta_line_free(line);
+}
+
+static void
+take_metrics(const uint8_t *data, size_t len)
+{
+	const char *why;
+	char *object = metrics_parse((const char *)data, len, &why);
+
+	assert(object != NULL || *why != '\0');
+	assert(object == NULL || (strchr(object, '\n') == NULL &&
+	    d4_meta_is_value(object, strlen(object))));
+	free(object);
+}
+
+/* Records of up to 15 bytes: type, length, payload.  A header that a session
+ * takes is one that the parser takes. */
+static void
+take_session(const uint8_t *data, size_t len)
+{
+	static const uint8_t types[] = { 2, 2, 2, 254 };
+	static struct session session;
+	struct d4_header h = { .version = 1 };
+	const char *why;
+
+	while (len > 0) {
+		size_t part = data[0] & 15;
+
+		h.type = types[data[0] >> 4 & 3];
+		h.uuid[0] = data[0] >> 6;
+		data++;
+		len--;
+		if (part > len)
+			part = len;
+		h.size = (uint32_t)part;
+		(void)session_take(&session, &h, data);
+		if (session.meta != NULL) {
+			struct d4_meta *meta = d4_meta_parse(session.text,
+			    session.len, &why);
+
+			assert(meta != NULL);
+			d4_meta_free(meta);
+		}
+		data += part;
+		len -= part;
+	}
+	(void)session_finish(&session);
+	session_free(&session);
+	memset(&session, 0, offsetof(struct session, text));
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	if (len == 0)
+		return 0;
+	switch (data[0] % 4) {
+	case 0:
+		take_header(data + 1, len - 1);
+		break;
+	case 1:
+		take_text(data + 1, len - 1);
+		break;
+	case 2:
+		take_metrics(data + 1, len - 1);
+		break;
+	default:
+		take_session(data + 1, len - 1);
+		break;
+	}
+	return 0;
+}
