@@ -151,9 +151,10 @@ export COMPILE
 # -- what a Debian 12 machine needs -------------------------------------------
 
 DEPS_BUILD = gcc libc6-dev pkg-config libssl-dev uuid-dev libjansson-dev \
-    libhiredis-dev ?libipsec-mb-dev
+    libhiredis-dev libpcap-dev zlib1g-dev ?libisal-dev ?libzstd-dev \
+    ?libipsec-mb-dev
 DEPS_RUN = openssl socat tcpdump
-DEPS_CHECK = perl redis-server
+DEPS_CHECK = perl redis-server python3 zstd
 DEPS_LINT = clang mandoc shellcheck
 DEPS = $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_CHECK)
 
@@ -179,6 +180,7 @@ do-check: all $(UNITS)
 
 bench: all
 	@sh t/bench/run.sh
+	@perl t/bench/pibs.pl
 
 # Every file with both compilers, warnings as errors, into nowhere.
 LINT_CFLAGS = $(STD) $(WARN) -Werror $(DEFINES) -O2 -c -o /dev/null

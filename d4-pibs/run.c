@@ -312,6 +312,8 @@ run_capture(struct run *r, struct capture *c, const char *name)
 	}
 	take_all(r, t, c, name);
 	intake_close(t);
+	/* Who follows a queue may have to wait long for the next file. */
+	(void)out_flush(&r->out);
 	if (capture_fault(c) != NULL) {
 		d4_log_warnx("%s: %s", name, capture_fault(c));
 		return -1;

@@ -11,6 +11,8 @@ PIBS=$TOP/d4-pibs/d4-pibs
 PIBSPY=$TOP/t/pibs.py
 command -v python3 > /dev/null || skip_all 'python3 is not installed'
 
+# Reached by its name.
+# shellcheck disable=SC2317
 # A crash, a sanitizer's finding and a hang are none of 0, 1 and 2.
 mangled() {
 	python3 "$PIBSPY" mangle "$PIBS" "$@"
