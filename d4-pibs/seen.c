@@ -163,47 +163,56 @@ find(const struct table *t, size_t words, uint64_t hash, struct addr a)
 }
 
 /* Puts an entry, taken from elsewhere, where it belongs. */
-static void
-settle(struct table *t, const uint64_t *entry)
+TWICE void
+settle(struct table *t, size_t words, const uint64_t *entry)
 {
-	struct addr a = addr_at(entry, t->words);
-	uint64_t *slot = find(t, t->words, hash_addr(t, t->words, a), a);
+	struct addr a = addr_at(entry, words);
+	uint64_t *slot = find(t, words, hash_addr(t, words, a), a);
 
 	if (slot != NULL)
-		memcpy(slot, entry, t->words * sizeof(*entry));
+		memcpy(slot, entry, words * sizeof(*entry));
 	else
 		t->used--;
 }
 
 /*
- * Moves every entry to its place among twice as many homes.  Going down, all
- * that lies above is moved already, and an entry goes up, except near the
- * beginning, where it may lie further from home than home from the beginning:
- * those are set aside and go last.
+ * Moves every entry to its place among more homes, four times as many where
+ * they may be.  Going down, all that lies above is moved already, and an entry
+ * goes up, except near the beginning, where it may lie further from home than
+ * home from the beginning: those are set aside and go last.
  */
-static void
-grow(struct table *t)
+TWICE void
+grow_table(struct table *t, size_t words)
 {
 	uint64_t low[2 * RUN_MAX * 3], entry[3];
-	size_t nlow = 2 * RUN_MAX * t->words;
-	size_t i = capacity(t->bits) * t->words;
+	size_t nlow = 2 * RUN_MAX * words;
+	size_t i = capacity(t->bits) * words;
 
 	memcpy(low, t->slots, nlow * sizeof(*low));
 	memset(t->slots, 0, nlow * sizeof(*low));
-	set_bits(t, t->bits + 1);
+	set_bits(t, t->bits + 2 < t->bits_max ? t->bits + 2 : t->bits + 1);
 	while (i > nlow) {
-		uint64_t *slot = t->slots + (i -= t->words);
+		uint64_t *slot = t->slots + (i -= words);
 
-		if (slot[t->words - 1] == 0)
+		if (slot[words - 1] == 0)
 			continue;
-		memcpy(entry, slot, t->words * sizeof(*entry));
-		memset(slot, 0, t->words * sizeof(*entry));
-		settle(t, entry);
+		memcpy(entry, slot, words * sizeof(*entry));
+		memset(slot, 0, words * sizeof(*entry));
+		settle(t, words, entry);
 	}
-	for (i = 0; i < nlow; i += t->words) {
-		if (low[i + t->words - 1] != 0)
-			settle(t, low + i);
+	for (i = 0; i < nlow; i += words) {
+		if (low[i + words - 1] != 0)
+			settle(t, words, low + i);
 	}
+}
+
+static void
+grow(struct table *t)
+{
+	if (t->words == 1)
+		grow_table(t, 1);
+	else
+		grow_table(t, 3);
 }
 
 /* The slot among an address's neighbours that was silent longest. */
@@ -311,8 +320,14 @@ judge(struct seen *s, struct table *t, size_t words, const struct asked *q,
 		keep[q->index[j]] = !syn & !is_live(s, (uint32_t)*last,
 		    p->sec);
 		*last ^= change;
-		if (whole(syn & !found))
+		if (!whole(syn & !found))
+			continue;
+		if (slot == NULL || t->used >= t->full) {
 			insert(s, t, p->src, (uint32_t)sec);
+		} else {
+			set_slot(slot, words, p->src, (uint32_t)sec);
+			t->used++;
+		}
 	}
 }
 
