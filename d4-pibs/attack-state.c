@@ -190,8 +190,7 @@ code_blocks(struct coder *c, struct detail *d, struct budget *budget)
 		code64(c, &d->blocks[i].bits[1]);
 		code64(c, &d->blocks[i].bits[2]);
 		code64(c, &d->blocks[i].bits[3]);
-		used += (d->blocks[i].bits[0] | d->blocks[i].bits[1] |
-		    d->blocks[i].bits[2] | d->blocks[i].bits[3]) != 0;
+		used += d->blocks[i].key != 0;
 	}
 	/* Looking for what is not there ends at a free one. */
 	if (used != d->nblocks || (max > 0 && used == max))

@@ -20,7 +20,19 @@ reserve(size_t len)
 	void *p = mmap(NULL, len, PROT_READ | PROT_WRITE,
 	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-	return p == MAP_FAILED ? NULL : p;
+	if (p == MAP_FAILED)
+		return NULL;
+#ifdef MADV_HUGEPAGE
+	(void)madvise(p, len, MADV_HUGEPAGE);
+#endif
+	return p;
+}
+
+static void
+unreserve(void *p, size_t len)
+{
+	if (p != NULL)
+		(void)munmap(p, len);
 }
 
 struct attacks *
@@ -53,8 +65,8 @@ attack_new(const struct flow_limits *limits, size_t memory,
 	    a->nrepeats * sizeof(*a->repeats);
 	if (hash_key_new(&a->budget.key) == -1 ||
 	    (a->flows = reserve(a->maxflows * sizeof(*a->flows))) == NULL ||
-	    (a->heads = calloc(a->nheads, sizeof(*a->heads))) == NULL ||
-	    (a->repeats = calloc(a->nrepeats, sizeof(*a->repeats))) == NULL) {
+	    (a->heads = reserve(a->nheads * sizeof(*a->heads))) == NULL ||
+	    (a->repeats = reserve(a->nrepeats * sizeof(*a->repeats))) == NULL) {
 		attack_free(a);
 		errno = ENOMEM;
 		return NULL;
@@ -73,10 +85,9 @@ attack_free(struct attacks *a)
 		if (a->flows[i].used)
 			flow_clear(&a->flows[i], &a->budget);
 	}
-	if (a->flows != NULL)
-		(void)munmap(a->flows, a->maxflows * sizeof(*a->flows));
-	free(a->heads);
-	free(a->repeats);
+	unreserve(a->flows, a->maxflows * sizeof(*a->flows));
+	unreserve(a->heads, a->nheads * sizeof(*a->heads));
+	unreserve(a->repeats, a->nrepeats * sizeof(*a->repeats));
 	free(a);
 }
 

@@ -50,24 +50,17 @@ tally_sort(struct tally *t)
 
 /* -- destinations ----------------------------------------------------------- */
 
-static bool
-is_free(const struct block *b)
-{
-	return (b->bits[0] | b->bits[1] | b->bits[2] | b->bits[3]) == 0;
-}
-
+/* Where the block of the key is, or the free one where it could be. */
 static struct block *
 find_block(struct block *blocks, uint32_t max, uint64_t key,
     const struct budget *budget)
 {
 	uint64_t at = hash_word(&budget->key, key);
-	struct block *b;
 
-	for (;; at++) {
-		b = &blocks[at & (max - 1)];
-		if (b->key == key || is_free(b))
-			return b;
-	}
+	while (blocks[at & (max - 1)].key != key &&
+	    blocks[at & (max - 1)].key != 0)
+		at++;
+	return &blocks[at & (max - 1)];
 }
 
 /* Twice as many blocks, while there is room for them. */
@@ -85,7 +78,7 @@ grow_blocks(struct detail *d, struct budget *budget)
 	for (i = 0; i < d->maxblocks; i++) {
 		const struct block *b = &d->blocks[i];
 
-		if (!is_free(b))
+		if (b->key != 0)
 			*find_block(blocks, max, b->key, budget) = *b;
 	}
 	free(d->blocks);
@@ -105,15 +98,15 @@ add_destination(struct detail *d, uint64_t dst, struct budget *budget)
 		d->capped = true;
 		return;
 	}
-	b = find_block(d->blocks, d->maxblocks, dst >> 8, budget);
-	if (is_free(b)) {
+	b = find_block(d->blocks, d->maxblocks, (dst >> 8) + 1, budget);
+	if (b->key == 0) {
 		/* Where it could not grow it fills up, but not to the brim. */
 		if (d->nblocks * 8 >= d->maxblocks * 7) {
 			d->capped = true;
 			return;
 		}
 		d->nblocks++;
-		b->key = dst >> 8;
+		b->key = (dst >> 8) + 1;
 	}
 	bits = &b->bits[dst >> 6 & 3];
 	d->destinations += (*bits & bit) == 0;
@@ -148,14 +141,15 @@ step_rate(struct detail *d, uint64_t at, const struct flow_limits *l,
 static void
 add_rate(struct detail *d, uint32_t sec, const struct flow_limits *l)
 {
-	uint32_t n = l->window / l->slide;
 	uint64_t at;
+	uint32_t n;
 
 	if (sec - d->begin < l->slide) {
 		d->bucket[d->newest]++;
 		d->sum++;
 		return;
 	}
+	n = l->window / l->slide;
 	at = sec < d->base ? 0 : (sec - d->base) / l->slide;
 	if (at > d->bucket_at)
 		step_rate(d, at, l, n);

@@ -51,7 +51,7 @@ struct tally {
 
 /* 256 neighbouring destinations, a bit each. */
 struct block {
-	uint64_t	key;
+	uint64_t	key;		/* and 1, so that 0 is none */
 	uint64_t	bits[4];
 };
 
@@ -80,7 +80,7 @@ struct detail {
 	struct isn	isn;
 	uint64_t	destinations;
 	uint32_t	nblocks, maxblocks;	/* maxblocks a power of two */
-	struct block	*blocks;	/* open table, bits all 0: free */
+	struct block	*blocks;	/* open table */
 	bool		capped;		/* there were more destinations */
 	uint32_t	nreporters;
 	uint64_t	morereporters;	/* packets of others */

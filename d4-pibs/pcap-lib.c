@@ -229,6 +229,9 @@ next_lib(void *arg, struct frame *f, size_t max, char fault[CAPTURE_FAULT])
 	union { u_char *bytes; struct lib *lib; } from = { .lib = l };
 	int rc;
 
+	/* After a fault libpcap would go on somewhere. */
+	if (fault[0] != '\0')
+		return 0;
 	l->frames = f;
 	l->n = l->used = 0;
 	for (;;) {
