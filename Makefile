@@ -61,12 +61,10 @@ UUID = $(shell $(PKG_CONFIG) --libs uuid 2>/dev/null || echo -luuid)
 TLS = $(shell $(PKG_CONFIG) --libs libssl 2>/dev/null || echo -lssl)
 REDIS = $(shell $(PKG_CONFIG) --libs hiredis 2>/dev/null || echo -lhiredis)
 JSON = $(shell $(PKG_CONFIG) --libs jansson 2>/dev/null || echo -ljansson)
-
+GZ_ISAL := $(if $(call have,isa-l/igzip_lib.h,-lisal),isal)
+GZ_ZSTD := $(if $(call have,zstd.h,-lzstd),zstd)
+GZ = -lz $(GZ_ISAL:%=-l%) $(GZ_ZSTD:%=-l%)
 PCAP = $(shell $(PKG_CONFIG) --libs libpcap 2>/dev/null || echo -lpcap)
-ISAL := $(if $(call have,isa-l/igzip_lib.h,-lisal),yes)
-ZSTD := $(if $(call have,zstd.h,-lzstd),yes)
-GZ = -lz $(if $(ISAL),-lisal) $(if $(ZSTD),-lzstd)
-lib/gz.o: DEFINES += $(if $(ISAL),-DD4_WITH_ISAL) $(if $(ZSTD),-DD4_WITH_ZSTD)
 
 # -- rooms of the library -----------------------------------------------------
 
@@ -75,9 +73,10 @@ ROOMS = header mac mac-openssl $(if $(MB),mac-lanes,mac-nolanes) uuid type \
     redis stop notify log os-$(OS)
 ROOMS += cidr table registry registry-admin registry-claim registry-facts \
     registry-note registry-queue registry-dir registry-dir-facts \
-    registry-dir-live registry-dir-queue registry-dir-tree
-ROOMS += queue queue-dir queue-redis gz gz-zlib $(if $(ISAL),gz-isal) \
-    $(if $(ZSTD),gz-zstd)
+    registry-dir-live registry-dir-queue registry-dir-tree os-swap-$(OS)
+ROOMS += gz gz-zlib $(if $(GZ_ISAL),gz-isal,gz-noisal) \
+    $(if $(GZ_ZSTD),gz-zstd,gz-nozstd)
+ROOMS += queue queue-dir queue-redis
 LIB = lib/libd4.a
 
 # -- programs -----------------------------------------------------------------
@@ -88,6 +87,8 @@ d4/d4: $(patsubst %,d4/%.o,main options settings encap cut window link \
     relay figures source source-folder source-redis seen)
 d4/d4: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) -pthread
 
+STORE = $(patsubst %,d4-recv/%.o,place whole complete hook finish handler \
+    line store recover)
 d4-recv/d4-recv: d4-recv/main.o d4-recv/settings.o d4-recv/session.o \
     d4-recv/filter.o
 d4-recv/d4-recv: LDLIBS += $(CRYPTO) $(UUID) $(JSON)
@@ -111,6 +112,11 @@ d4-pibs/d4-pibs: LDLIBS += $(PCAP) $(REDIS) $(GZ) $(UUID) -pthread
 UNITS = $(patsubst %.c,%,$(wildcard t/unit/*.c))
 $(UNITS): LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) -pthread
 t/unit/session: d4-recv/session.o
+t/unit/place: d4-recv/place.o
+t/unit/store t/unit/handler t/unit/recover: $(STORE)
+t/unit/window: d4/window.o
+t/unit/cut: d4/cut.o d4/window.o
+t/unit/link: d4/link.o
 t/unit/source t/unit/source-redis: d4/source.o d4/source-folder.o \
     d4/source-redis.o d4/seen.o
 
@@ -122,7 +128,9 @@ OBJS = $(ROOMS:%=lib/%.o) $(patsubst %.c,%.o,$(wildcard d4*/*.c)) \
 all: found $(PROGS)
 
 found:
-	@echo 'optional: libIPSec_MB $(or $(MB),not found)'
+	@echo 'optional: libIPSec_MB $(or $(MB),not found),' \
+	    'isa-l $(if $(GZ_ISAL),yes,not found),' \
+	    'libzstd $(if $(GZ_ZSTD),yes,not found)'
 
 COMPILE = $(strip $(CC) $(STD) $(WARN) $(HARDEN) $(DEFINES) $(CPPFLAGS) \
     $(CFLAGS))
@@ -151,8 +159,8 @@ export COMPILE
 # -- what a Debian 12 machine needs -------------------------------------------
 
 DEPS_BUILD = gcc libc6-dev pkg-config libssl-dev uuid-dev libjansson-dev \
-    libhiredis-dev libpcap-dev zlib1g-dev ?libisal-dev ?libzstd-dev \
-    ?libipsec-mb-dev
+    libhiredis-dev libpcap-dev zlib1g-dev ?libipsec-mb-dev ?libisal-dev \
+    ?libzstd-dev
 DEPS_RUN = openssl socat tcpdump
 DEPS_CHECK = perl redis-server python3 zstd
 DEPS_LINT = clang mandoc shellcheck
@@ -201,7 +209,7 @@ install: all
 	    $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 \
 	    $(DESTDIR)$(MANDIR)/man7 $(DESTDIR)$(MANDIR)/man8 \
 	    $(DESTDIR)$(DOCDIR)/conf.sample/recv
-	install -m 755 d4/d4 $(DESTDIR)$(BINDIR)
+	install -m 755 d4/d4 d4-pibs/d4-pibs $(DESTDIR)$(BINDIR)
 	install -m 755 d4-meta/d4-meta $(DESTDIR)$(BINDIR)
 	install -m 755 d4-recv/d4-recv $(DESTDIR)$(SBINDIR)
 	for n in 1 5 7 8; do \

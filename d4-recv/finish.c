@@ -98,7 +98,7 @@ free_list(struct list *list)
 		free_job(job);
 }
 
-/* -- the thread -------------------------------------------------------------- */
+/* -- the thread ---------------------------------------------------------- */
 
 static void
 wake_loop(struct finish *f)
@@ -195,7 +195,7 @@ start_thread(struct finish *f)
 	return -1;
 }
 
-/* -- opening ------------------------------------------------------------------ */
+/* -- opening ------------------------------------------------------------- */
 
 static int
 make_directory(int at, const char *path, mode_t mode)
@@ -306,7 +306,7 @@ finish_open_dir(const struct finish *f)
 	return f->complete.entries;
 }
 
-/* -- entries ------------------------------------------------------------------ */
+/* -- entries ------------------------------------------------------------- */
 
 /* Locks what was just made.  Another process may have taken it for a leftover
  * in between: then it is lost. */
@@ -373,7 +373,7 @@ finish_submit(struct finish *f, const struct place *p, unsigned n, bool done,
 	return 0;
 }
 
-/* -- the loop's side ---------------------------------------------------------- */
+/* -- the loop's side ----------------------------------------------------- */
 
 /* The path of a finished file goes to the queues.  -1: not now. */
 static int

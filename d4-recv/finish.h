@@ -101,7 +101,7 @@ const struct finish_figures *finish_figures(struct finish *);
 const char *finish_root(const struct finish *);
 int finish_open_dir(const struct finish *);
 
-/* -- for store.c, handler.c and recover.c ----------------------------------- */
+/* -- for store.c, handler.c and recover.c -------------------------------- */
 
 /*
  * Makes an entry for the place, empty, locked, for reading and writing.
@@ -112,7 +112,7 @@ int finish_create(struct finish *, const struct place *, unsigned *n);
 /* How the entry came here. */
 enum finish_how {
 	FINISH_WHOLE,		/* as it is */
-	FINISH_CUT,		/* left by a crash: to be cut to what is whole */
+	FINISH_CUT,		/* left by a crash, to be cut */
 	FINISH_LINKED		/* left by a crash: named, perhaps pushed */
 };
 

@@ -43,7 +43,8 @@ enum handler_result {
 	HANDLER_FAILED		/* ours to blame, errno is set */
 };
 
-/* The longest line of base64 or JSON that is taken as a file, in bytes. */
+/* The longest line that is taken as a file, in bytes; for ja3-jl, which is
+ * parsed, D4_META_JA3_MAX (lib/meta-ja3.h). */
 #define HANDLER_FILE_MAX	((size_t)64 << 20)
 
 /* meta is NULL but for type 254; it outlives the handler.  NULL with *why

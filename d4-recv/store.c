@@ -58,7 +58,7 @@ struct store_stream {
 	const char		*why;		/* after STORE_BAD_DATA */
 };
 
-/* -- the buffer and the file -------------------------------------------------- */
+/* -- the buffer and the file --------------------------------------------- */
 
 static uint64_t
 file_size(const struct store_stream *s)
@@ -220,7 +220,7 @@ hand_over(struct store_stream *s, enum finish_how how)
 	return fail(s);
 }
 
-/* -- rotation ------------------------------------------------------------------ */
+/* -- rotation ------------------------------------------------------------ */
 
 static bool
 is_due(const struct store_stream *s, time_t now)
@@ -270,7 +270,7 @@ begin_anew(struct store_stream *s, uint64_t before)
 	return cut(s);
 }
 
-/* -- units and lines ------------------------------------------------------------ */
+/* -- units and lines ----------------------------------------------------- */
 
 static enum store_result
 refuse(struct store_stream *s, const char *why)
@@ -440,7 +440,7 @@ take_magic(struct store_stream *s, const uint8_t *data, size_t len,
 	return s->magic_len < MAGIC_LEN ? STORE_OK : learn_kind(s, now);
 }
 
-/* -- the store ------------------------------------------------------------------ */
+/* -- the store ----------------------------------------------------------- */
 
 struct store *
 store_new(const struct store_settings *settings)
@@ -572,7 +572,7 @@ store_why(const struct store_stream *s)
 	return s->why == NULL ? "" : s->why;
 }
 
-/* -- ends ---------------------------------------------------------------------- */
+/* -- ends ---------------------------------------------------------------- */
 
 /* Goes on with the end of a session.  Returns false while there is no room. */
 static bool

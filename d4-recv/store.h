@@ -19,8 +19,8 @@
  * Nothing here waits for anything but a write(2) to a file.  When there is no
  * room (the disk, the queues, too many unfinished files) the caller hears
  * STORE_FULL, stops reading from that sensor, and calls again with what was
- * not taken, after the next tick or finish_run().  What was taken is never lost by that and
- * needs no second call.
+ * not taken, after the next tick or finish_run().  What was taken is never
+ * lost by that and needs no second call.
  *
  * One process may have one store; several may share a directory.
  */

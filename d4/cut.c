@@ -26,6 +26,7 @@ struct cut {
 	size_t		 scanned;	/* the scanner has seen all before */
 	size_t		 nunits;	/* whole ones from begin to unit */
 	bool		 within;	/* the present one began before begin */
+	size_t		 before;	/* and that part is so long */
 	bool		 dropping;	/* and that part was left out */
 };
 
@@ -63,29 +64,28 @@ cut_free(struct cut *c)
 }
 
 /*
- * Adds what lies before end as records: whole units or, with within, a part of
- * one.  Flags are those of the first record.
+ * Adds what lies before end as records: whole units, or with within the next
+ * part of one, which it is the last of when whole.
  */
 static int
-add(struct cut *c, size_t end, int flags)
+add(struct cut *c, size_t end, bool whole, int flags)
 {
 	size_t len;
 
-	if (!c->within) {
-		flags |= WINDOW_UNIT;
+	if (!c->within)
 		c->dropping = c->drop && (flags & WINDOW_PREAMBLE) == 0 &&
 		    window_full(c->window);
-	}
 	for (; c->begin < end; c->begin += len) {
 		len = end - c->begin < c->snaplen ? end - c->begin : c->snaplen;
 		if (c->dropping)
 			continue;
+		if (c->opaque || (whole && len == end - c->begin))
+			flags |= WINDOW_END;
 		if (window_add(c->window, c->type, c->buf + c->begin, len,
 		    flags) == -1)
 			return -1;
 		c->nbytes += len;
-		if (!c->opaque)
-			flags &= ~(WINDOW_UNIT | WINDOW_RESET);
+		flags &= ~WINDOW_RESET;
 	}
 	if (c->dropping)
 		c->ndropped += c->nunits;
@@ -110,16 +110,17 @@ take_unit(struct cut *c)
 		    WINDOW_PREAMBLE;
 	}
 	if (c->scanned - c->begin > c->snaplen || flags != 0) {
-		if (c->nunits > 0 && add(c, c->unit, 0) == -1)
+		if (c->nunits > 0 && add(c, c->unit, true, 0) == -1)
 			return -1;
 	}
 	c->nunits++;
 	c->unit = c->scanned;
 	if (c->within || len > c->snaplen || flags != 0) {
-		if (add(c, c->unit, flags) == -1)
+		if (add(c, c->unit, true, flags) == -1)
 			return -1;
 	}
 	c->within = false;
+	c->before = 0;
 	return 0;
 }
 
@@ -137,6 +138,23 @@ give_up(struct cut *c)
 	c->border = opaque;
 	c->opaque = true;
 	c->within = false;
+	return 0;
+}
+
+/* A part of a unit that is too long to wait for the rest of it. */
+static int
+add_part(struct cut *c)
+{
+	bool last;
+
+	c->before += c->len - c->begin;
+	last = c->before > D4_BORDER_UNIT_MAX;
+	if (add(c, c->len, last, 0) == -1)
+		return -1;
+	c->unit = c->begin;
+	c->within = !last;
+	if (last)
+		c->before = 0;
 	return 0;
 }
 
@@ -159,15 +177,9 @@ scan(struct cut *c)
 			return -1;
 	}
 	/* What is whole goes now; the rest waits, unless it is too long to. */
-	if (c->nunits > 0 && add(c, c->unit, 0) == -1)
+	if (c->nunits > 0 && add(c, c->unit, true, 0) == -1)
 		return -1;
-	if (c->len - c->begin > SPACE - ROOM) {
-		if (add(c, c->len, 0) == -1)
-			return -1;
-		c->unit = c->begin;
-		c->within = true;
-	}
-	return 0;
+	return c->len - c->begin > SPACE - ROOM ? add_part(c) : 0;
 }
 
 size_t
@@ -196,10 +208,16 @@ cut_finish(struct cut *c)
 {
 	if (c->begin < c->len) {
 		c->nunits = 1;
-		if (add(c, c->len, 0) == -1)
+		if (add(c, c->len, true, 0) == -1)
 			return -1;
 	}
-	return window_add(c->window, c->type, NULL, 0, WINDOW_UNIT);
+	return window_add(c->window, c->type, NULL, 0, WINDOW_END);
+}
+
+size_t
+cut_pending(const struct cut *c)
+{
+	return c->len - c->begin;
 }
 
 bool

@@ -6,7 +6,9 @@
  * From bytes to records: cuts a stream at the borders of its type, packs whole
  * units into payloads of at most snaplen, gives the preamble records of its
  * own and adds all to the window.  A unit longer than snaplen takes several
- * records.  The end of an unfinished unit waits for the rest of it.
+ * records; one longer than D4_BORDER_UNIT_MAX, a line that never ends, counts
+ * as another each time it reaches that.  The end of an unfinished unit waits
+ * for the rest of it.
  *
  * Data that is not what its type says is still carried, cut at snaplen.
  */
@@ -36,6 +38,9 @@ int cut_take(struct cut *, size_t n);
 
 /* The end: adds what is left, then the record of size 0 that ends a stream. */
 int cut_finish(struct cut *);
+
+/* Bytes taken and not yet added: what there is of an unfinished unit. */
+size_t cut_pending(const struct cut *);
 
 /* Whether it goes on taking bytes while the window is full. */
 bool cut_drops(const struct cut *);

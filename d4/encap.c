@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-#include <sys/stat.h>
-
 #include <errno.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "d4/encap.h"
 #include "lib/io.h"
@@ -16,28 +13,6 @@ say_figures(const struct encap *e)
 {
 	d4_log_say("%s: %llu records, %llu bytes", e->out_name,
 	    (unsigned long long)e->nrecords, (unsigned long long)e->nbytes);
-}
-
-/*
- * After a write that failed half way: in a file the half record would make
- * all that is appended later unreadable, so it is taken off again.
- */
-static void
-cut_to_whole(const struct encap *e, size_t done)
-{
-	size_t whole = d4_record_whole(e->record, done);
-	struct stat st;
-	off_t end;
-
-	if (fstat(e->out, &st) == -1 || !S_ISREG(st.st_mode))
-		return;
-	end = lseek(e->out, 0, SEEK_CUR);
-	if (end == -1 || end != st.st_size)
-		return;		/* somebody else writes here too */
-	end -= (off_t)(done - whole);
-	if (ftruncate(e->out, end) == -1 ||
-	    lseek(e->out, end, SEEK_SET) == -1)
-		d4_log_warn("%s: cannot cut off half a record", e->out_name);
 }
 
 static int
@@ -53,7 +28,12 @@ send_batch(struct encap *e)
 	bytes = d4_record_bytes(e->record, &len);
 	if (d4_io_write_full(e->out, bytes, len, &done) == -1) {
 		d4_log_warn("%s", e->out_name);
-		cut_to_whole(e, done);
+		/* Half a record in a file would make all that is appended
+		 * later unreadable. */
+		done -= d4_record_whole(e->record, done);
+		if (d4_io_take_back(e->out, done) == -1)
+			d4_log_warn("%s: cannot cut off half a record",
+			    e->out_name);
 		return -1;
 	}
 	e->nrecords += d4_record_count(e->record);

@@ -12,9 +12,11 @@
 #include <unistd.h>
 
 #include "d4/link.h"
+#include "lib/io.h"
 
 #define CONNECT_MS	30000
 #define HANDSHAKE_MS	15000
+#define DRAIN_READS	64	/* before something else is looked at */
 #define SNDBUF		(1 << 20)	/* what a lost link may hold of ours */
 
 /* What a thread works on; freed by whichever of the two sides ends last. */
@@ -74,6 +76,21 @@ dial_free(struct dial *d)
 	free(d);
 }
 
+/* The rules are the caller's, who may have freed them once we are abandoned.
+ * Returns -1 then, and when memory is short. */
+static int
+begin_tls(struct dial *d)
+{
+	(void)pthread_mutex_lock(&d->lock);
+	if (!d->abandoned)
+		d->tls = d4_tls_new(d->settings.tls, d->fd,
+		    d->settings.addr.host);
+	(void)pthread_mutex_unlock(&d->lock);
+	if (d->tls == NULL)
+		(void)snprintf(d->why, sizeof(d->why), "not enough memory");
+	return d->tls == NULL ? -1 : 0;
+}
+
 /* Shakes hands on a descriptor that does not block. */
 static int
 shake_hands(struct dial *d)
@@ -82,11 +99,8 @@ shake_hands(struct dial *d)
 	struct pollfd pfd;
 	int rc;
 
-	d->tls = d4_tls_new(d->settings.tls, d->fd, d->settings.addr.host);
-	if (d->tls == NULL) {
-		(void)snprintf(d->why, sizeof(d->why), "not enough memory");
+	if (begin_tls(d) == -1)
 		return -1;
-	}
 	while ((rc = d4_tls_handshake(d->tls)) == D4_TLS_AGAIN) {
 		pfd.fd = d->fd;
 		pfd.events = d4_tls_waits(d->tls);
@@ -232,14 +246,19 @@ link_poll(const struct link *l, bool want_write, struct pollfd *pfd)
 		return 1;
 	case LINK_UP:
 		pfd->fd = l->fd;
-		if (l->settings.fd != -1)
-			pfd->events = 0;
+		if (l->settings.fd != -1) {
+			/* A reader that is gone would wake us for ever. */
+			pfd->events = POLLOUT;
+			return want_write ? 1 : 0;
+		}
 		if (want_write)
 			pfd->events = (short)(pfd->events |
 			    (l->tls_waits != 0 ? l->tls_waits : POLLOUT));
 		return 1;
 	case LINK_CLOSING:
 		pfd->fd = l->fd;
+		if (l->tls_waits != 0)
+			pfd->events = l->tls_waits;
 		return 1;
 	default:
 		return 0;
@@ -268,21 +287,24 @@ take_dial(struct link *l)
 }
 
 /*
- * Reads and throws away.  Returns 1 while the peer may say more, 0 when it has
- * ended in good order, -1 when it failed or was cut off.
+ * Reads and throws away, but does nothing else for no peer.  Returns 1 while
+ * it may say more, 0 when it has ended in good order, -1 when it failed or was
+ * cut off.
  */
 static int
 drain(struct link *l)
 {
-	char trash[16384];
+	char trash[16384];	/* no less than a TLS record */
 	ssize_t n;
+	int i = 0;
 
 	do {
 		n = l->tls != NULL ? d4_tls_read(l->tls, trash, sizeof(trash)) :
 		    recv(l->fd, trash, sizeof(trash), 0);
-	} while (n > 0 || (n == -1 && l->tls == NULL && errno == EINTR));
-	if (n == 0)
-		return 0;
+	} while ((n > 0 && ++i < DRAIN_READS) ||
+	    (n == -1 && l->tls == NULL && errno == EINTR));
+	if (n >= 0)
+		return n > 0;
 	if (l->tls != NULL ? n == D4_TLS_AGAIN :
 	    errno == EAGAIN || errno == EWOULDBLOCK)
 		return 1;
@@ -295,28 +317,43 @@ reason(const struct link *l)
 	return l->tls != NULL ? d4_tls_why(l->tls) : strerror(errno);
 }
 
+/* Ours is said.  Returns as drain() does. */
+static int
+hear_end(struct link *l)
+{
+	int rc;
+
+	if (l->tls == NULL)
+		return drain(l);
+	rc = d4_tls_shutdown(l->tls);
+	l->tls_waits = rc == D4_TLS_AGAIN ? d4_tls_waits(l->tls) : 0;
+	return rc == 1 ? 0 : rc == D4_TLS_FAILED ? -1 : 1;
+}
+
+/*
+ * Some peers never say the end, or close the connection without a word of TLS.
+ * What their kernel has acknowledged, they have: a process that ends without
+ * having read it all resets the connection.
+ */
 static void
 step_closing(struct link *l)
 {
-	bool arrived;
-	int rc;
+	bool arrived = false;
+	int rc = hear_end(l);
 
-	if (l->tls != NULL && (rc = d4_tls_shutdown(l->tls)) == D4_TLS_FAILED) {
-		lose(l, reason(l));
-		return;
-	}
-	rc = drain(l);
 	if (rc == 0) {
+		arrived = true;
 		lose(l, "");
-		l->state = LINK_CLOSED;
 	} else if (rc == -1) {
+		arrived = l->tls != NULL && d4_tls_cut_off(l->tls) &&
+		    d4_net_unacked(l->fd) == 0;
 		lose(l, reason(l));
 	} else if (now_ms() >= l->deadline_ms) {
-		/* Some peers never say it; what their kernel has, they have. */
 		arrived = d4_net_unacked(l->fd) <= 0;
 		lose(l, "no answer to the end of the stream");
-		l->state = arrived ? LINK_CLOSED : LINK_DOWN;
 	}
+	if (arrived)
+		l->state = LINK_CLOSED;
 }
 
 enum link_state
@@ -374,6 +411,12 @@ link_close(struct link *l, int timeout_ms)
 	if (l->tls == NULL)
 		(void)shutdown(l->fd, SHUT_WR);
 	step_closing(l);
+}
+
+int
+link_take_back(const struct link *l, size_t n)
+{
+	return l->settings.fd == -1 ? 0 : d4_io_take_back(l->settings.fd, n);
 }
 
 const char *

@@ -75,6 +75,10 @@ ssize_t link_write(struct link *, const void *, size_t len);
  * too.  From UP to CLOSING. */
 void link_close(struct link *, int timeout_ms);
 
+/* Takes the last n bytes back where that is possible: from a file, so that it
+ * ends with a whole record.  Returns 0, or -1 with errno. */
+int link_take_back(const struct link *, size_t n);
+
 /* Why the link was lost or not reached, for people.  Never NULL. */
 const char *link_why(const struct link *);
 

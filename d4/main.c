@@ -48,6 +48,7 @@ struct work {
 	struct d4_mac		*mac;
 	struct d4_mac_key	*key;
 	struct d4_header	 header;
+	char			 uuid[D4_UUID_TEXT];
 };
 
 static int
@@ -86,33 +87,47 @@ load(struct work *w)
 	return faults == 0 ? 0 : -1;
 }
 
-/* Opens the ends; what can't be opened is a fault of the configuration. */
-static int
-open_ends(struct work *w, const char *uuid)
+static struct source_settings
+source_of(const struct work *w)
 {
 	struct source_settings source = {
 		.source = w->s.source, .redis = w->s.redis,
-		.queue = w->s.queue, .consumer = uuid, .json = w->o->json
+		.queue = w->s.queue, .consumer = w->uuid, .json = w->o->json
 	};
+
+	return source;
+}
+
+/* Opens the ends.  What can't be opened is a fault of the configuration.
+ * Returns -1 to go on, or the exit status. */
+static int
+open_ends(struct work *w)
+{
+	struct source_settings source = source_of(w);
 	char why[SOURCE_WHY];
 
 	if ((w->source = source_open(&source, why)) == NULL) {
 		d4_log_warnx("%s: %s", w->s.source, why);
-		return -1;
+		return 2;
 	}
-	w->out = -1;
 	if (w->s.network)
-		return 0;
-	w->out = STDOUT_FILENO;
-	/* A file is added to: what an earlier run sealed is not ours to drop. */
-	if (strcmp(w->s.destination, "stdout") != 0 &&
-	    (w->out = open(w->s.destination, O_WRONLY | O_CREAT | O_APPEND |
-	    O_CLOEXEC | O_NOCTTY, 0666)) == -1) {
-		d4_log_warn("%s", w->s.destination);
 		return -1;
+	w->out = STDOUT_FILENO;
+	/* A file is added to: what an earlier run sealed is not ours to drop.
+	 * A FIFO opens when somebody reads it. */
+	if (strcmp(w->s.destination, "stdout") != 0)
+		do {
+			w->out = open(w->s.destination, O_WRONLY | O_CREAT |
+			    O_APPEND | O_CLOEXEC | O_NOCTTY, 0666);
+		} while (w->out == -1 && errno == EINTR && !d4_stop_wanted());
+	if (w->out == -1 && errno == EINTR)
+		return 0;
+	if (w->out == -1) {
+		d4_log_warn("%s", w->s.destination);
+		return 2;
 	}
 	d4_os_grow_pipe(w->out);
-	return 0;
+	return -1;
 }
 
 static int
@@ -148,7 +163,7 @@ run_encap(struct work *w)
 		d4_log_warnx("memory: not enough");
 		return -1;
 	}
-	d4_notify("READY=1");
+	d4_notify_send("READY=1");
 	if (encap_open(&e, w->s.meta, w->s.metalen, w->s.snaplen) == 0)
 		rc = encap_run(&e);
 	d4_record_free(e.record);
@@ -212,19 +227,19 @@ open_link(const struct work *w, struct d4_tls_context *tls)
 
 /* From any source to a destination that may come and go. */
 static int
-run_relay(struct work *w, struct d4_tls_context *tls, const char *uuid)
+run_relay(struct work *w, struct d4_tls_context *tls)
 {
 	struct relay_settings r = {
 		.source = w->source, .source_name = w->s.source,
 		.link_name = w->s.destination,
-		.retry = w->o->retry && w->s.network, .rate = w->o->rate,
-		.stats_s = w->o->stats_s, .metrics = w->o->metrics
+		.retry_s = w->s.network ? w->o->retry_s : 0,
+		.rate = w->o->rate, .stats_s = w->o->stats_s, .metrics = w->o->metrics
 	};
 	char labels[64];
 	int rc = -1;
 
-	(void)snprintf(labels, sizeof(labels), "uuid=\"%s\",type=\"%u\"", uuid,
-	    w->s.data_type);
+	(void)snprintf(labels, sizeof(labels), "uuid=\"%s\",type=\"%u\"",
+	    w->uuid, w->s.data_type);
 	r.labels = labels;
 	r.link = open_link(w, tls);
 	r.window = window_new(&w->header, w->s.snaplen, w->mac, w->key,
@@ -254,7 +269,7 @@ needs_relay(const struct work *w)
 }
 
 static int
-run(struct work *w, const char *uuid)
+run(struct work *w)
 {
 	struct d4_tls_context *tls = NULL;
 	int rc;
@@ -264,7 +279,7 @@ run(struct work *w, const char *uuid)
 		return 2;
 	if (open_mac(w) == -1)
 		return 1;
-	rc = needs_relay(w) ? run_relay(w, tls, uuid) : run_encap(w);
+	rc = needs_relay(w) ? run_relay(w, tls) : run_encap(w);
 	d4_tls_context_free(tls);
 	/* A file system may tell only now that it could not keep the data. */
 	if (w->out != -1 && close(w->out) == -1 && errno != EINTR) {
@@ -274,23 +289,54 @@ run(struct work *w, const char *uuid)
 	return rc == 0 ? 0 : 1;
 }
 
+/* -n: all that can be known without opening the ends. */
+static int
+check(struct work *w)
+{
+	struct source_settings source = source_of(w);
+	struct d4_tls_context *tls;
+	char why[SOURCE_WHY];
+	int status = 0;
+
+	if (source_check(&source, why) == -1) {
+		d4_log_warnx("%s: %s", w->s.source, why);
+		status = 2;
+	}
+	if (w->s.network && w->s.addr.kind == D4_NET_TLS) {
+		if ((tls = open_tls(w)) == NULL)
+			status = 2;
+		d4_tls_context_free(tls);
+	}
+	if (status == 0 && settings_print(&w->s) == -1) {
+		d4_log_warn("stdout");
+		status = 1;
+	}
+	return status;
+}
+
 static int
 work(struct work *w)
 {
-	char uuid[D4_UUID_TEXT];
 	int status;
 
 	if (load(w) == -1)
 		return 2;
+	if (w->o->use_proxy && (!w->s.network ||
+	    w->s.addr.kind == D4_NET_UNIX)) {
+		d4_log_warnx("--proxy: %s: is not reached over a network",
+		    w->s.destination);
+		return 2;
+	}
 	if (w->o->check)
-		return settings_print(&w->s) == 0 ? 0 : 1;
-	d4_uuid_text(uuid, w->s.uuid);
+		return check(w);
+	d4_uuid_text(w->uuid, w->s.uuid);
 	if (d4_stop_install(false) == -1) {
 		d4_log_warn("signals");
 		return 1;
 	}
 	srandom((unsigned int)(time(NULL) ^ getpid()));
-	status = open_ends(w, uuid) == -1 ? 2 : run(w, uuid);
+	if ((status = open_ends(w)) == -1)
+		status = run(w);
 	source_close(w->source);
 	return status;
 }

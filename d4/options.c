@@ -7,6 +7,8 @@
 #include "d4/options.h"
 #include "lib/log.h"
 
+#define RETRY_S		60	/* unless another is given */
+#define RETRY_MAX	86400
 #define STATS_MAX	86400
 #define RATE_MAX	((uint64_t)1 << 40)
 
@@ -35,7 +37,7 @@ usage(FILE *out)
 	fprintf(out, "usage: d4 [-hnVv] [--drop] [--insecure] [--json] "
 	    "[--metrics file]\n"
 	    "          [--proxy socks5://host:port] [--rate bytes] "
-	    "[--retry 0|forever]\n"
+	    "[--retry seconds]\n"
 	    "          [--stats seconds] -c directory\n"
 	    "       d4 --genkey\n");
 }
@@ -57,23 +59,26 @@ help(void)
 	    "  --metrics     write figures there, in Prometheus text form\n"
 	    "  --proxy       reach the destination through a SOCKS5 proxy\n"
 	    "  --rate        send at most so many bytes a second\n"
-	    "  --retry       0: end at the first failure of the link\n"
+	    "  --retry       the longest wait before another attempt (60);\n"
+	    "                0: end at the first failure of the link\n"
 	    "  --stats       a line of figures each so many seconds\n");
 }
 
-/* Digits alone, 1 to max. */
+/* Digits alone, min to max. */
 static int
-number(const char *name, const char *text, uint64_t max, uint64_t *value)
+number(const char *name, const char *text, uint64_t min, uint64_t max,
+    uint64_t *value)
 {
 	unsigned long long n = 0;
 	char *end = NULL;
 
 	if (*text >= '0' && *text <= '9')
 		n = strtoull(text, &end, 10);
-	if (end == NULL || *end != '\0' || strlen(text) > 18 || n < 1 ||
+	if (end == NULL || *end != '\0' || strlen(text) > 18 || n < min ||
 	    n > max) {
-		d4_log_warnx("--%s: %s: expected a number from 1 to %llu",
-		    name, text, (unsigned long long)max);
+		d4_log_warnx("--%s: %s: expected a number from %llu to %llu",
+		    name, text, (unsigned long long)min,
+		    (unsigned long long)max);
 		return 2;
 	}
 	*value = n;
@@ -94,17 +99,6 @@ proxy(struct options *o, const char *text)
 	}
 	o->proxy.kind = D4_NET_TCP;
 	o->use_proxy = true;
-	return -1;
-}
-
-static int
-retry(struct options *o, const char *text)
-{
-	if (strcmp(text, "0") != 0 && strcmp(text, "forever") != 0) {
-		d4_log_warnx("--retry: %s: expected 0 or forever", text);
-		return 2;
-	}
-	o->retry = *text != '0';
 	return -1;
 }
 
@@ -133,11 +127,14 @@ take_long(struct options *o, int ch)
 	case PROXY:
 		return proxy(o, optarg);
 	case RATE:
-		return number("rate", optarg, RATE_MAX, &o->rate);
+		return number("rate", optarg, 1, RATE_MAX, &o->rate);
 	case RETRY:
-		return retry(o, optarg);
+		n = o->retry_s;
+		rc = number("retry", optarg, 0, RETRY_MAX, &n);
+		o->retry_s = (unsigned int)n;
+		break;
 	case STATS:
-		rc = number("stats", optarg, STATS_MAX, &n);
+		rc = number("stats", optarg, 1, STATS_MAX, &n);
 		o->stats_s = (unsigned int)n;
 		break;
 	default:
@@ -153,7 +150,7 @@ options_parse(struct options *o, int argc, char *argv[])
 	int ch, rc;
 
 	memset(o, 0, sizeof(*o));
-	o->retry = true;
+	o->retry_s = RETRY_S;
 	while ((ch = getopt_long(argc, argv, "c:hnVv", longs, NULL)) != -1) {
 		switch (ch) {
 		case 'c':

@@ -13,7 +13,6 @@
 #include "lib/stop.h"
 
 #define BACKOFF_MIN_MS	1000
-#define BACKOFF_MAX_MS	60000
 #define LASTED_MS	5000	/* after that a connection was a good one */
 #define ANSWER_MS	30000	/* for the peer's end */
 #define STOP_MS		5000	/* to send what was read, after a signal */
@@ -35,7 +34,8 @@ struct relay {
 	bool		 eof;		/* no more is read */
 	bool		 stopping;	/* by a signal */
 	bool		 failed;	/* the source did */
-	uint64_t	 unsent;	/* of data, when the signal came */
+	bool		 unwritten;	/* the metrics were, which was said */
+	uint64_t	 data_end;	/* of the window, before the closing record */
 	int64_t		 now;		/* ms */
 	int64_t		 give_up_at;	/* when stopping */
 	int64_t		 dial_at;
@@ -63,25 +63,22 @@ now_ms(void)
 static void
 back_off(struct relay *r)
 {
+	int64_t most = (int64_t)r->s->retry_s * 1000;
+
 	r->backoff_ms = r->backoff_ms == 0 ? BACKOFF_MIN_MS :
 	    2 * r->backoff_ms;
-	if (r->backoff_ms > BACKOFF_MAX_MS)
-		r->backoff_ms = BACKOFF_MAX_MS;
+	if (r->backoff_ms > most)
+		r->backoff_ms = most;
 	r->dial_at = r->now + random() % (r->backoff_ms + 1);
 }
 
 static void
 on_up(struct relay *r)
 {
-	size_t again = 0;
-
 	r->up_since = r->now;
-	if (r->figures.connects++ > 0)
-		again = window_rewind(r->s->window);
-	r->figures.resent += again;
-	d4_log_info(1, "%s: connected, %zu bytes to send again",
-	    r->s->link_name, again);
-	d4_notify("STATUS=connected");
+	r->figures.connects++;
+	d4_log_info(1, "%s: connected", r->s->link_name);
+	d4_notify_send("STATUS=connected");
 }
 
 /* Returns -1 when that is the end of it. */
@@ -89,17 +86,24 @@ static int
 on_lost(struct relay *r, enum link_state before)
 {
 	const char *why = link_why(r->s->link);
+	size_t partial = window_partial(r->s->window);
 
-	if (before != LINK_DIALING && r->now - r->up_since >= LASTED_MS)
-		r->backoff_ms = 0;
-	if (!r->s->retry) {
+	if (before != LINK_DIALING) {
+		r->figures.resent += window_rewind(r->s->window);
+		if (r->now - r->up_since >= LASTED_MS)
+			r->backoff_ms = 0;
+	}
+	if (r->s->retry_s == 0) {
 		d4_log_warnx("%s: %s", r->s->link_name, why);
+		if (link_take_back(r->s->link, partial) == -1)
+			d4_log_warn("%s: cannot cut off half a record",
+			    r->s->link_name);
 		return -1;
 	}
 	back_off(r);
 	d4_log_warnx("%s: %s; again in %.1f s", r->s->link_name, why,
 	    (double)(r->dial_at - r->now) / 1000);
-	d4_notify("STATUS=not connected");
+	d4_notify_send("STATUS=not connected");
 	return 0;
 }
 
@@ -137,6 +141,7 @@ end_input(struct relay *r)
 		d4_log_warnx("%s: not enough memory", r->s->source_name);
 		return -1;
 	}
+	r->data_end = window_end(r->s->window) - D4_HEADER_LEN;
 	return 0;
 }
 
@@ -144,7 +149,6 @@ static int
 on_stop(struct relay *r)
 {
 	r->stopping = true;
-	r->unsent = window_waiting(r->s->window);
 	r->give_up_at = r->now + STOP_MS;
 	return r->eof ? 0 : end_input(r);
 }
@@ -159,7 +163,7 @@ remember_mark(struct relay *r)
 		r->nmarks++;
 	m = &r->marks[(r->first_mark + r->nmarks - 1) % MARKS];
 	m->end = window_end(r->s->window);
-	m->mark = source_mark(r->s->source);
+	m->mark = source_mark(r->s->source) - cut_pending(r->s->cut);
 }
 
 static void
@@ -275,7 +279,7 @@ report(struct relay *r)
 		r->stats_at = r->now + (int64_t)r->s->stats_s * 1000;
 	if ((watchdog_ms = d4_notify_watchdog_ms()) > 0 &&
 	    r->now >= r->watchdog_at) {
-		d4_notify("WATCHDOG=1");
+		d4_notify_send("WATCHDOG=1");
 		r->watchdog_at = r->now + watchdog_ms;
 	}
 }
@@ -286,8 +290,12 @@ write_metrics(struct relay *r, int64_t *next)
 	if (r->s->metrics == NULL || r->now < *next)
 		return;
 	gather_figures(r);
-	if (figures_write(&r->figures, r->s->metrics, r->s->labels) == -1)
+	if (figures_write(&r->figures, r->s->metrics, r->s->labels) == 0) {
+		r->unwritten = false;
+	} else if (!r->unwritten) {
 		d4_log_warn("%s", r->s->metrics);
+		r->unwritten = true;
+	}
 	*next = r->now + METRICS_MS;
 }
 
@@ -353,18 +361,24 @@ wait_for_work(struct relay *r, int64_t metrics_at)
 	    pfds[n].revents != 0);
 }
 
-/* The end: whether all that was read has been handed over. */
+/*
+ * The end: whether all that was read has been handed over.  What a lost link
+ * had taken may not have arrived; it waits to be sent again.
+ */
 static int
 judge(const struct relay *r)
 {
-	if (r->state == LINK_CLOSED)
-		return r->failed ? -1 : 0;
-	if (r->unsent > 0) {
-		d4_log_warnx("%s: %llu bytes were read and not sent",
-		    r->s->link_name, (unsigned long long)r->unsent);
-		return -1;
-	}
-	return r->failed ? -1 : 0;
+	uint64_t unsent = 0, reached = window_reached(r->s->window);
+
+	if (r->state == LINK_UP && reached < r->data_end)
+		unsent = r->data_end - reached;
+	else if ((r->state == LINK_DOWN || r->state == LINK_DIALING) &&
+	    window_waiting(r->s->window) > D4_HEADER_LEN)
+		unsent = window_waiting(r->s->window) - D4_HEADER_LEN;
+	if (unsent > 0)
+		d4_log_warnx("%s: %llu bytes of records were read and not "
+		    "sent", r->s->link_name, (unsigned long long)unsent);
+	return unsent > 0 || r->failed ? -1 : 0;
 }
 
 static bool
@@ -391,7 +405,7 @@ relay_run(const struct relay_settings *s)
 	r->now = r->refilled_at = now_ms();
 	r->stats_at = r->now + (int64_t)s->stats_s * 1000;
 	r->figures.last_ms = r->now;
-	d4_notify("READY=1");
+	d4_notify_send("READY=1");
 	for (;;) {
 		r->now = now_ms();
 		if (d4_stop_wanted() && !r->stopping && on_stop(r) == -1)

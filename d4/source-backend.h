@@ -8,10 +8,12 @@
 
 /*
  * The functions behind source.h, called with what open() made.  They do what
- * that header says of them; mark() and sent() are NULL where nothing needs to
- * be remembered.  A read() that fails for good says so in why.
+ * that header says of them; check() is NULL where every text has a meaning, and
+ * is done before open(); mark() and sent() are NULL where nothing needs to be
+ * remembered.  A read() that fails for good says so in why.
  */
 struct source_kind {
+	int	 (*check)(const struct source_settings *, char why[SOURCE_WHY]);
 	void	*(*open)(const struct source_settings *, char why[SOURCE_WHY]);
 	void	 (*close)(void *);
 	ssize_t	 (*read)(void *, void *, size_t len, char why[SOURCE_WHY]);

@@ -18,6 +18,7 @@
 #include "lib/log.h"
 #include "lib/os.h"
 
+#define SCHEME		"folder:"
 #define QUEUE_MAX	16384	/* files known to wait; others are found later */
 #define DEPTH_MAX	32	/* directories within directories */
 #define PLAIN_LEN	49152	/* bytes read at a time, and as base64 */
@@ -498,6 +499,20 @@ folder_close(void *state)
 	free(f);
 }
 
+static int
+folder_check(const struct source_settings *s, char why[SOURCE_WHY])
+{
+	const char *pattern = s->source + strlen(SCHEME);
+	char path[PATH_MAX];
+
+	if (*pattern != '\0' && expand(path, pattern, time(NULL)) == 0)
+		return 0;
+	(void)snprintf(why, SOURCE_WHY, "%s", *pattern == '\0' ? "no path" :
+	    "not a path or not a pattern of one "
+	    "(%Y %m %d %j %H %M %F %G %V %u, %% for a percent)");
+	return -1;
+}
+
 static void *
 folder_open(const struct source_settings *s, char why[SOURCE_WHY])
 {
@@ -508,18 +523,11 @@ folder_open(const struct source_settings *s, char why[SOURCE_WHY])
 		return NULL;
 	}
 	f->fd = -1;
-	f->pattern = s->source + strlen("folder:");
+	f->pattern = s->source + strlen(SCHEME);
 	f->json = s->json;
 	f->told = time(NULL);
 	tzset();
-	if (f->pattern[0] == '\0' ||
-	    expand(f->now, f->pattern, f->told) == -1) {
-		(void)snprintf(why, SOURCE_WHY, "%s", f->pattern[0] == '\0' ?
-		    "no path" : "not a path or not a pattern of one "
-		    "(%Y %m %d %j %H %M %F %G %V %u, %% for a percent)");
-		folder_close(f);
-		return NULL;
-	}
+	(void)expand(f->now, f->pattern, f->told);
 	f->seen = seen_new();
 	f->out = malloc(BASE64_LEN + 1);
 	if (f->seen == NULL || f->out == NULL || (!f->json &&
@@ -576,5 +584,5 @@ folder_poll(const void *state, struct pollfd *pfd)
 }
 
 const struct source_kind source_folder = {
-	folder_open, folder_close, folder_read, folder_poll, NULL, NULL
+	folder_check, folder_open, folder_close, folder_read, folder_poll, NULL, NULL
 };

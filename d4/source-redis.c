@@ -316,6 +316,18 @@ redis_free(struct queue *q)
 	free(q);
 }
 
+static int
+redis_check(const struct source_settings *s, char why[SOURCE_WHY])
+{
+	struct d4_redis_addr addr;
+	const char *words;
+
+	if (d4_redis_parse(&addr, s->redis, &words) == 0)
+		return 0;
+	(void)snprintf(why, SOURCE_WHY, "redis_d4: %s", words);
+	return -1;
+}
+
 static void *
 redis_open(const struct source_settings *s, char why[SOURCE_WHY])
 {
@@ -324,10 +336,7 @@ redis_open(const struct source_settings *s, char why[SOURCE_WHY])
 	const char *words;
 	size_t size;
 
-	if (d4_redis_parse(&addr, s->redis, &words) == -1) {
-		(void)snprintf(why, SOURCE_WHY, "redis_d4: %s", words);
-		return NULL;
-	}
+	(void)d4_redis_parse(&addr, s->redis, &words);
 	size = strlen(s->queue) + strlen(s->consumer) + sizeof(":d4:");
 	if ((q = calloc(1, sizeof(*q))) == NULL ||
 	    (q->own = malloc(size)) == NULL ||
@@ -427,5 +436,5 @@ redis_sent(void *state, uint64_t mark)
 }
 
 const struct source_kind source_redis = {
-	redis_open, redis_close, redis_read, redis_poll, redis_mark, redis_sent
+	redis_check, redis_open, redis_close, redis_read, redis_poll, redis_mark, redis_sent
 };

@@ -55,11 +55,21 @@ kind_of(const char *text)
 	return &source_plain;
 }
 
+int
+source_check(const struct source_settings *s, char why[SOURCE_WHY])
+{
+	const struct source_kind *kind = kind_of(s->source);
+
+	return kind->check == NULL ? 0 : kind->check(s, why);
+}
+
 struct source *
 source_open(const struct source_settings *s, char why[SOURCE_WHY])
 {
 	struct source *src;
 
+	if (source_check(s, why) == -1)
+		return NULL;
 	if ((src = calloc(1, sizeof(*src))) == NULL) {
 		(void)snprintf(why, SOURCE_WHY, "%s", strerror(errno));
 		return NULL;
@@ -252,10 +262,22 @@ plain_poll(const void *state, struct pollfd *pfd)
 }
 
 static const struct source_kind source_plain = {
-	plain_open, plain_close, plain_read, plain_poll, NULL, NULL
+	NULL, plain_open, plain_close, plain_read, plain_poll, NULL, NULL
 };
 
 /* -- a unix socket --------------------------------------------------------- */
+
+static int
+unix_check(const struct source_settings *s, char why[SOURCE_WHY])
+{
+	struct d4_net_addr addr;
+	const char *words;
+
+	if (d4_net_parse(&addr, s->source, true, &words) == 0)
+		return 0;
+	(void)snprintf(why, SOURCE_WHY, "%s", words);
+	return -1;
+}
 
 static void *
 unix_open(const struct source_settings *s, char why[SOURCE_WHY])
@@ -269,11 +291,7 @@ unix_open(const struct source_settings *s, char why[SOURCE_WHY])
 	}
 	l->name = s->source;
 	l->writer = -1;
-	if (d4_net_parse(&l->addr, s->source, true, &words) == -1) {
-		(void)snprintf(why, SOURCE_WHY, "%s", words);
-		free(l);
-		return NULL;
-	}
+	(void)d4_net_parse(&l->addr, s->source, true, &words);
 	if (d4_net_listen(&l->addr, false, &l->fd, 1, why) == -1) {
 		free(l);
 		return NULL;
@@ -351,5 +369,5 @@ unix_poll(const void *state, struct pollfd *pfd)
 }
 
 static const struct source_kind source_unix = {
-	unix_open, unix_close, unix_read, unix_poll, NULL, NULL
+	unix_check, unix_open, unix_close, unix_read, unix_poll, NULL, NULL
 };

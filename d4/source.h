@@ -58,6 +58,10 @@ struct source_settings {
 					 * base64 */
 };
 
+/* Whether the settings have a meaning; nothing is opened.  Returns 0, or -1
+ * with a reason in why. */
+int source_check(const struct source_settings *, char why[SOURCE_WHY]);
+
 /*
  * Opens it.  NULL with a reason in why, fit for "source: reason".  What may
  * come later (a day's folder, a Redis server) need not be there yet.  The

@@ -234,8 +234,12 @@ record_at(const struct chunk *c, size_t at, size_t *len)
 static bool
 head_resets(const struct window *w)
 {
-	return w->head != NULL && w->head->first < w->head->n &&
-	    (w->head->flags[w->head->first] & WINDOW_RESET) != 0;
+	const struct chunk *c = w->head;
+
+	if (c != NULL && c->first == c->n && c->next != NULL)
+		c = c->next;
+	return c != NULL && c->first < c->n &&
+	    (c->flags[c->first] & WINDOW_RESET) != 0;
 }
 
 static size_t
@@ -267,7 +271,7 @@ window_next(const struct window *w, const uint8_t **at)
 }
 
 /* The length of the unit at the head, all its records; 0 when not all of it
- * was sent or it may yet go on. */
+ * was sent. */
 static size_t
 head_unit(const struct window *w)
 {
@@ -281,12 +285,12 @@ head_unit(const struct window *w)
 			i = at = 0;
 			continue;
 		}
-		if (unit > 0 && (c->flags[i] & WINDOW_UNIT) != 0)
-			return unit;
 		(void)record_at(c, at, &len);
 		unit += len;
 		if (unit > w->kept)
 			return 0;
+		if ((c->flags[i] & WINDOW_END) != 0)
+			return unit;
 		at += len;
 		i++;
 	}
@@ -317,21 +321,17 @@ drop_record(struct window *w)
 	return (int)len;
 }
 
+/* Drops what is not to be kept; short of memory it stays. */
 static void
 trim(struct window *w)
 {
 	size_t unit;
+	int len = 0;
 
-	while (w->kept > w->keep && (unit = head_unit(w)) > 0 &&
+	while (len != -1 && w->kept > w->keep && (unit = head_unit(w)) > 0 &&
 	    w->kept - unit >= w->keep) {
-		while (unit > 0) {
-			int len = drop_record(w);
-
-			/* Short of memory we keep more, not less. */
-			if (len == -1)
-				return;
+		while (unit > 0 && (len = drop_record(w)) != -1)
 			unit -= (size_t)len;
-		}
 	}
 	w->opening_sent = opening_len(w);
 }
@@ -364,6 +364,7 @@ window_rewind(struct window *w)
 	w->waiting += w->kept;
 	w->kept = 0;
 	w->opening_sent = 0;
+	settle(w);
 	return again;
 }
 
@@ -376,7 +377,23 @@ window_waiting(const struct window *w)
 bool
 window_full(const struct window *w)
 {
-	return w->waiting >= w->buffer;
+	return w->end - w->reached >= w->buffer;
+}
+
+size_t
+window_partial(const struct window *w)
+{
+	size_t at = 0, len;
+
+	while (at < w->opening_sent && at < w->hello.len) {
+		len = D4_HEADER_LEN +
+		    (size_t)d4_get32le(w->hello.buf + at + D4_SIZE_AT);
+		if (at + len > w->opening_sent)
+			return w->opening_sent - at;
+		at += len;
+	}
+	return w->at == NULL ? 0 :
+	    w->at_sent - d4_record_whole(w->at->batch, w->at_sent);
 }
 
 uint64_t

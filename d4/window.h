@@ -26,16 +26,17 @@ struct window;
 
 /* What a record is to those that resume at it. */
 enum {
-	WINDOW_UNIT = 1,	/* a unit of data begins with it */
+	WINDOW_END = 1,		/* a unit of data ends with it */
 	WINDOW_PREAMBLE = 2,	/* it belongs to the stream's preamble */
 	WINDOW_RESET = 4	/* and the preamble begins anew with it */
 };
 
 /*
  * Keeps at least keep bytes of records that were sent, as whole units, and
- * calls itself full with buffer bytes that were not.  Records are of this
- * version and uuid, with payloads of at most snaplen.  NULL when memory is
- * short.
+ * calls itself full with buffer bytes that never were; what is sent again does
+ * not count there.  With keep 0 no unit is sent again that went out whole.
+ * Records are of this version and uuid, with payloads of at most snaplen.
+ * NULL when memory is short.
  */
 struct window *window_new(const struct d4_header *, size_t snaplen,
     struct d4_mac *, struct d4_mac_key *, size_t keep, size_t buffer);
@@ -62,13 +63,18 @@ size_t window_next(const struct window *, const uint8_t **at);
 /* Says that the link took n of those. */
 void window_sent(struct window *, size_t n);
 
-/* A new session: the opening, then all from the head.  Returns how many bytes
- * will be sent that were sent before, without the opening. */
+/* The session is over: the next has the opening, then all from the head.
+ * Returns how many bytes will be sent that were sent before, without the
+ * opening. */
 size_t window_rewind(struct window *);
 
-/* Bytes that wait, and whether more should not be added now. */
+/* Bytes that wait, those to be sent again among them, and whether more should
+ * not be added now. */
 size_t window_waiting(const struct window *);
 bool window_full(const struct window *);
+
+/* How many bytes of a record that is not sent whole were. */
+size_t window_partial(const struct window *);
 
 /* Records added, without the opening. */
 uint64_t window_records(const struct window *);

@@ -6,31 +6,41 @@
 
 #include "lib/gz-engine.h"
 
+struct reader {
+	struct inflate_state	 state;
+	struct isal_gzip_header	 header;
+	bool			 headed;	/* it has been read */
+};
+
 struct writer {
 	struct isal_zstream	 z;
 	uint8_t			*work;		/* what the level needs */
 };
 
-static void *
-open_in(int level)
-{
-	struct inflate_state *s = malloc(sizeof(*s));
-
-	(void)level;
-	if (s != NULL) {
-		isal_inflate_init(s);
-		s->crc_flag = ISAL_GZIP;
-	}
-	return s;
-}
-
+/* isal_inflate() would read the header too, but forgets its flags where input
+ * ends within; so it is read apart. */
 static void
 reset_in(void *arg)
 {
-	struct inflate_state *s = arg;
+	struct reader *r = arg;
 
-	isal_inflate_reset(s);
-	s->crc_flag = ISAL_GZIP;
+	isal_inflate_reset(&r->state);
+	r->state.crc_flag = ISAL_GZIP_NO_HDR_VER;
+	isal_gzip_header_init(&r->header);
+	r->headed = false;
+}
+
+static void *
+open_in(int level)
+{
+	struct reader *r = calloc(1, sizeof(*r));
+
+	(void)level;
+	if (r != NULL) {
+		isal_inflate_init(&r->state);
+		reset_in(r);
+	}
+	return r;
 }
 
 static uint32_t
@@ -39,29 +49,35 @@ clamp(size_t n)
 	return n > INT_MAX ? INT_MAX : (uint32_t)n;
 }
 
-static enum d4_gz_step
-step_in(void *arg, struct d4_gz_flow *f, bool finish)
+static enum gz_step
+step_in(void *arg, struct gz_flow *f, bool finish)
 {
-	/* The library writes to neither, but takes both without const. */
+	/* The library leaves input as it is, but takes it without const. */
 	union { const uint8_t *in; uint8_t *out; } from = { .in = f->in };
-	struct inflate_state *s = arg;
+	struct reader *r = arg;
+	struct inflate_state *s = &r->state;
 	uint32_t in = clamp(f->inlen), out = clamp(f->outlen);
-	int rc;
+	int rc = ISAL_DECOMP_OK;
 
 	(void)finish;
 	s->next_in = from.out;
 	s->avail_in = in;
 	s->next_out = f->out;
 	s->avail_out = out;
-	rc = isal_inflate(s);
+	if (!r->headed) {
+		rc = isal_read_gzip_header(s, &r->header);
+		r->headed = rc == ISAL_DECOMP_OK;
+	}
+	if (r->headed)
+		rc = isal_inflate(s);
 	f->in += in - s->avail_in;
 	f->inlen -= in - s->avail_in;
 	f->out += out - s->avail_out;
 	f->outlen -= out - s->avail_out;
 	/* ISAL_END_INPUT is positive: more is wanted. */
 	if (rc < 0)
-		return D4_GZ_BROKEN;
-	return s->block_state == ISAL_BLOCK_FINISH ? D4_GZ_END : D4_GZ_MORE;
+		return GZ_BROKEN;
+	return s->block_state == ISAL_BLOCK_FINISH ? GZ_END : GZ_MORE;
 }
 
 static void *
@@ -96,8 +112,8 @@ close_out(void *arg)
 	free(w);
 }
 
-static enum d4_gz_step
-step_out(void *arg, struct d4_gz_flow *f, bool finish)
+static enum gz_step
+step_out(void *arg, struct gz_flow *f, bool finish)
 {
 	union { const uint8_t *in; uint8_t *out; } from = { .in = f->in };
 	struct writer *w = arg;
@@ -115,15 +131,15 @@ step_out(void *arg, struct d4_gz_flow *f, bool finish)
 	f->out += out - w->z.avail_out;
 	f->outlen -= out - w->z.avail_out;
 	if (rc != COMP_OK)
-		return D4_GZ_BROKEN;
-	return w->z.internal_state.state == ZSTATE_END ? D4_GZ_END :
-	    D4_GZ_MORE;
+		return GZ_BROKEN;
+	return w->z.internal_state.state == ZSTATE_END ? GZ_END :
+	    GZ_MORE;
 }
 
-const struct d4_gz_engine d4_gz_isal_in = {
+const struct gz_engine gz_isal_in = {
 	open_in, free, step_in, reset_in
 };
 
-const struct d4_gz_engine d4_gz_isal_out = {
+const struct gz_engine gz_isal_out = {
 	open_out, close_out, step_out, NULL
 };

@@ -62,8 +62,8 @@ clamp(size_t n)
 	return n > UINT_MAX ? UINT_MAX : (unsigned)n;
 }
 
-static enum d4_gz_step
-step(z_stream *z, struct d4_gz_flow *f, int (*run)(z_stream *, int), int flush)
+static enum gz_step
+step(z_stream *z, struct gz_flow *f, int (*run)(z_stream *, int), int flush)
 {
 	unsigned in = clamp(f->inlen), out = clamp(f->outlen);
 	int rc;
@@ -79,33 +79,33 @@ step(z_stream *z, struct d4_gz_flow *f, int (*run)(z_stream *, int), int flush)
 	f->outlen -= out - z->avail_out;
 	switch (rc) {
 	case Z_OK: case Z_BUF_ERROR:
-		return D4_GZ_MORE;
+		return GZ_MORE;
 	case Z_STREAM_END:
-		return D4_GZ_END;
+		return GZ_END;
 	case Z_MEM_ERROR:
-		return D4_GZ_NOMEM;
+		return GZ_NOMEM;
 	default:
-		return D4_GZ_BROKEN;
+		return GZ_BROKEN;
 	}
 }
 
-static enum d4_gz_step
-step_in(void *arg, struct d4_gz_flow *f, bool finish)
+static enum gz_step
+step_in(void *arg, struct gz_flow *f, bool finish)
 {
 	(void)finish;
 	return step(arg, f, inflate, Z_NO_FLUSH);
 }
 
-static enum d4_gz_step
-step_out(void *arg, struct d4_gz_flow *f, bool finish)
+static enum gz_step
+step_out(void *arg, struct gz_flow *f, bool finish)
 {
 	return step(arg, f, deflate, finish ? Z_FINISH : Z_NO_FLUSH);
 }
 
-const struct d4_gz_engine d4_gz_zlib_in = {
+const struct gz_engine gz_zlib_in = {
 	open_in, close_in, step_in, reset_in
 };
 
-const struct d4_gz_engine d4_gz_zlib_out = {
+const struct gz_engine gz_zlib_out = {
 	open_out, close_out, step_out, NULL
 };

@@ -31,8 +31,8 @@ reset_in(void *arg)
 	(void)ZSTD_DCtx_reset(arg, ZSTD_reset_session_only);
 }
 
-static enum d4_gz_step
-step_in(void *arg, struct d4_gz_flow *f, bool finish)
+static enum gz_step
+step_in(void *arg, struct gz_flow *f, bool finish)
 {
 	ZSTD_inBuffer in = { f->in, f->inlen, 0 };
 	ZSTD_outBuffer out = { f->out, f->outlen, 0 };
@@ -44,8 +44,8 @@ step_in(void *arg, struct d4_gz_flow *f, bool finish)
 	f->out += out.pos;
 	f->outlen -= out.pos;
 	if (ZSTD_isError(rc))
-		return D4_GZ_BROKEN;
-	return rc == 0 ? D4_GZ_END : D4_GZ_MORE;
+		return GZ_BROKEN;
+	return rc == 0 ? GZ_END : GZ_MORE;
 }
 
 static void *
@@ -67,8 +67,8 @@ close_out(void *arg)
 	(void)ZSTD_freeCCtx(arg);
 }
 
-static enum d4_gz_step
-step_out(void *arg, struct d4_gz_flow *f, bool finish)
+static enum gz_step
+step_out(void *arg, struct gz_flow *f, bool finish)
 {
 	ZSTD_inBuffer in = { f->in, f->inlen, 0 };
 	ZSTD_outBuffer out = { f->out, f->outlen, 0 };
@@ -80,14 +80,14 @@ step_out(void *arg, struct d4_gz_flow *f, bool finish)
 	f->out += out.pos;
 	f->outlen -= out.pos;
 	if (ZSTD_isError(rc))
-		return D4_GZ_BROKEN;
-	return finish && rc == 0 ? D4_GZ_END : D4_GZ_MORE;
+		return GZ_BROKEN;
+	return finish && rc == 0 ? GZ_END : GZ_MORE;
 }
 
-const struct d4_gz_engine d4_gz_zstd_in = {
+const struct gz_engine gz_zstd_in = {
 	open_in, close_in, step_in, reset_in
 };
 
-const struct d4_gz_engine d4_gz_zstd_out = {
+const struct gz_engine gz_zstd_out = {
 	open_out, close_out, step_out, NULL
 };

@@ -10,61 +10,64 @@
 
 #define BUFFER_LEN	(256u << 10)
 #define MAGIC_LEN	4
-
-#ifdef D4_WITH_ISAL
-#define GZIP_IN		&d4_gz_isal_in
-#define GZIP_OUT	&d4_gz_isal_out
-#else
-#define GZIP_IN		&d4_gz_zlib_in
-#define GZIP_OUT	&d4_gz_zlib_out
-#endif
-#ifdef D4_WITH_ZSTD
-#define ZSTD_IN		&d4_gz_zstd_in
-#define ZSTD_OUT	&d4_gz_zstd_out
-#else
-#define ZSTD_IN		NULL
-#define ZSTD_OUT	NULL
-#endif
-
-static const struct {
-	const struct d4_gz_engine	*in, *out;
-	const char			*suffix;
-} kinds[] = {
-	[D4_GZ_PLAIN] = { NULL, NULL, "" },
-	[D4_GZ_GZIP] = { GZIP_IN, GZIP_OUT, ".gz" },
-	[D4_GZ_ZSTD] = { ZSTD_IN, ZSTD_OUT, ".zst" }
-};
+#define RUBBISH		"rubbish after the compressed data"
 
 struct d4_gz_in {
 	int			 fd;		/* -1: memory */
 	uint8_t			*buf;		/* NULL for memory */
-	struct d4_gz_flow	 flow;		/* in: what waits */
+	struct gz_flow		 flow;		/* in: what waits */
 	uint64_t		 taken;
 	enum d4_gz_kind		 kind;
 	bool			 known;		/* kind is */
 	bool			 ended;		/* end of file */
 	bool			 within;	/* a member has begun */
+	const struct gz_engine	*engine;	/* NULL: plain */
 	void			*state;		/* of the engine */
 	const char		*fault;
 };
 
 struct d4_gz_out {
-	int				 fd;
-	const struct d4_gz_engine	*engine;	/* NULL: plain */
-	void				*state;
-	uint8_t				*buf;
+	int			 fd;
+	const struct gz_engine	*engine;	/* NULL: plain */
+	void			*state;
+	uint8_t			*buf;
 };
+
+/* The engine of a kind, NULL when there is none: plain, or not built in. */
+static const struct gz_engine *
+reader(enum d4_gz_kind kind)
+{
+	const struct gz_engine *e = &gz_zstd_in;
+
+	if (kind == D4_GZ_PLAIN)
+		return NULL;
+	if (kind == D4_GZ_GZIP)
+		e = gz_isal_in.open != NULL ? &gz_isal_in : &gz_zlib_in;
+	return e->open != NULL ? e : NULL;
+}
+
+static const struct gz_engine *
+writer(enum d4_gz_kind kind)
+{
+	const struct gz_engine *e = &gz_zstd_out;
+
+	if (kind == D4_GZ_PLAIN)
+		return NULL;
+	if (kind == D4_GZ_GZIP)
+		e = gz_isal_out.open != NULL ? &gz_isal_out : &gz_zlib_out;
+	return e->open != NULL ? e : NULL;
+}
 
 int
 d4_gz_has(enum d4_gz_kind kind)
 {
-	return kind == D4_GZ_PLAIN || kinds[kind].in != NULL;
+	return kind == D4_GZ_PLAIN || reader(kind) != NULL;
 }
 
 const char *
 d4_gz_suffix(enum d4_gz_kind kind)
 {
-	return kinds[kind].suffix;
+	return kind == D4_GZ_GZIP ? ".gz" : kind == D4_GZ_ZSTD ? ".zst" : "";
 }
 
 /* -- in --------------------------------------------------------------------- */
@@ -108,7 +111,7 @@ d4_gz_in_close(struct d4_gz_in *g)
 	if (g == NULL)
 		return;
 	if (g->state != NULL)
-		kinds[g->kind].in->close(g->state);
+		g->engine->close(g->state);
 	free(g->buf);
 	free(g);
 }
@@ -152,8 +155,6 @@ is_zstd(uint32_t magic)
 static int
 recognise(struct d4_gz_in *g)
 {
-	const struct d4_gz_engine *e;
-
 	while (g->flow.inlen < MAGIC_LEN && !g->ended) {
 		if (refill(g) == -1)
 			return -1;
@@ -163,10 +164,10 @@ recognise(struct d4_gz_in *g)
 		g->kind = D4_GZ_GZIP;
 	else if (g->flow.inlen >= 4 && is_zstd(d4_get32le(g->flow.in)))
 		g->kind = D4_GZ_ZSTD;
-	e = kinds[g->kind].in;
-	if (e == NULL && g->kind != D4_GZ_PLAIN)
+	g->engine = reader(g->kind);
+	if (g->engine == NULL && g->kind != D4_GZ_PLAIN)
 		return fail(g, ENOTSUP, "Zstandard is not read by this build");
-	if (e != NULL && (g->state = e->open(0)) == NULL)
+	if (g->engine != NULL && (g->state = g->engine->open(0)) == NULL)
 		return fail(g, ENOMEM, "out of memory");
 	g->known = true;
 	return 0;
@@ -195,6 +196,18 @@ read_plain(struct d4_gz_in *g, void *to, size_t len)
 	return n;
 }
 
+/* Passes over zeros up to the end of the file. */
+static int
+skip_padding(struct d4_gz_in *g)
+{
+	while (g->flow.inlen > 0 && g->flow.in[0] == 0) {
+		g->flow.in++;
+		if (--g->flow.inlen == 0 && refill(g) == -1)
+			return -1;
+	}
+	return 0;
+}
+
 /* At the end of a member: another, or the end.  What is not one is refused,
  * except zeros, with which tapes and block devices pad. */
 static int
@@ -205,16 +218,18 @@ next_member(struct d4_gz_in *g)
 			return -1;
 	}
 	if (g->flow.inlen > 0 && g->flow.in[0] == 0) {
-		g->flow.inlen = 0;
-		g->ended = true;
+		if (skip_padding(g) == -1)
+			return -1;
+		if (g->flow.inlen > 0)
+			return fail(g, EILSEQ, RUBBISH);
 	}
 	if (g->flow.inlen == 0)
 		return 0;
 	if (g->kind == D4_GZ_GZIP ? (g->flow.inlen < 2 ||
 	    g->flow.in[0] != 0x1f || g->flow.in[1] != 0x8b) :
 	    (g->flow.inlen < 4 || !is_zstd(d4_get32le(g->flow.in))))
-		return fail(g, EILSEQ, "rubbish after the compressed data");
-	kinds[g->kind].in->reset(g->state);
+		return fail(g, EILSEQ, RUBBISH);
+	g->engine->reset(g->state);
 	g->within = true;
 	return 0;
 }
@@ -222,12 +237,9 @@ next_member(struct d4_gz_in *g)
 ssize_t
 d4_gz_in_read(struct d4_gz_in *g, void *to, size_t len)
 {
-	const struct d4_gz_engine *e;
-
 	if (!g->known && recognise(g) == -1)
 		return -1;
-	e = kinds[g->kind].in;
-	if (e == NULL)
+	if (g->engine == NULL)
 		return read_plain(g, to, len);
 	g->flow.out = to;
 	g->flow.outlen = len;
@@ -238,15 +250,15 @@ d4_gz_in_read(struct d4_gz_in *g, void *to, size_t len)
 			if (!g->within)
 				return 0;
 		}
-		switch (e->step(g->state, &g->flow, g->ended)) {
-		case D4_GZ_END:
+		switch (g->engine->step(g->state, &g->flow, g->ended)) {
+		case GZ_END:
 			g->within = false;
 			break;
-		case D4_GZ_BROKEN:
+		case GZ_BROKEN:
 			return fail(g, EILSEQ, "compressed data is damaged");
-		case D4_GZ_NOMEM:
+		case GZ_NOMEM:
 			return fail(g, ENOMEM, "out of memory");
-		case D4_GZ_MORE:
+		case GZ_MORE:
 			if (g->flow.outlen < len)
 				break;
 			if (g->ended)
@@ -292,7 +304,7 @@ d4_gz_out_open(int fd, enum d4_gz_kind kind, int level)
 	if ((g = calloc(1, sizeof(*g))) == NULL)
 		return NULL;
 	g->fd = fd;
-	g->engine = kinds[kind].out;
+	g->engine = writer(kind);
 	if (g->engine == NULL)
 		return g;
 	if ((g->buf = malloc(BUFFER_LEN)) == NULL ||
@@ -319,21 +331,21 @@ d4_gz_out_close(struct d4_gz_out *g)
 static int
 pump(struct d4_gz_out *g, const void *data, size_t len, bool finish)
 {
-	struct d4_gz_flow f = { .in = data, .inlen = len };
-	enum d4_gz_step step;
+	struct gz_flow f = { .in = data, .inlen = len };
+	enum gz_step step;
 
 	do {
 		f.out = g->buf;
 		f.outlen = BUFFER_LEN;
 		step = g->engine->step(g->state, &f, finish);
-		if (step == D4_GZ_BROKEN || step == D4_GZ_NOMEM) {
-			errno = step == D4_GZ_NOMEM ? ENOMEM : EIO;
+		if (step == GZ_BROKEN || step == GZ_NOMEM) {
+			errno = step == GZ_NOMEM ? ENOMEM : EIO;
 			return -1;
 		}
 		if (d4_io_write_full(g->fd, g->buf, BUFFER_LEN - f.outlen,
 		    NULL) == -1)
 			return -1;
-	} while (finish ? step != D4_GZ_END : f.inlen > 0 || f.outlen == 0);
+	} while (finish ? step != GZ_END : f.inlen > 0 || f.outlen == 0);
 	return 0;
 }
 

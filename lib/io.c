@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: ISC */
+#include <sys/stat.h>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -132,4 +134,20 @@ d4_io_writev_full(int fd, struct iovec *iov, size_t n, size_t *done)
 	if (done != NULL)
 		*done = sent;
 	return rc;
+}
+
+int
+d4_io_take_back(int fd, size_t n)
+{
+	struct stat st;
+	off_t end;
+
+	if (n == 0 || fstat(fd, &st) == -1 || !S_ISREG(st.st_mode))
+		return 0;
+	end = lseek(fd, 0, SEEK_CUR);
+	if (end == -1 || end != st.st_size)
+		return 0;	/* somebody else writes here too */
+	end -= (off_t)n;
+	return ftruncate(fd, end) == -1 || lseek(fd, end, SEEK_SET) == -1 ?
+	    -1 : 0;
 }

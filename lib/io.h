@@ -41,6 +41,11 @@ int d4_io_writev_full(int fd, struct iovec *, size_t n, size_t *done);
  */
 void d4_io_hold_standard(void);
 
+/* Takes the last n bytes off a regular file, where the descriptor stands at its
+ * end: the half of something that could not be written whole.  With n 0, and
+ * for anything else, nothing happens.  Returns 0, or -1 with errno. */
+int d4_io_take_back(int fd, size_t n);
+
 /* Waits until the descriptor can be read (or written, with write not 0), is at
  * its end or failed.  Returns 0, or -1 with errno, EINTR among them. */
 int d4_io_wait(int fd, int write);

@@ -15,7 +15,7 @@
 #include "lib/notify.h"
 
 void
-d4_notify(const char *state)
+d4_notify_send(const char *state)
 {
 	const char *path = getenv("NOTIFY_SOCKET");
 	struct sockaddr_un sun;

@@ -12,7 +12,7 @@
 
 /* Sends one state, as "READY=1" or "STATUS=...", to $NOTIFY_SOCKET.  Without
  * one nothing happens; a manager that does not listen is not our fault. */
-void d4_notify(const char *state);
+void d4_notify_send(const char *state);
 
 /* How often "WATCHDOG=1" is wanted, in ms, half of what the manager allows; 0
  * when it does not watch this process. */

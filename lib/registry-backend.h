@@ -59,8 +59,8 @@ struct d4_registry_backend {
 	void	 (*unlock)(void *);
 
 	/* -- sensors: a value is at most D4_REGISTRY_KEY bytes ------------ */
-	int	 (*get)(void *, const uint8_t *uuid, unsigned int field, void *buf,
-		    size_t size, size_t *len);
+	int	 (*get)(void *, const uint8_t *uuid, unsigned int field,
+		    void *buf, size_t size, size_t *len);
 	int	 (*set)(void *, const uint8_t *uuid, unsigned int field,
 		    const void *value, size_t len);	/* NULL: unset */
 	int	 (*forget)(void *, const uint8_t *uuid);	/* all values */
@@ -88,7 +88,8 @@ struct d4_registry_backend {
 
 	/* -- live connections --------------------------------------------- */
 	/* 0 claimed, 1 held by another; *took says that the claim was taken
-	 * from lost, a session of this process. */
+	 * from lost, a session of this process.  Another's process finds its
+	 * loss by lost(). */
 	int	 (*claim)(void *, const struct d4_registry_live *,
 		    bool take_over, bool *took, uint8_t lost[D4_UUID_LEN]);
 	int	 (*become)(void *, const struct d4_registry_live *was,

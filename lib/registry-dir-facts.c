@@ -231,7 +231,7 @@ dir_save_facts(void *store, const uint8_t *uuid,
 	if (r == -1)
 		(void)dir_fault(dir, &dir->root, path, strerror(errno));
 	else
-		r = dir_write(dir, &dir->root, path, text, len, 0);
+		r = dir_rewrite(dir, path, text, len);
 	free(text);
 	return r;
 }
@@ -390,7 +390,7 @@ write_counts(struct dir *dir, uint32_t day, const char *path,
 			return -1;
 		dir->day = day;
 	}
-	if (dir_write(dir, &dir->root, path, text, len, 0) == -1) {
+	if (dir_rewrite(dir, path, text, len) == -1) {
 		/* Perhaps the day was forgotten. */
 		dir->day = 0;
 		return -1;

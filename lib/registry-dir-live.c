@@ -19,13 +19,21 @@
  * A worker holds its slot's file, workers/N, by flock(2) for as long as it
  * lives; the kernel lets go of it however it ends.  A claim is a file that
  * names slot and token of its worker, and is worth nothing when that worker
- * is gone.  Claims are taken, changed and given up under one lock, so nothing
- * happens between the look at a claim and the change.  A worker that takes
- * one over writes the loser's session behind the first line of its slot file.
+ * is gone.  Workers read and write claims under one lock, so nothing happens
+ * between the look at a claim and the change.  A worker that takes one over
+ * writes the loser's session behind the first line of its slot file.
+ *
+ * Claims come and go by the thousand: their files stay, and are written over.
+ * Of a type with one connection the claim is claims/UUID-TYPE, others are
+ * numbered by the worker: claims/SLOT.NUMBER.
  */
 
 #define STALE		3600	/* seconds after which .tmp is swept */
 #define LOSSES		65536	/* bytes of losses read before they go */
+#define UNUSED		86400	/* seconds after which a free claim goes */
+#define CLAIM_MAX	512	/* bytes of a claim's file */
+#define TRIES		10	/* to read one that is being written */
+#define FREE		"-"	/* what is in one that nobody has */
 
 struct owner {
 	unsigned int	slot;
@@ -66,9 +74,26 @@ sweep(struct dir *dir, const struct tree *tree)
 	(void)dir_each(dir, tree, ".tmp", on_left, &s);
 }
 
-/* The claims of workers that are gone. */
+/* Removes a claim that was of no use for long. */
+static int on_old(void *, const char *);
+
 static int
-on_ghost(void *cookie, const char *name);
+open_lock(struct dir *dir)
+{
+	int fd;
+
+	fd = openat(dir->root.fd, "workers/lock",
+	    O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+	if (fd == -1 || dir_give(dir, fd) == -1) {
+		(void)dir_fault(dir, &dir->root, "workers/lock",
+		    strerror(errno));
+		if (fd != -1)
+			(void)close(fd);
+		return -1;
+	}
+	dir->worker.claims = fd;
+	return 0;
+}
 
 static int
 take_slot(struct dir *dir, unsigned int slot)
@@ -109,14 +134,6 @@ dir_worker(struct dir *dir)
 
 	if (dir->worker.fd != -1)
 		return 0;
-	if (dir->worker.claims == -1 && (dir->worker.claims =
-	    openat(dir->root.fd, "workers/lock", O_RDWR | O_CREAT | O_CLOEXEC,
-	    0640)) == -1)
-		return dir_fault(dir, &dir->root, "workers/lock",
-		    strerror(errno));
-	if (dir_give(dir, dir->worker.claims) == -1)
-		return dir_fault(dir, &dir->root, "workers/lock",
-		    strerror(errno));
 	for (slot = 0; r == 1 && slot < DIR_WORKERS; slot++)
 		r = take_slot(dir, slot);
 	if (r == 1)
@@ -126,7 +143,7 @@ dir_worker(struct dir *dir)
 		return -1;
 	sweep(dir, &dir->root);
 	sweep(dir, &dir->queues);
-	return dir_each(dir, &dir->root, "claims", on_ghost, dir);
+	return dir_each(dir, &dir->root, "claims", on_old, dir);
 }
 
 void
@@ -137,6 +154,8 @@ dir_worker_close(struct dir *dir)
 	if (dir->worker.claims != -1)
 		(void)close(dir->worker.claims);
 	dir->worker.fd = dir->worker.claims = -1;
+	free(dir->worker.numbered);
+	dir->worker.numbered = NULL;
 }
 
 /*
@@ -178,60 +197,86 @@ is_shared(uint8_t type)
 	return type == D4_TYPE_META || type == D4_TYPE_EXTENDED;
 }
 
+/* Gives the session the lowest number that no claim of ours has. */
+static int
+take_number(struct dir *dir, const uint8_t *session)
+{
+	uint8_t (*numbered)[D4_UUID_LEN];
+	static const uint8_t none[D4_UUID_LEN];
+	size_t i;
+
+	for (i = dir->worker.lowest; i < dir->worker.nnumbered; i++) {
+		if (memcmp(dir->worker.numbered[i], none, sizeof(none)) == 0)
+			break;
+	}
+	if (i == dir->worker.nnumbered) {
+		numbered = realloc(dir->worker.numbered,
+		    (i + 1) * sizeof(*numbered));
+		if (numbered == NULL)
+			return dir_fault(dir, &dir->root, "claims",
+			    strerror(errno));
+		dir->worker.numbered = numbered;
+		dir->worker.nnumbered++;
+	}
+	memcpy(dir->worker.numbered[i], session, D4_UUID_LEN);
+	dir->worker.lowest = i + 1;
+	return 0;
+}
+
 static int
 claim_path(struct dir *dir, char path[DIR_PATH],
     const struct d4_registry_live *live)
 {
-	char hex[D4_UUID_HEX], session[D4_UUID_HEX];
+	char hex[D4_UUID_HEX];
+	size_t i;
 
 	d4_uuid_hex(hex, live->uuid);
-	d4_uuid_hex(session, live->session);
-	return is_shared(live->type) ?
-	    dir_path(dir, path, "claims/%s-%u-%s", hex, live->type, session) :
-	    dir_path(dir, path, "claims/%s-%u", hex, live->type);
+	if (!is_shared(live->type))
+		return dir_path(dir, path, "claims/%s-%u", hex, live->type);
+	for (i = 0; i < dir->worker.nnumbered; i++) {
+		if (memcmp(dir->worker.numbered[i], live->session,
+		    D4_UUID_LEN) == 0)
+			return dir_path(dir, path, "claims/%u.%zu",
+			    dir->worker.slot, i);
+	}
+	return dir_fault(dir, &dir->root, "claims", "the claim is not ours");
 }
 
-/* The name of a claim: UUID-TYPE or, where many are legal, UUID-TYPE-SESSION.
- * The session is in the file, too. */
-static int
-parse_name(const char *name, struct d4_registry_live *live)
+static void
+give_number(struct dir *dir, const uint8_t *session)
 {
-	char text[128], *type, *session;
-	uint64_t n;
+	size_t i;
 
-	if (strlen(name) >= sizeof(text))
-		return -1;
-	(void)snprintf(text, sizeof(text), "%s", name);
-	if ((type = strchr(text, '-')) == NULL)
-		return -1;
-	*type++ = '\0';
-	if ((session = strchr(type, '-')) != NULL)
-		*session++ = '\0';
-	if (dir_uuid(live->uuid, text) == -1 ||
-	    dir_digits(type, UINT8_MAX, &n) == -1)
-		return -1;
-	live->type = (uint8_t)n;
-	return is_shared(live->type) == (session != NULL) ? 0 : -1;
+	for (i = 0; i < dir->worker.nnumbered; i++) {
+		if (memcmp(dir->worker.numbered[i], session,
+		    D4_UUID_LEN) != 0)
+			continue;
+		memset(dir->worker.numbered[i], 0, D4_UUID_LEN);
+		if (i < dir->worker.lowest)
+			dir->worker.lowest = i;
+	}
 }
 
-/* "SLOT TOKEN SESSION SINCE ADDRESS [EXTENDED]" */
+/* "SLOT TOKEN UUID TYPE SESSION SINCE ADDRESS [EXTENDED]" */
 static int
-parse_claim(char *text, struct owner *owner, struct d4_registry_live *live)
+parse_claim(char *line, struct owner *owner, struct d4_registry_live *live)
 {
-	char *line, *token, *address;
-	uint64_t slot;
+	char *token, *address;
+	uint64_t slot, type;
 
-	if ((line = dir_line(&text)) == NULL ||
-	    dir_digits(dir_word(&line), DIR_WORKERS - 1, &slot) == -1 ||
+	if (dir_digits(dir_word(&line), DIR_WORKERS - 1, &slot) == -1 ||
 	    (token = dir_word(&line)) == NULL ||
 	    strlen(token) != D4_UUID_HEX - 1 || line == NULL ||
-	    dir_uuid(live->session, dir_word(&line)) == -1 ||
+	    dir_uuid(live->uuid, dir_word(&line)) == -1 ||
+	    dir_digits(dir_word(&line), UINT8_MAX, &type) == -1 ||
+	    line == NULL || dir_uuid(live->session, dir_word(&line)) == -1 ||
 	    dir_digits(dir_word(&line), UINT64_MAX, &live->since) == -1 ||
 	    (address = dir_word(&line)) == NULL ||
 	    !d4_registry_text_ok(address, sizeof(live->address)) ||
 	    (line != NULL && !d4_type_name_ok(line, strlen(line))))
 		return -1;
 	owner->slot = (unsigned int)slot;
+	live->type = (uint8_t)type;
 	memcpy(owner->token, token, sizeof(owner->token));
 	memcpy(live->address, address, strlen(address) + 1);
 	(void)snprintf(live->extended, sizeof(live->extended), "%s",
@@ -239,20 +284,24 @@ parse_claim(char *text, struct owner *owner, struct d4_registry_live *live)
 	return 0;
 }
 
-/* Reads a claim: 0, 1 none, 2 not one, -1. */
+/* Reads a claim: 0, 1 free, 2 not one, -1. */
 static int
 read_claim(struct dir *dir, const char *path, struct owner *owner,
     struct d4_registry_live *live)
 {
+	char *text, *rest, *line;
 	size_t len;
-	char *text;
 	int r;
 
 	memset(live, 0, sizeof(*live));
-	if ((r = dir_slurp(dir, &dir->root, path, 512, &text, &len)) != 0)
+	if ((r = dir_slurp(dir, &dir->root, path, CLAIM_MAX, &text,
+	    &len)) != 0)
 		return r;
-	if (parse_name(path + strlen("claims/"), live) == -1 ||
-	    parse_claim(text, owner, live) == -1) {
+	rest = text;
+	/* Empty is a file that there was no room to write. */
+	if ((line = dir_line(&rest)) == NULL || strcmp(line, FREE) == 0)
+		r = 1;
+	else if (parse_claim(line, owner, live) == -1) {
 		(void)dir_fault(dir, &dir->root, path, "is not a claim");
 		r = 2;
 	}
@@ -260,25 +309,29 @@ read_claim(struct dir *dir, const char *path, struct owner *owner,
 	return r;
 }
 
+/* What stood there before may be longer: all but the first line is nothing. */
 static int
-write_claim(struct dir *dir, const char *path,
-    const struct d4_registry_live *live)
+write_claim(struct dir *dir, const struct d4_registry_live *live)
 {
-	char data[512], session[D4_UUID_HEX];
+	char data[CLAIM_MAX], path[DIR_PATH];
+	char hex[D4_UUID_HEX], session[D4_UUID_HEX];
 	int n;
 
+	d4_uuid_hex(hex, live->uuid);
 	d4_uuid_hex(session, live->session);
-	n = snprintf(data, sizeof(data), "%u %s %s %ju %s%s%s\n",
-	    dir->worker.slot, dir->token, session, (uintmax_t)live->since,
-	    live->address, live->extended[0] != '\0' ? " " : "",
-	    live->extended);
-	return dir_write(dir, &dir->root, path, data, (size_t)n, 0);
+	n = snprintf(data, sizeof(data), "%u %s %s %u %s %ju %s%s%s\n",
+	    dir->worker.slot, dir->token, hex, live->type, session,
+	    (uintmax_t)live->since, live->address,
+	    live->extended[0] != '\0' ? " " : "", live->extended);
+	if (claim_path(dir, path, live) == -1)
+		return -1;
+	return dir_overwrite(dir, path, data, (size_t)n);
 }
 
 static int
 lock_claims(struct dir *dir)
 {
-	if (dir_worker(dir) == -1)
+	if (dir->worker.claims == -1 && open_lock(dir) == -1)
 		return -1;
 	while (flock(dir->worker.claims, LOCK_EX) == -1) {
 		if (errno != EINTR)
@@ -302,23 +355,24 @@ is_mine(const struct dir *dir, const struct owner *owner)
 }
 
 static int
-on_ghost(void *cookie, const char *name)
+on_old(void *cookie, const char *name)
 {
 	struct dir *dir = cookie;
 	struct d4_registry_live live;
 	struct owner owner;
 	char path[DIR_PATH];
+	struct stat st;
 	long pid;
 	int r;
 
 	(void)snprintf(path, sizeof(path), "claims/%.255s", name);
+	if (fstatat(dir->root.fd, path, &st, AT_SYMLINK_NOFOLLOW) == -1 ||
+	    st.st_mtime > time(NULL) - UNUSED)
+		return 0;
 	if (lock_claims(dir) == -1)
 		return -1;
 	r = read_claim(dir, path, &owner, &live);
-	if (r == 0 && !is_mine(dir, &owner) &&
-	    is_alive(dir, &owner, &pid) == 0)
-		r = 2;
-	if (r == 2)
+	if (r > 0 || (r == 0 && is_alive(dir, &owner, &pid) == 0))
 		(void)unlinkat(dir->root.fd, path, 0);
 	unlock_claims(dir);
 	return r == -1 ? -1 : 0;
@@ -344,36 +398,54 @@ tell(struct dir *dir, const struct owner *owner, const uint8_t *session)
 	return r;
 }
 
+/* The one claim of a sensor and type; the lock is held. */
+static int
+claim_one(struct dir *dir, const struct d4_registry_live *live,
+    bool take_over, bool *took, uint8_t lost[D4_UUID_LEN])
+{
+	struct d4_registry_live held;
+	struct owner owner;
+	char path[DIR_PATH];
+	bool alive = false, mine = false;
+	long pid;
+	int r;
+
+	if (claim_path(dir, path, live) == -1 ||
+	    (r = read_claim(dir, path, &owner, &held)) == -1)
+		return -1;
+	/* What is not a claim is nobody's. */
+	if (r == 0) {
+		mine = is_mine(dir, &owner);
+		alive = mine || is_alive(dir, &owner, &pid) == 1;
+	}
+	if (alive && !take_over)
+		return 1;
+	if (write_claim(dir, live) == -1)
+		return -1;
+	*took = mine;
+	memcpy(lost, held.session, D4_UUID_LEN);
+	return alive && !mine ? tell(dir, &owner, held.session) : 0;
+}
+
 int
 dir_claim(void *store, const struct d4_registry_live *live, bool take_over,
     bool *took, uint8_t lost[D4_UUID_LEN])
 {
 	struct dir *dir = store;
-	struct d4_registry_live held;
-	struct owner owner;
-	char path[DIR_PATH];
-	bool alive = false;
-	long pid;
+	bool shared = is_shared(live->type);
 	int r;
 
 	*took = false;
-	if (claim_path(dir, path, live) == -1 || lock_claims(dir) == -1)
+	if (dir_worker(dir) == -1 ||
+	    (shared && take_number(dir, live->session) == -1))
 		return -1;
-	/* What is not a claim is nobody's. */
-	if ((r = read_claim(dir, path, &owner, &held)) == 0) {
-		*took = is_mine(dir, &owner);
-		alive = *took || is_alive(dir, &owner, &pid) == 1;
+	if ((r = lock_claims(dir)) == 0) {
+		r = shared ? write_claim(dir, live) :
+		    claim_one(dir, live, take_over, took, lost);
+		unlock_claims(dir);
 	}
-	if (alive && !take_over) {
-		*took = false;
-		r = 1;
-	} else if (r != -1) {
-		r = write_claim(dir, path, live);
-		if (r == 0 && alive && !*took)
-			r = tell(dir, &owner, held.session);
-		memcpy(lost, held.session, D4_UUID_LEN);
-	}
-	unlock_claims(dir);
+	if (r == -1 && shared)
+		give_number(dir, live->session);
 	return r;
 }
 
@@ -381,23 +453,16 @@ int
 dir_become(void *store, const struct d4_registry_live *was,
     const struct d4_registry_live *is)
 {
-	char from[DIR_PATH], to[DIR_PATH];
 	struct dir *dir = store;
-	struct d4_registry_live held;
-	struct owner owner;
 	int r;
 
-	if (claim_path(dir, from, was) == -1 || claim_path(dir, to, is) == -1 ||
-	    lock_claims(dir) == -1)
+	/* Only of these may one become another, and the number stays. */
+	if (!is_shared(was->type) || !is_shared(is->type))
+		return dir_fault(dir, &dir->root, "claims",
+		    "such a type does not change");
+	if (lock_claims(dir) == -1)
 		return -1;
-	/* Lost since: then it is another's to say. */
-	r = read_claim(dir, from, &owner, &held);
-	if (r == 0 && memcmp(held.session, was->session, D4_UUID_LEN) == 0) {
-		r = write_claim(dir, to, is);
-		if (r == 0 && strcmp(from, to) != 0)
-			(void)unlinkat(dir->root.fd, from, 0);
-	} else if (r > 0)
-		r = 0;
+	r = write_claim(dir, is);
 	unlock_claims(dir);
 	return r;
 }
@@ -411,12 +476,15 @@ dir_release(void *store, const struct d4_registry_live *live)
 	char path[DIR_PATH];
 	int r;
 
-	if (claim_path(dir, path, live) == -1 || lock_claims(dir) == -1)
+	if (claim_path(dir, path, live) == -1 ||
+	    lock_claims(dir) == -1)
 		return -1;
 	r = read_claim(dir, path, &owner, &held);
 	if (r == 0 && memcmp(held.session, live->session, D4_UUID_LEN) == 0)
-		r = dir_unlink(dir, &dir->root, path, false);
+		r = dir_overwrite(dir, path, FREE "\n", sizeof(FREE));
 	unlock_claims(dir);
+	if (is_shared(live->type))
+		give_number(dir, live->session);
 	return r == -1 ? -1 : 0;
 }
 
@@ -491,7 +559,7 @@ dir_save_live(void *store, const struct d4_registry_live *const *live,
 	if (r == -1)
 		(void)dir_fault(dir, &dir->root, path, strerror(errno));
 	else
-		r = dir_write(dir, &dir->root, path, text, len, 0);
+		r = dir_rewrite(dir, path, text, len);
 	free(text);
 	return r;
 }
@@ -564,10 +632,15 @@ on_claim(void *cookie, const char *name)
 	const struct numbers *numbers;
 	struct owner owner;
 	char path[DIR_PATH];
-	int r;
+	int r, tries = 0;
 
 	(void)snprintf(path, sizeof(path), "claims/%.255s", name);
-	if ((r = read_claim(listing->dir, path, &owner, &live)) != 0)
+	/* Without the lock, which is for workers: who lists may be stopped by
+	 * its terminal.  What is read in the midst of a change is read anew. */
+	do {
+		r = read_claim(listing->dir, path, &owner, &live);
+	} while (r == 2 && ++tries < TRIES);
+	if (r != 0)
 		return r == 1 ? 0 : -1;
 	if ((r = is_alive(listing->dir, &owner, &live.pid)) != 1)
 		return r;

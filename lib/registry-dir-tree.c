@@ -12,8 +12,11 @@
 
 #include "lib/io.h"
 #include "lib/mac.h"
+#include "lib/os-swap.h"
 #include "lib/registry-dir.h"
 #include "lib/uuid.h"
+
+#define TRIES	100	/* to read a file that others replace */
 
 int
 dir_fault(struct dir *dir, const struct tree *tree, const char *path,
@@ -70,30 +73,63 @@ open_file(struct dir *dir, const struct tree *tree, const char *path,
 	return dir_fault(dir, tree, path, reason);
 }
 
-int
-dir_slurp(struct dir *dir, const struct tree *tree, const char *path,
-    size_t max, char **text, size_t *len)
+/* Reads all of it; -1 with errno. */
+static int
+read_file(int fd, size_t size, char **text, size_t *len)
 {
-	char *buf = NULL;
 	ssize_t got = -1;
-	size_t size;
-	int fd;
+	char *buf;
+	int saved;
 
-	if ((fd = open_file(dir, tree, path, max, &size)) < 0)
-		return fd == -2 ? 1 : -1;
 	if ((buf = malloc(size + 1)) != NULL)
 		got = d4_io_read_full(fd, buf, size);
 	if (got == -1) {
-		(void)dir_fault(dir, tree, path, strerror(errno));
-		(void)close(fd);
+		saved = errno;
 		free(buf);
+		errno = saved;
 		return -1;
 	}
-	(void)close(fd);
 	buf[got] = '\0';
 	*text = buf;
 	*len = (size_t)got;
 	return 0;
+}
+
+/* Whether another file came in its place since: then this one may have been
+ * written over meanwhile. */
+static bool
+is_replaced(const struct tree *tree, const char *path, int fd)
+{
+	struct stat is, was;
+
+	return fstat(fd, &was) == 0 && fstatat(tree->fd, path, &is,
+	    AT_SYMLINK_NOFOLLOW) == 0 &&
+	    (is.st_ino != was.st_ino || is.st_dev != was.st_dev);
+}
+
+int
+dir_slurp(struct dir *dir, const struct tree *tree, const char *path,
+    size_t max, char **text, size_t *len)
+{
+	int fd, r, tries;
+	bool again;
+	size_t size;
+
+	for (tries = 0;; tries++) {
+		if ((fd = open_file(dir, tree, path, max, &size)) < 0)
+			return fd == -2 ? 1 : -1;
+		if ((r = read_file(fd, size, text, len)) == -1)
+			r = dir_fault(dir, tree, path, strerror(errno));
+		again = r == 0 && is_replaced(tree, path, fd);
+		(void)close(fd);
+		if (!again)
+			return r;
+		d4_mac_wipe(*text, *len);
+		free(*text);
+		if (tries == TRIES)
+			return dir_fault(dir, tree, path,
+			    "changes faster than it can be read");
+	}
 }
 
 int
@@ -293,33 +329,43 @@ dir_give(const struct dir *dir, int fd)
 	return dir->chown ? fchown(fd, dir->uid, dir->gid) : 0;
 }
 
+/* Writes over what there is, if anything: a file made by truncating would be
+ * written out at once by some file systems. */
 static int
-write_new(struct dir *dir, const struct tree *tree, const char *tmp,
+write_over(const struct dir *dir, int fd, const void *data, size_t len,
+    int how)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) == -1 || dir_give(dir, fd) == -1 ||
+	    d4_io_write_full(fd, data, len, NULL) == -1 ||
+	    (st.st_size > (off_t)len && ftruncate(fd, (off_t)len) == -1) ||
+	    ((how & DIR_SYNC) != 0 && fsync(fd) == -1))
+		return -1;
+	return 0;
+}
+
+static int
+write_file(struct dir *dir, const struct tree *tree, const char *path,
     const void *data, size_t len, int how)
 {
-	int fd, saved;
+	int fd, r, saved;
 
-	fd = openat(tree->fd, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC |
+	fd = openat(tree->fd, path, O_WRONLY | O_CREAT | O_CLOEXEC |
 	    O_NOFOLLOW, (how & DIR_SECRET) != 0 ? 0600 : 0640);
 	if (fd == -1)
 		return -1;
-	if (d4_io_write_full(fd, data, len, NULL) == -1 ||
-	    dir_give(dir, fd) == -1 ||
-	    ((how & DIR_SYNC) != 0 && fsync(fd) == -1)) {
-		saved = errno;
-		(void)close(fd);
-		(void)unlinkat(tree->fd, tmp, 0);
-		errno = saved;
-		return -1;
-	}
+	r = write_over(dir, fd, data, len, how);
+	saved = errno;
 	/* Some file systems say only now that they are full. */
-	if (close(fd) == -1) {
+	if (close(fd) == -1 && r == 0) {
 		saved = errno;
-		(void)unlinkat(tree->fd, tmp, 0);
-		errno = saved;
-		return -1;
+		r = -1;
 	}
-	return 0;
+	if (r == -1)
+		(void)unlinkat(tree->fd, path, 0);
+	errno = saved;
+	return r;
 }
 
 int
@@ -330,7 +376,7 @@ dir_write(struct dir *dir, const struct tree *tree, const char *path,
 	int r;
 
 	(void)snprintf(tmp, sizeof(tmp), ".tmp/%s", dir->token);
-	if (write_new(dir, tree, tmp, data, len, how) == -1)
+	if (write_file(dir, tree, tmp, data, len, how) == -1)
 		return dir_fault(dir, tree, path, strerror(errno));
 	if ((how & DIR_NEW) != 0) {
 		r = linkat(tree->fd, tmp, tree->fd, path, 0);
@@ -345,6 +391,29 @@ dir_write(struct dir *dir, const struct tree *tree, const char *path,
 	if (r != 0)
 		return r;
 	return (how & DIR_SYNC) != 0 ? sync_parent(dir, tree, path) : 0;
+}
+
+int
+dir_rewrite(struct dir *dir, const char *path, const void *data, size_t len)
+{
+	const char *name = strrchr(path, '/') + 1;
+	char spare[DIR_PATH];
+
+	if (dir_path(dir, spare, "%.*s.%s", (int)(name - path), path,
+	    name) == -1)
+		return -1;
+	if (write_file(dir, &dir->root, spare, data, len, 0) == -1 ||
+	    d4_os_swap(dir->root.fd, spare, path) == -1)
+		return dir_fault(dir, &dir->root, path, strerror(errno));
+	return 0;
+}
+
+int
+dir_overwrite(struct dir *dir, const char *path, const void *data,
+    size_t len)
+{
+	return write_file(dir, &dir->root, path, data, len, 0) == 0 ? 0 :
+	    dir_fault(dir, &dir->root, path, strerror(errno));
 }
 
 int

@@ -16,10 +16,11 @@
 #include "lib/registry-dir.h"
 #include "lib/uuid.h"
 
-/* Strangers are counted again after this many new ones, and made fewer so
- * that as many workers may each write as many before the limit. */
+/* Strangers are counted again after this many new ones, and have to leave
+ * when there are so many that each of 16 workers may write as many more. */
 #define COUNT_AFTER	64
-#define COUNT_SLACK	1024
+#define STRANGERS	(D4_REGISTRY_PENDING - 1024)
+#define LEAVERS		1024	/* looked for at a time */
 
 static const char *const sets[D4_SETS] = {
 	[D4_SET_BLOCKED_ADDRESSES] = "blocks/address",
@@ -114,6 +115,7 @@ close_dir(void *store)
 		(void)close(dir->queues.fd);
 	if (dir->root.fd != -1)
 		(void)close(dir->root.fd);
+	free(dir->leavers);
 	free(dir->queues.name);
 	free(dir->root.name);
 	free(dir);
@@ -379,14 +381,25 @@ each_kick(void *store, d4_registry_on_time *callback, void *cookie)
 
 /* -- strangers ------------------------------------------------------------- */
 
+struct age {
+	struct timespec	time;
+	char		name[D4_UUID_HEX];
+};
+
 struct ages {
 	struct dir	*dir;
-	struct age {
-		struct timespec	time;
-		char		name[D4_UUID_HEX];
-	} *list;
+	struct age	*list;
 	size_t		 n;
+	size_t		 room;
 };
+
+static int
+count_stranger(void *n, const char *name)
+{
+	(void)name;
+	(*(size_t *)n)++;
+	return 0;
+}
 
 static int
 on_age(void *cookie, const char *name)
@@ -395,8 +408,8 @@ on_age(void *cookie, const char *name)
 	char path[DIR_PATH];
 	struct stat st;
 
-	/* More than any limit: the rest waits for the next time. */
-	if (ages->n == 4 * D4_REGISTRY_PENDING)
+	/* Those that came while they were counted wait for the next time. */
+	if (ages->n == ages->room)
 		return 1;
 	(void)snprintf(path, sizeof(path), "pending/%.200s", name);
 	if (strlen(name) >= D4_UUID_HEX || fstatat(ages->dir->root.fd, path,
@@ -419,31 +432,69 @@ compare_ages(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
-/* Forgets the oldest, a thousand at a time rather than each by itself. */
+/* The oldest of n, a thousand at a time rather than each by itself. */
 static int
-drop_oldest(struct dir *dir)
+find_leavers(struct dir *dir, size_t n)
 {
-	struct ages ages = { .dir = dir };
-	char path[DIR_PATH];
-	size_t i, keep = D4_REGISTRY_PENDING - 2 * COUNT_SLACK;
-	int r = 0;
+	struct ages ages = { .dir = dir, .room = n };
+	size_t i;
+	int r;
 
-	ages.list = malloc(4 * D4_REGISTRY_PENDING * sizeof(*ages.list));
-	if (ages.list == NULL)
-		return dir_fault(dir, &dir->root, "pending", strerror(errno));
-	if (dir_each(dir, &dir->root, "pending", on_age, &ages) == -1)
-		r = -1;
-	if (r == 0 && ages.n > D4_REGISTRY_PENDING - COUNT_SLACK) {
+	dir->nleavers = 0;
+	if ((ages.list = malloc(n * sizeof(*ages.list))) == NULL ||
+	    (dir->leavers == NULL && (dir->leavers = malloc(LEAVERS *
+	    sizeof(*dir->leavers))) == NULL)) {
+		(void)dir_fault(dir, &dir->root, "pending", strerror(errno));
+		free(ages.list);
+		return -1;
+	}
+	r = dir_each(dir, &dir->root, "pending", on_age, &ages);
+	if (r != -1 && ages.n > 0) {
 		qsort(ages.list, ages.n, sizeof(*ages.list), compare_ages);
-		for (i = 0; r != -1 && i < ages.n - keep; i++) {
-			r = dir_path(dir, path, "pending/%s",
-			    ages.list[i].name);
-			if (r == 0)
-				r = dir_unlink(dir, &dir->root, path, false);
-		}
+		n = ages.n < LEAVERS ? ages.n : LEAVERS;
+		/* Taken from the end. */
+		for (i = 0; i < n; i++)
+			memcpy(dir->leavers[n - 1 - i], ages.list[i].name,
+			    sizeof(ages.list[i].name));
+		dir->nleavers = n;
 	}
 	free(ages.list);
 	return r == -1 ? -1 : 0;
+}
+
+/*
+ * Makes room for one more: when there are too many the oldest one leaves, and
+ * its file is where the new one will be written, for a file removed and a file
+ * made cost more (lib/os-swap.h).
+ */
+static int
+make_room(struct dir *dir)
+{
+	char path[DIR_PATH], tmp[DIR_PATH];
+	size_t n = 0;
+
+	if (dir->strangers >= COUNT_AFTER) {
+		if (dir_each(dir, &dir->root, "pending", count_stranger,
+		    &n) == -1)
+			return -1;
+		dir->crowded = n >= STRANGERS;
+		if (dir->crowded && dir->nleavers < COUNT_AFTER &&
+		    find_leavers(dir, n) == -1)
+			return -1;
+		dir->strangers = 0;
+	}
+	(void)snprintf(tmp, sizeof(tmp), ".tmp/%s", dir->token);
+	while (dir->crowded && dir->nleavers > 0) {
+		(void)snprintf(path, sizeof(path), "pending/%s",
+		    dir->leavers[--dir->nleavers]);
+		if (renameat(dir->root.fd, path, dir->root.fd, tmp) == 0)
+			break;
+		/* Another worker's choice, too, or approved. */
+		if (errno != ENOENT)
+			return dir_fault(dir, &dir->root, path,
+			    strerror(errno));
+	}
+	return 0;
 }
 
 static int
@@ -458,11 +509,8 @@ stranger(void *store, const uint8_t *uuid, const char *address, uint64_t now)
 		return -1;
 	if ((r = dir_has(dir, &dir->root, path)) != 1)
 		return r == 0 ? 1 : -1;
-	if (dir->strangers >= COUNT_AFTER) {
-		if (drop_oldest(dir) == -1)
-			return -1;
-		dir->strangers = 0;
-	}
+	if (make_room(dir) == -1)
+		return -1;
 	n = snprintf(data, sizeof(data), "%ju %s\n", (uintmax_t)now, address);
 	if ((r = dir_write(dir, &dir->root, path, data, (size_t)n,
 	    DIR_NEW)) == 0)

@@ -45,9 +45,16 @@ struct dir {
 		unsigned int slot;
 		off_t	 head;		/* bytes before the first line */
 		off_t	 at;		/* lines read up to here */
+		/* Sessions of claims that are numbered; zeros: free. */
+		uint8_t	(*numbered)[D4_UUID_LEN];
+		size_t	 nnumbered;
+		size_t	 lowest;	/* none is free before this one */
 	} worker;
 
 	unsigned int	 strangers;	/* written since they were counted */
+	bool		 crowded;	/* too many, when they were */
+	char		(*leavers)[D4_UUID_HEX];	/* the oldest, last */
+	size_t		 nleavers;
 	uint32_t	 day;		/* whose directory was made last */
 };
 
@@ -82,6 +89,16 @@ int dir_text(struct dir *, const struct tree *, const char *path,
 /* Writes a file whole or not at all. */
 int dir_write(struct dir *, const struct tree *, const char *path,
     const void *, size_t len, int how);
+
+/*
+ * The same for a file below the first root that one worker writes again and
+ * again: the file that was there is kept under the name with a dot before it,
+ * and written over the next time (lib/os-swap.h says why).
+ */
+int dir_rewrite(struct dir *, const char *path, const void *, size_t len);
+
+/* Writes over a file that nobody reads meanwhile. */
+int dir_overwrite(struct dir *, const char *path, const void *, size_t len);
 
 /* Gives a file that the superuser made to the registry's owner. */
 int dir_give(const struct dir *, int fd);

@@ -145,8 +145,8 @@ struct d4_registry_live {
 int d4_registry_claim(struct d4_registry *, const struct d4_registry_live *,
     bool take_over, void *cookie, struct d4_registry_claim **);
 
-/* The connection goes on as another type (2 to 254) or as an extended type;
- * name is "" without one. */
+/* The connection goes on as another of the types 2 and 254, or as an extended
+ * type; name is "" without one. */
 int d4_registry_claim_become(struct d4_registry *, struct d4_registry_claim *,
     uint8_t type, const char *name);
 

@@ -15,6 +15,7 @@
 
 #define WHY	256
 #define HOST	256
+#define SCRAPS	64	/* reads of what nobody wants, at a time */
 #define SUITES	"ECDHE+AESGCM:ECDHE+CHACHA20"	/* of TLS 1.2 */
 
 struct d4_tls_context {
@@ -27,6 +28,7 @@ struct d4_tls {
 	bool		 failed;	/* for good */
 	bool		 open;		/* the handshake is done */
 	bool		 closed;	/* our close_notify is sent */
+	bool		 cut_off;	/* the peer's never came */
 	char		 why[128];
 };
 
@@ -218,6 +220,8 @@ new_context(const struct d4_tls_client *client,
 {
 	struct d4_tls_context *context;
 
+	/* exit(3) must not take away what another thread still uses. */
+	(void)OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL);
 	ERR_clear_error();
 	if ((context = calloc(1, sizeof(*context))) == NULL) {
 		snprintf(why, WHY, "%s", strerror(errno));
@@ -345,10 +349,11 @@ judge(struct d4_tls *tls, int rc)
 	tls->failed = true;
 	if (ERR_GET_LIB(ERR_peek_error()) == ERR_LIB_SSL &&
 	    ERR_GET_REASON(ERR_peek_error()) ==
-	    SSL_R_UNEXPECTED_EOF_WHILE_READING)
+	    SSL_R_UNEXPECTED_EOF_WHILE_READING) {
+		tls->cut_off = true;
 		snprintf(tls->why, sizeof(tls->why), "cut off%s",
 		    tls->open ? "" : " during the handshake");
-	else if (ERR_peek_error() == 0 && error != 0)
+	} else if (ERR_peek_error() == 0 && error != 0)
 		snprintf(tls->why, sizeof(tls->why), "%s", strerror(error));
 	else
 		describe(tls->why, sizeof(tls->why),
@@ -414,7 +419,7 @@ d4_tls_shutdown(struct d4_tls *tls)
 {
 	char scrap[4096];
 	ssize_t got;
-	int rc;
+	int rc, i;
 
 	if (!ready(tls))
 		return D4_TLS_FAILED;
@@ -424,10 +429,20 @@ d4_tls_shutdown(struct d4_tls *tls)
 		tls->closed = true;
 		return rc;
 	}
-	/* SSL_shutdown() takes data on the way for a fault. */
-	while ((got = d4_tls_read(tls, scrap, sizeof(scrap))) > 0)
-		continue;
-	return got == 0 ? 1 : (int)got;
+	/* SSL_shutdown() takes data on the way for a fault.  Who goes on
+	 * sending does not hold us. */
+	for (i = 0; i < SCRAPS; i++) {
+		if ((got = d4_tls_read(tls, scrap, sizeof(scrap))) <= 0)
+			return got == 0 ? 1 : (int)got;
+	}
+	tls->waits = POLLIN;
+	return D4_TLS_AGAIN;
+}
+
+bool
+d4_tls_cut_off(const struct d4_tls *tls)
+{
+	return tls->cut_off;
 }
 
 short

@@ -88,6 +88,9 @@ short d4_tls_waits(const struct d4_tls *);
 /* Whether bytes already decrypted wait, which poll(2) does not see. */
 bool d4_tls_pending(const struct d4_tls *);
 
+/* Whether it failed because the connection ended without close_notify. */
+bool d4_tls_cut_off(const struct d4_tls *);
+
 /* Why it failed, in words for people: "certificate has expired", "refused by
  * the peer: unknown ca", "Connection reset by peer", ...  Never NULL, owned by
  * the connection. */

@@ -14,7 +14,7 @@ cd "$TOP" || exit 1
 
 # Rooms by layer; a room stands on its own layer and those before it.
 pure='bytes base64 digest header mac uuid type feed border meta'
-descriptors='io record conf net stop confine log os'
+descriptors='io record conf net stop confine log os notify'
 services='tls redis queue registry gz'
 
 # Headers of outside libraries and the room that may include them.
@@ -27,7 +27,7 @@ zstd.h=gz'
 # What a program may link beside the C library.
 links_d4='crypto ssl uuid IPSec_MB hiredis jansson'
 links_d4_recv="$links_d4 z isal zstd"
-links_d4_stdout='uuid hiredis crypto ssl z isal'
+links_d4_stdout='uuid hiredis crypto ssl z isal zstd'
 links_d4_meta="$links_d4"
 links_d4_pibs='pcap hiredis z isal zstd crypto ssl jansson uuid'
 links_d4_admin='hiredis crypto ssl uuid jansson'

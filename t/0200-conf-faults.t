@@ -43,6 +43,9 @@ fresh() {
 		conf_recv c
 	fi
 	chmod -R a+rX c
+	# Its own alone, or d4 warns of it.
+	[ "$(id -u)" -ne 0 ] || chown 65534 c/key
+	chmod 600 c/key
 }
 
 # each program value right: the faults that any value may have.  right is a

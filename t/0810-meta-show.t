@@ -11,7 +11,7 @@
 . "$(dirname "$0")/lib.sh"
 
 META=$TOP/d4-meta/d4-meta
-printf 'private key to change\n' > key
+printf '%s\n' "$KEY" > key
 HEADER='{"type":"ja3-jl"}'
 
 # json expression: what it gives for the JSON lines of out, as @l.

@@ -22,11 +22,11 @@ like "$(cat records)" \
 time=$(sed 's/.* time \([0-9]*\) .*/\1/' records)
 ok 'its time is now' test "$time" -ge "$begin" -a "$time" -le "$end"
 
-conf c version=7 type=200 snaplen=300 key='  another  key ' \
+conf c version=7 type=200 snaplen=300 key='  another  key  ' \
     uuid="{${UUID^^}}"
 noise 1000 > input
 run "$D4" -c c < input
-"$RECORDS" -d '  another  key ' < out | sed 's/ time [0-9]*//' > records
+"$RECORDS" -d '  another  key  ' < out | sed 's/ time [0-9]*//' > records
 want="version 7 type 200 uuid $hex size"
 is "$(cat records)" "$want 300 hmac good
 $want 300 hmac good

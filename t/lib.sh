@@ -182,16 +182,20 @@ begins() {
 
 UUID=0f3c2a9e-5b71-4c8d-9a64-7e2d1b0c9f35
 
-# conf dir [name=value...]: the sample of d4, with a uuid, changed.
+# Not the sample's, of which d4 warns; t/records.pl has the same.
+KEY='a key for these tests'
+
+# conf dir [name=value...]: the sample of d4, with a uuid and a key, changed.
 conf() {
 	local dir=$1 pair
 	shift
 	rm -rf "$dir"
 	mkdir "$dir"
 	find "$TOP/conf.sample" -maxdepth 1 -type f -exec cp {} "$dir" \;
-	for pair in "uuid=$UUID" "$@"; do
+	for pair in "uuid=$UUID" "key=$KEY" "$@"; do
 		printf '%s\n' "${pair#*=}" > "$dir/${pair%%=*}"
 	done
+	chmod 600 "$dir/key"
 }
 
 # The same for d4-recv.
@@ -200,7 +204,7 @@ conf_recv() {
 	shift
 	rm -rf "$dir"
 	cp -r "$TOP/conf.sample/recv" "$dir"
-	for pair; do
+	for pair in "key=$KEY" "$@"; do
 		printf '%s\n' "${pair#*=}" > "$dir/${pair%%=*}"
 	done
 }

@@ -25,7 +25,7 @@ use Digest::SHA 'hmac_sha256';
 binmode STDIN;
 binmode STDOUT;
 
-my $KEY = 'private key to change';
+my $KEY = 'a key for these tests';
 
 sub seal {
 	my ($head, $data, $key) = @_;
