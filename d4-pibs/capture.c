@@ -22,10 +22,8 @@ static const struct reader *
 choose(struct window *w)
 {
 	const uint8_t *p;
-	ptrdiff_t n;
+	ptrdiff_t n = window_begin(w, 8, &p);
 
-	while ((n = window_need(w, 8, &p)) == -1)
-		continue;
 	if (reader_pcap_is(p, (size_t)n))
 		return &reader_pcap;
 	if (reader_pcapng_is(p, (size_t)n))

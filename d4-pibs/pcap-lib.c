@@ -82,12 +82,8 @@ static ssize_t
 read_cookie(void *arg, char *buf, size_t len)
 {
 	const uint8_t *p;
-	ptrdiff_t n;
+	ptrdiff_t n = window_begin(arg, 1, &p);
 
-	while ((n = window_need(arg, 1, &p)) == -1) {
-		if (d4_stop_wanted())
-			return 0;
-	}
 	if (len > (size_t)n)
 		len = (size_t)n;
 	memcpy(buf, p, len);

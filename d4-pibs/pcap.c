@@ -57,11 +57,8 @@ open_pcap(struct window *w, char fault[CAPTURE_FAULT])
 {
 	struct pcap *c;
 	const uint8_t *p;
-	ptrdiff_t n;
 
-	while ((n = window_need(w, HEADER_LEN, &p)) == -1)
-		continue;
-	if (n < HEADER_LEN) {
+	if (window_begin(w, HEADER_LEN, &p) < HEADER_LEN) {
 		(void)snprintf(fault, CAPTURE_FAULT,
 		    "cut off in the file header");
 		return NULL;

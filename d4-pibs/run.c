@@ -358,6 +358,8 @@ run_file(struct run *r, const char *name)
 		return -1;
 	}
 	if ((c = capture_open_file(name, fault)) == NULL) {
+		if (d4_stop_wanted())
+			return 0;
 		d4_log_warnx("%s: %s", name, fault);
 		return -1;
 	}

@@ -11,6 +11,7 @@
 #include "d4-pibs/window.h"
 #include "lib/gz.h"
 #include "lib/io.h"
+#include "lib/stop.h"
 
 /* So much of a file is mapped at a time: little enough for the memory limit,
  * much enough for the calls not to count. */
@@ -189,6 +190,19 @@ window_need(struct window *w, size_t n, const uint8_t **at)
 	}
 	*at = w->at;
 	return (ptrdiff_t)w->len;
+}
+
+ptrdiff_t
+window_begin(struct window *w, size_t n, const uint8_t **at)
+{
+	ptrdiff_t len;
+
+	while ((len = window_need(w, n, at)) == -1) {
+		*at = w->at;
+		if (d4_stop_wanted())
+			return (ptrdiff_t)w->len;
+	}
+	return len;
 }
 
 void

@@ -32,6 +32,9 @@ void window_close(struct window *);
  */
 ptrdiff_t window_need(struct window *, size_t n, const uint8_t **at);
 
+/* The same, going on after signals unless the end is asked for (stop.h). */
+ptrdiff_t window_begin(struct window *, size_t n, const uint8_t **at);
+
 /* Slides forward over n bytes that are in sight. */
 void window_skip(struct window *, size_t n);
 

@@ -105,6 +105,28 @@ fi
 run "$PIBS" -b -i no-such-interface
 is "$status" 1 'no such interface'
 
+# A signal while nothing has come yet, and while more may come.
+mkfifo pipe
+exec 9<> pipe
+"$PIBS" -b -r - < pipe > out 2> err &
+pid=$!
+sleep 0.5
+kill "$pid"
+wait "$pid"
+is "$? $(cat err)" '0 ' 'a signal before the first byte'
+"$PIBS" -b -r - < pipe > out 2> err &
+pid=$!
+cat "$src" >&9
+sleep 0.5
+kill -USR1 "$pid"
+sleep 0.3
+kill "$pid"
+wait "$pid"
+is $? 0 'a signal in the middle'
+exec 9>&-
+ok 'all that came is written' cmp -s out want
+like "$(cat err)" '8000 packets, 7674 backscatter' 'figures when asked for'
+
 # Usage.
 for args in '' '-b' '-r x' '-a -b -r x' '-b -r x -i lo' '-b -u 1 -r x' \
     '-b -u 3d1a0a5a-2d4e-4f5c-8a55-2f2f6d0c9b11' '-b -r x --memory 1' \
