@@ -252,7 +252,7 @@ void
 attack_save(const struct attacks *from, void (*put)(void *, const void *,
     size_t), void *arg)
 {
-	/* Writing changes nothing in it. */
+	/* Writing changes nothing that can be seen from outside. */
 	union { const struct attacks *in; struct attacks *a; } u = {
 	    .in = from };
 	struct coder c = { .put = put, .arg = arg };
@@ -269,6 +269,7 @@ attack_save(const struct attacks *from, void (*put)(void *, const void *,
 		code_addr(&c, &f->target);
 		code8(&c, &f->proto);
 		code64(&c, &f->last);
+		flow_settle(f);
 		code_flow(&c, f, &a->budget);
 	}
 	for (slot = count = 0; slot < a->nrepeats; slot++)

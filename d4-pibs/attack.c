@@ -436,8 +436,10 @@ attack_add(struct attacks *a, const struct packet *k, size_t n)
 	for (i = 0; i < m; i++) {
 		uint32_t at = *head_of(a, hash[i]);
 
-		if (at != 0)
-			__builtin_prefetch(&a->flows[at - 1]);
+		if (at == 0)
+			continue;
+		__builtin_prefetch(&a->flows[at - 1]);
+		__builtin_prefetch(&a->flows[at - 1].packets);
 	}
 	for (i = 0; i < m; i++) {
 		const struct packet *p = &k[index[i]];

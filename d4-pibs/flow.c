@@ -9,7 +9,7 @@
 /* -- tallies ---------------------------------------------------------------- */
 
 static void
-tally_add(struct tally *t, uint32_t key)
+tally_add(struct tally *t, uint32_t key, uint32_t n)
 {
 	struct tally_entry *e = t->entry, swap;
 	uint32_t i;
@@ -24,7 +24,8 @@ tally_add(struct tally *t, uint32_t key)
 		e[i].key = key;
 	} else if (i == t->n)
 		e[t->n++] = (struct tally_entry){ .key = key };
-	e[i].count += e[i].count < UINT32_MAX;
+	e[i].count = UINT32_MAX - e[i].count < n ? UINT32_MAX :
+	    e[i].count + n;
 	if (i > 0 && e[i].count > e[i - 1].count) {
 		swap = e[i];
 		e[i] = e[i - 1];
@@ -205,27 +206,59 @@ add_reporter(struct detail *d, struct addr a)
 }
 
 static void
+settle(struct detail *d)
+{
+	if (d->like == 0)
+		return;
+	tally_add(&d->flags, d->like_flags, d->like);
+	tally_add(&d->windows, d->like_window, d->like);
+	tally_add(&d->ttls, d->like_ttl, d->like);
+	d->like = 0;
+}
+
+void
+flow_settle(struct flow *f)
+{
+	if (f->detail != NULL)
+		settle(f->detail);
+}
+
+/* What a packet of TCP looks like. */
+static inline void
+add_looks(struct detail *d, const struct event *e)
+{
+	if (e->flags != d->like_flags || e->window != d->like_window ||
+	    e->ttl != d->like_ttl) {
+		settle(d);
+		d->like_flags = e->flags;
+		d->like_window = e->window;
+		d->like_ttl = e->ttl;
+	}
+	d->like++;
+}
+
+static void
 count(struct detail *d, const struct flow *f, const struct event *e,
     const struct flow_limits *l, struct budget *budget)
 {
 	add_rate(d, (uint32_t)(e->time / SECOND), l);
 	add_destination(d, e->dst, budget);
 	if (e->port != 0)
-		tally_add(&d->ports, e->port);
+		tally_add(&d->ports, e->port, 1);
 	if (e->class == PACKET_ICMP) {
-		tally_add(&d->icmp, (uint32_t)e->type << 8 | e->code);
-		if (e->quoted && !addr_equal(e->reporter, f->target)) {
-			/* A router's TTL says nothing about the target. */
+		tally_add(&d->icmp, (uint32_t)e->type << 8 | e->code, 1);
+		/* A router's TTL says nothing about the target. */
+		if (e->quoted && !addr_equal(e->reporter, f->target))
 			add_reporter(d, e->reporter);
-			return;
-		}
-	} else if (e->class != PACKET_UDP_DNS) {
-		tally_add(&d->flags, e->flags);
-		tally_add(&d->windows, e->window);
+		else
+			tally_add(&d->ttls, e->ttl, 1);
+	} else if (e->class == PACKET_UDP_DNS) {
+		tally_add(&d->ttls, e->ttl, 1);
+	} else {
+		add_looks(d, e);
 		if ((e->flags & 0x10) && !e->repeated)
 			add_isn(&d->isn, e);
 	}
-	tally_add(&d->ttls, e->ttl);
 }
 
 struct detail *
@@ -291,5 +324,6 @@ flow_is_attack(struct flow *f, const struct flow_limits *l,
 	/* With thresholds this low the early packets may be all. */
 	if (flow_detail(f, l, budget) == NULL)
 		return false;
+	flow_settle(f);
 	return flow_ppm(f, l) >= l->ppm;
 }

@@ -77,6 +77,11 @@ struct detail {
 	uint32_t	newest;		/* its index */
 	uint32_t	sum;		/* of the buckets */
 	uint32_t	bucket[FLOW_BUCKETS];
+	/* Most packets of a flow look alike: those like the one before are
+	 * counted here, and in the tallies when another one comes. */
+	uint8_t		like_flags, like_ttl;
+	uint16_t	like_window;
+	uint32_t	like;
 	struct isn	isn;
 	uint64_t	destinations;
 	uint32_t	nblocks, maxblocks;	/* maxblocks a power of two */
@@ -131,10 +136,13 @@ int flow_add(struct flow *, const struct event *, const struct flow_limits *,
 struct detail *flow_detail(struct flow *, const struct flow_limits *,
     struct budget *);
 
+/* Brings the tallies up to date. */
+void flow_settle(struct flow *);
+
 /* Gives back what the flow holds; it can be used for another. */
 void flow_clear(struct flow *, struct budget *);
 
-/* Whether it is over the thresholds. */
+/* Whether it is over the thresholds; then its tallies are up to date. */
 bool flow_is_attack(struct flow *, const struct flow_limits *,
     struct budget *);
 
