@@ -108,6 +108,8 @@ d4-pibs/d4-pibs: $(patsubst %,d4-pibs/%.o,main settings run intake capture \
     pcap pcapng pcap-lib window packet seen attack attack-state flow lines \
     report bins plot save state out hash)
 d4-pibs/d4-pibs: LDLIBS += $(PCAP) $(REDIS) $(GZ) $(UUID) -pthread
+t/unit/pibs-seen t/unit/pibs-flow: $(patsubst %,d4-pibs/%.o,seen attack flow \
+    hash)
 
 UNITS = $(patsubst %.c,%,$(wildcard t/unit/*.c))
 $(UNITS): LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) -pthread
