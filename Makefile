@@ -64,6 +64,7 @@ JSON = $(shell $(PKG_CONFIG) --libs jansson 2>/dev/null || echo -ljansson)
 GZ_ISAL := $(if $(call have,isa-l/igzip_lib.h,-lisal),isal)
 GZ_ZSTD := $(if $(call have,zstd.h,-lzstd),zstd)
 GZ = -lz $(GZ_ISAL:%=-l%) $(GZ_ZSTD:%=-l%)
+PCAP = $(shell $(PKG_CONFIG) --libs libpcap 2>/dev/null || echo -lpcap)
 
 # -- rooms of the library -----------------------------------------------------
 
@@ -82,7 +83,7 @@ LIB = lib/libd4.a
 
 # -- programs -----------------------------------------------------------------
 
-PROGS = d4/d4 d4-recv/d4-recv d4-meta/d4-meta
+PROGS = d4/d4 d4-recv/d4-recv d4-meta/d4-meta d4-pibs/d4-pibs
 
 d4/d4: $(patsubst %,d4/%.o,main options settings encap cut window link \
     relay figures source source-folder source-redis seen)
@@ -103,6 +104,13 @@ d4-meta/d4-meta: d4-meta/main.o d4-meta/options.o d4-meta/settings.o \
 d4-meta/d4-meta: LDLIBS += $(CRYPTO) $(UUID) $(JSON)
 t/unit/meta-stream: d4-meta/session.o d4-meta/tally.o
 t/unit/meta-metrics: d4-meta/metrics.o
+
+d4-pibs/d4-pibs: $(patsubst %,d4-pibs/%.o,main settings run intake capture \
+    pcap pcapng pcap-lib window packet seen attack attack-state flow lines \
+    report bins plot save state out hash)
+d4-pibs/d4-pibs: LDLIBS += $(PCAP) $(REDIS) $(GZ) $(UUID) -pthread
+t/unit/pibs-seen t/unit/pibs-flow: $(patsubst %,d4-pibs/%.o,seen attack flow \
+    hash)
 
 UNITS = $(patsubst %.c,%,$(wildcard t/unit/*.c))
 $(UNITS): LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) -pthread
@@ -154,9 +162,10 @@ export COMPILE
 # -- what a Debian 12 machine needs -------------------------------------------
 
 DEPS_BUILD = gcc libc6-dev pkg-config libssl-dev uuid-dev libjansson-dev \
-    libhiredis-dev zlib1g-dev ?libipsec-mb-dev ?libisal-dev ?libzstd-dev
+    libhiredis-dev libpcap-dev zlib1g-dev ?libipsec-mb-dev ?libisal-dev \
+    ?libzstd-dev
 DEPS_RUN = openssl socat tcpdump
-DEPS_CHECK = perl redis-server
+DEPS_CHECK = perl redis-server python3 zstd
 DEPS_LINT = clang mandoc shellcheck
 DEPS = $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_CHECK)
 
@@ -182,6 +191,7 @@ do-check: all $(UNITS)
 
 bench: all
 	@sh t/bench/run.sh
+	@perl t/bench/pibs.pl
 
 # Every file with both compilers, warnings as errors, into nowhere.
 LINT_CFLAGS = $(STD) $(WARN) -Werror $(DEFINES) -O2 -c -o /dev/null
@@ -202,7 +212,7 @@ install: all
 	    $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 \
 	    $(DESTDIR)$(MANDIR)/man7 $(DESTDIR)$(MANDIR)/man8 \
 	    $(DESTDIR)$(DOCDIR)/conf.sample/recv
-	install -m 755 d4/d4 $(DESTDIR)$(BINDIR)
+	install -m 755 d4/d4 d4-pibs/d4-pibs $(DESTDIR)$(BINDIR)
 	install -m 755 d4-meta/d4-meta $(DESTDIR)$(BINDIR)
 	install -m 755 d4-recv/d4-recv $(DESTDIR)$(SBINDIR)
 	for n in 1 5 7 8; do \

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef D4_PIBS_ATTACK_INSIDE_H
+#define D4_PIBS_ATTACK_INSIDE_H
+
+/* Inside the attack room: the table, for attack.c and attack-state.c. */
+
+#include "d4-pibs/attack.h"
+
+/* The wheel has so many spokes; an interval is a quarter of them. */
+#define SPOKES		1024
+
+struct attacks {
+	struct flow_limits	 limits;
+	attack_report		*report;
+	void			*arg;
+	void			(*watch)(void *, const struct packet *,
+				    uint32_t[2]);
+	void			*watch_arg;
+	uint32_t		 classes;	/* that count, a bit each */
+	struct budget		 budget;
+
+	struct flow		*flows;		/* room for maxflows */
+	uint32_t		 nflows, maxflows;
+	uint32_t		 free;		/* list of unused ones */
+	uint32_t		 hand;		/* where one gave way last */
+	uint64_t		 count, lost;
+	uint32_t		*heads;		/* hash chains */
+	size_t			 nheads;
+	uint64_t		*repeats;	/* hash and second of SYN/ACKs */
+	size_t			 nrepeats;
+
+	uint64_t		 clock, before;	/* time; of the packet before */
+	uint32_t		 grain;		/* seconds a spoke */
+	uint64_t		 turned;	/* grains done */
+	uint64_t		 next_turn;	/* time of the next */
+	uint32_t		 wheel[SPOKES];
+};
+
+/* Makes a flow; another may give way.  UINT32_MAX when there is no memory. */
+uint32_t attack_open(struct attacks *, struct addr target, uint8_t proto,
+    uint64_t time);
+
+#endif

@@ -1,0 +1,509 @@
+/* SPDX-License-Identifier: ISC */
+#include <sys/mman.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "d4-pibs/attack-inside.h"
+
+#define NONE		UINT32_MAX
+#define GIVING_WAY	32	/* flows among which one gives way */
+#define REPEAT_SECONDS	120	/* a SYN/ACK is not sent again later */
+#define REPEAT_MASK	((UINT64_C(1) << 20) - 1)
+
+/* -- memory ----------------------------------------------------------------- */
+
+static void *
+reserve(size_t len)
+{
+	void *p = mmap(NULL, len, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (p == MAP_FAILED)
+		return NULL;
+#ifdef MADV_HUGEPAGE
+	(void)madvise(p, len, MADV_HUGEPAGE);
+#endif
+	return p;
+}
+
+static void
+unreserve(void *p, size_t len)
+{
+	if (p != NULL)
+		(void)munmap(p, len);
+}
+
+struct attacks *
+attack_new(const struct flow_limits *limits, size_t memory,
+    attack_report *report, void *arg)
+{
+	struct attacks *a = calloc(1, sizeof(*a));
+	size_t i;
+
+	if (a == NULL)
+		return NULL;
+	a->limits = *limits;
+	a->report = report;
+	a->arg = arg;
+	a->grain = limits->interval / (SPOKES / 4) + 1;
+	a->classes = 1u << PACKET_SYNACK | 1u << PACKET_RST |
+	    1u << PACKET_ICMP | (limits->ack ? 1u << PACKET_ACK : 0) |
+	    (limits->dns ? 1u << PACKET_UDP_DNS : 0);
+	a->budget.limit = memory;
+	for (i = 0; i < SPOKES; i++)
+		a->wheel[i] = NONE;
+	a->free = NONE;
+	/* A sixteenth each for what finds a flow and what knows repetitions. */
+	for (a->nheads = 1024; a->nheads * 2 * sizeof(*a->heads) <=
+	    memory / 16; )
+		a->nheads *= 2;
+	a->nrepeats = a->nheads / 2;
+	a->maxflows = (uint32_t)(memory / sizeof(*a->flows)) + 1;
+	a->budget.used = a->nheads * sizeof(*a->heads) +
+	    a->nrepeats * sizeof(*a->repeats);
+	if (hash_key_new(&a->budget.key) == -1 ||
+	    (a->flows = reserve(a->maxflows * sizeof(*a->flows))) == NULL ||
+	    (a->heads = reserve(a->nheads * sizeof(*a->heads))) == NULL ||
+	    (a->repeats = reserve(a->nrepeats * sizeof(*a->repeats))) == NULL) {
+		attack_free(a);
+		errno = ENOMEM;
+		return NULL;
+	}
+	return a;
+}
+
+void
+attack_free(struct attacks *a)
+{
+	uint32_t i;
+
+	if (a == NULL)
+		return;
+	for (i = 0; a->flows != NULL && i < a->nflows; i++) {
+		if (a->flows[i].used)
+			flow_clear(&a->flows[i], &a->budget);
+	}
+	unreserve(a->flows, a->maxflows * sizeof(*a->flows));
+	unreserve(a->heads, a->nheads * sizeof(*a->heads));
+	unreserve(a->repeats, a->nrepeats * sizeof(*a->repeats));
+	free(a);
+}
+
+void
+attack_watch(struct attacks *a,
+    void (*watch)(void *, const struct packet *, uint32_t[2]), void *arg)
+{
+	a->watch = watch;
+	a->watch_arg = arg;
+}
+
+/* -- the wheel: flows by the time when they may end ------------------------- */
+
+static uint64_t
+due(const struct attacks *a, const struct flow *f)
+{
+	return (f->last / SECOND + a->limits.interval) / a->grain + 1;
+}
+
+static void
+put_on_wheel(struct attacks *a, uint32_t n)
+{
+	struct flow *f = &a->flows[n];
+	uint64_t at = due(a, f);
+
+	if (at <= a->turned)
+		at = a->turned + 1;
+	f->spoke = (uint32_t)(at % SPOKES);
+	f->before = NONE;
+	f->after = a->wheel[f->spoke];
+	if (f->after != NONE)
+		a->flows[f->after].before = n;
+	a->wheel[f->spoke] = n;
+}
+
+static void
+take_off_wheel(struct attacks *a, const struct flow *f)
+{
+	if (f->before != NONE)
+		a->flows[f->before].after = f->after;
+	else
+		a->wheel[f->spoke] = f->after;
+	if (f->after != NONE)
+		a->flows[f->after].before = f->before;
+}
+
+/* -- the table -------------------------------------------------------------- */
+
+static uint64_t
+hash_flow(const struct attacks *a, struct addr target, uint8_t proto)
+{
+	return hash_words(&a->budget.key, target.hi + proto, target.lo);
+}
+
+/* Heads hold the index and 1, so that 0 is none. */
+static uint32_t *
+head_of(const struct attacks *a, uint64_t hash)
+{
+	return &a->heads[hash & (a->nheads - 1)];
+}
+
+static void
+drop(struct attacks *a, uint32_t n)
+{
+	struct flow *f = &a->flows[n];
+	uint32_t *link = head_of(a, hash_flow(a, f->target, f->proto));
+
+	while (*link != n + 1)
+		link = &a->flows[*link - 1].next;
+	*link = f->next;
+	take_off_wheel(a, f);
+	flow_clear(f, &a->budget);
+	a->budget.used -= sizeof(*f);
+	f->next = a->free;
+	a->free = n;
+	a->count--;
+}
+
+static void
+finish(struct attacks *a, uint32_t n)
+{
+	struct flow *f = &a->flows[n];
+
+	a->report(a->arg, f, flow_is_attack(f, &a->limits, &a->budget),
+	    false);
+	drop(a, n);
+}
+
+/* Memory is used up: the flow of the fewest packets among some gives way. */
+static void
+give_way(struct attacks *a, uint32_t except)
+{
+	uint32_t best = NONE, i, seen = 0;
+
+	for (i = 0; i < a->nflows && seen < GIVING_WAY; i++) {
+		const struct flow *f;
+
+		a->hand = a->hand + 1 < a->nflows ? a->hand + 1 : 0;
+		f = &a->flows[a->hand];
+		if (!f->used || a->hand == except)
+			continue;
+		seen++;
+		if (best == NONE || f->packets < a->flows[best].packets)
+			best = a->hand;
+	}
+	if (best == NONE)
+		return;
+	a->lost++;
+	finish(a, best);
+}
+
+/* The index of a flow that is not in use; NONE if there is no memory. */
+static uint32_t
+take_free(struct attacks *a)
+{
+	uint32_t n;
+
+	while (a->budget.limit - a->budget.used < sizeof(*a->flows) &&
+	    a->count > 0)
+		give_way(a, NONE);
+	if (a->budget.limit - a->budget.used < sizeof(*a->flows))
+		return NONE;
+	if (a->free != NONE) {
+		n = a->free;
+		a->free = a->flows[n].next;
+	} else if (a->nflows < a->maxflows)
+		n = a->nflows++;
+	else
+		return NONE;
+	a->budget.used += sizeof(*a->flows);
+	memset(&a->flows[n], 0, sizeof(a->flows[n]));
+	return n;
+}
+
+uint32_t
+attack_open(struct attacks *a, struct addr target, uint8_t proto,
+    uint64_t time)
+{
+	uint32_t n = take_free(a), *head;
+	struct flow *f;
+
+	if (n == NONE)
+		return n;
+	f = &a->flows[n];
+	f->target = target;
+	f->proto = proto;
+	f->used = true;
+	f->last = time;
+	head = head_of(a, hash_flow(a, target, proto));
+	f->next = *head;
+	*head = n + 1;
+	put_on_wheel(a, n);
+	a->count++;
+	return n;
+}
+
+static uint32_t
+find_flow(struct attacks *a, struct addr target, uint8_t proto, uint64_t hash)
+{
+	uint32_t n = *head_of(a, hash);
+
+	while (n != 0 && (!addr_equal(a->flows[n - 1].target, target) ||
+	    a->flows[n - 1].proto != proto))
+		n = a->flows[n - 1].next;
+	return n == 0 ? NONE : n - 1;
+}
+
+/* -- time ------------------------------------------------------------------- */
+
+static int
+compare(const void *x, const void *y)
+{
+	const struct flow *const *p = x, *const *q = y;
+	const struct flow *f = *p, *g = *q;
+
+	if (f->first != g->first)
+		return f->first < g->first ? -1 : 1;
+	if (f->target.hi != g->target.hi)
+		return f->target.hi < g->target.hi ? -1 : 1;
+	if (f->target.lo != g->target.lo)
+		return f->target.lo < g->target.lo ? -1 : 1;
+	return f->proto - g->proto;
+}
+
+/* Ends flows in the order of their beginning, so that what is printed does not
+ * hang on where they lie in memory. */
+static void
+finish_all(struct attacks *a, struct flow **list, size_t n)
+{
+	size_t i;
+
+	qsort(list, n, sizeof(*list), compare);
+	for (i = 0; i < n; i++)
+		finish(a, (uint32_t)(list[i] - a->flows));
+}
+
+/* One spoke of the wheel: flows that are due end, the others go on. */
+static void
+turn(struct attacks *a, uint32_t spoke, uint64_t now)
+{
+	struct flow *over[256];
+	uint32_t n = a->wheel[spoke], next;
+	size_t nover = 0;
+
+	for (; n != NONE; n = next) {
+		struct flow *f = &a->flows[n];
+
+		next = f->after;
+		if (due(a, f) > now) {
+			take_off_wheel(a, f);
+			put_on_wheel(a, n);
+		} else if (f->packets >= a->limits.packets &&
+		    nover < sizeof(over) / sizeof(*over))
+			over[nover++] = f;
+		else
+			finish(a, n);
+	}
+	finish_all(a, over, nover);
+}
+
+static void
+sweep(struct attacks *a)
+{
+	uint64_t now = a->clock / SECOND / a->grain;
+
+	if (a->turned == 0)
+		a->turned = now;
+	if (now - a->turned > SPOKES && now > a->turned)
+		a->turned = now - SPOKES;
+	while (a->turned < now) {
+		a->turned++;
+		turn(a, (uint32_t)(a->turned % SPOKES), a->turned);
+	}
+}
+
+/* The clock follows the packets, but not one that is alone in the future. */
+static void
+set_clock(struct attacks *a, uint64_t time)
+{
+	uint64_t t = time < a->before ? time : a->before;
+
+	a->before = time;
+	if (t <= a->clock)
+		return;
+	a->clock = t;
+	if (t >= a->next_turn) {
+		sweep(a);
+		a->next_turn = (a->turned + 1) * a->grain * SECOND;
+	}
+}
+
+/* -- packets ---------------------------------------------------------------- */
+
+static inline unsigned
+counts(const struct attacks *a, uint8_t class)
+{
+	return a->classes >> class & 1;
+}
+
+/* The addresses, ports and numbers that make two SYN/ACKs the same. */
+static uint64_t
+hash_packet(const struct attacks *a, const struct packet *k)
+{
+	return hash_words(&a->budget.key, k->src.lo ^ k->src.hi ^ k->dst.lo <<
+	    32 ^ k->dst.lo >> 32 ^ k->dst.hi, ((uint64_t)k->seq << 32 |
+	    k->ack) ^ ((uint64_t)k->sport << 16 | k->dport) *
+	    UINT64_C(0x9e3779b97f4a7c15));
+}
+
+/* Whether a SYN/ACK of that hash was there before. */
+static bool
+repeats(struct attacks *a, uint64_t h, uint32_t sec)
+{
+	uint64_t *slot = &a->repeats[h & (a->nrepeats - 1)], old = *slot;
+
+	*slot = (h & ~REPEAT_MASK) | (sec & REPEAT_MASK);
+	return ((old ^ h) & ~REPEAT_MASK) == 0 &&
+	    ((sec - old) & REPEAT_MASK) <= REPEAT_SECONDS;
+}
+
+static void
+make_event(struct event *e, struct attacks *a, const struct packet *k,
+    uint64_t same)
+{
+	bool v4 = addr_is_v4(k->dst);
+
+	*e = (struct event){
+		.time = k->sec * SECOND + k->nsec,
+		.dst = v4 ? k->dst.lo & UINT32_MAX : (k->dst.lo & 255) |
+		    hash_words(&a->budget.key, k->dst.hi, k->dst.lo >> 8) << 8,
+		.reporter = k->reporter, .bytes = k->bytes, .ack = k->ack,
+		.v4 = v4 ? (uint32_t)k->dst.lo : 0, .port = k->sport,
+		.window = k->window, .class = k->class, .flags = k->flags,
+		.ttl = k->ttl, .type = k->type, .code = k->code,
+		.quoted = k->quoted, .mismatch = k->mismatch,
+		.repeated = k->class == PACKET_SYNACK &&
+		    repeats(a, same, k->sec)
+	};
+}
+
+static void
+add_packet(struct attacks *a, const struct packet *k, uint64_t hash,
+    uint64_t same)
+{
+	uint32_t n = find_flow(a, k->src, k->proto, hash);
+	struct event e;
+
+	make_event(&e, a, k, same);
+	if (n != NONE && e.time > a->flows[n].last &&
+	    e.time - a->flows[n].last > a->limits.interval * SECOND) {
+		finish(a, n);
+		n = NONE;
+	}
+	if (n == NONE && (n = attack_open(a, k->src, k->proto, e.time)) == NONE)
+		return;
+	if (a->watch != NULL)
+		a->watch(a->watch_arg, k, a->flows[n].note);
+	while (flow_add(&a->flows[n], &e, &a->limits, &a->budget) == -1) {
+		if (a->count == 1)
+			return;
+		give_way(a, n);
+	}
+}
+
+void
+attack_add(struct attacks *a, const struct packet *k, size_t n)
+{
+	uint64_t hash[FRAME_BATCH], same[FRAME_BATCH];
+	uint8_t index[FRAME_BATCH];
+	size_t i, m = 0;
+
+	for (i = 0; i < n; i++) {
+		index[m] = (uint8_t)i;
+		m += counts(a, k[i].class);
+	}
+	/* First the memory that all of them will need is asked for. */
+	for (i = 0; i < m; i++) {
+		const struct packet *p = &k[index[i]];
+
+		hash[i] = hash_flow(a, p->src, p->proto);
+		__builtin_prefetch(head_of(a, hash[i]));
+		same[i] = hash_packet(a, p);
+		__builtin_prefetch(&a->repeats[same[i] & (a->nrepeats - 1)],
+		    1);
+	}
+	for (i = 0; i < m; i++) {
+		uint32_t at = *head_of(a, hash[i]);
+
+		if (at == 0)
+			continue;
+		__builtin_prefetch(&a->flows[at - 1]);
+		__builtin_prefetch(&a->flows[at - 1].packets);
+	}
+	for (i = 0; i < m; i++) {
+		const struct packet *p = &k[index[i]];
+
+		set_clock(a, p->sec * SECOND + p->nsec);
+		add_packet(a, p, hash[i], same[i]);
+	}
+}
+
+/* All open flows in the order of their beginning; the caller frees it.  NULL
+ * with *n not 0 when memory is short. */
+static struct flow **
+list_all(const struct attacks *a, size_t *n)
+{
+	struct flow **list = malloc((a->count + 1) * sizeof(*list));
+	uint32_t i;
+
+	*n = 0;
+	for (i = 0; list != NULL && i < a->nflows; i++) {
+		if (a->flows[i].used)
+			list[(*n)++] = &a->flows[i];
+	}
+	if (list != NULL)
+		qsort(list, *n, sizeof(*list), compare);
+	return list;
+}
+
+void
+attack_flush(struct attacks *a)
+{
+	size_t n;
+	struct flow **list = list_all(a, &n);
+	uint32_t i;
+
+	if (list != NULL)
+		finish_all(a, list, n);
+	free(list);
+	/* Without memory for the order, in any. */
+	for (i = 0; i < a->nflows; i++) {
+		if (a->flows[i].used)
+			finish(a, i);
+	}
+}
+
+void
+attack_each(struct attacks *a)
+{
+	size_t n, i;
+	struct flow **list = list_all(a, &n);
+
+	for (i = 0; i < n; i++)
+		a->report(a->arg, list[i],
+		    flow_is_attack(list[i], &a->limits, &a->budget), true);
+	free(list);
+}
+
+uint64_t
+attack_count(const struct attacks *a)
+{
+	return a->count;
+}
+
+uint64_t
+attack_lost(const struct attacks *a)
+{
+	return a->lost;
+}

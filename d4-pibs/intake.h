@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef D4_PIBS_INTAKE_H
+#define D4_PIBS_INTAKE_H
+
+/*
+ * Packets out of a capture: frames read, filtered and decoded.  For a file this
+ * is done ahead in a thread of its own, so that it costs no time while another
+ * processor is free; what may have to wait for its data, and what needs the
+ * frames as well, is done where it is asked for.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "d4-pibs/capture.h"
+#include "d4-pibs/packet.h"
+
+/* How frames become packets; it lasts from capture to capture. */
+struct decoder {
+	struct filter	*filter;	/* or NULL */
+	bool		 pibs, brief;	/* see packet.h */
+	struct shadow	 shadow;
+	uint64_t	 small;		/* too small for PIBS */
+	uint64_t	 unread;	/* frames of links that are not read */
+	uint16_t	 unread_link;	/* of the first of those */
+};
+
+struct intake;
+
+/* Both stay the caller's and are left alone until intake_close().  With frames
+ * they are lent with the packets.  NULL with errno when memory or threads are
+ * short. */
+struct intake *intake_open(struct capture *, struct decoder *, bool frames);
+
+/* Takes NULL. */
+void intake_close(struct intake *);
+
+/*
+ * The next packets, at most FRAME_BATCH, lent until the next call, with their
+ * frames when these were asked for.  Returns their number, which may be 0 when
+ * the filter left none; -1 when a signal interrupted; -2 at the end.
+ */
+int intake_next(struct intake *, const struct packet **,
+    const struct frame **);
+
+/* Whether more has to be waited for, as far as one can know. */
+bool intake_idle(const struct intake *);
+
+#endif

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * d4-pibs: who is under attack, seen from its backscatter.
+ *
+ *	main.c		the order of things: files, an interface or a queue
+ *	settings.[ch]	the command line
+ *	run.[ch]	from captures to all that was asked for
+ *	intake.[ch]	packets out of a capture, ahead in a thread
+ *	capture.[ch]	frames from anywhere; see there for its readers
+ *	packet.[ch]	from a frame's bytes to what counts about it
+ *	seen.[ch]	who sent a SYN: PIBS's rule
+ *	attack.[ch]	flows and attacks: corsaro's rule
+ *	lines.[ch]	the lines of -b
+ *	report.[ch]	an attack as JSON, table or MISP object
+ *	bins.[ch]	the time line
+ *	plot.[ch]	its picture
+ *	save.[ch]	frames as pcap
+ *	state.[ch]	what lasts from run to run
+ *	out.[ch]	buffered output
+ *	hash.[ch]	hashing under a random key
+ */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "d4-pibs/capture.h"
+#include "d4-pibs/run.h"
+#include "d4-pibs/settings.h"
+#include "lib/log.h"
+#include "lib/queue.h"
+#include "lib/stop.h"
+
+
+static int
+take_files(struct run *run, const struct settings *s)
+{
+	int rc = 0;
+	size_t i;
+
+	for (i = 0; i < s->nfiles && !d4_stop_wanted() && !run_broken(run);
+	    i++) {
+		if (run_file(run, s->files[i]) == -1)
+			rc = -1;
+	}
+	return rc;
+}
+
+static int
+take_interface(struct run *run, const struct settings *s)
+{
+	char fault[CAPTURE_FAULT];
+	struct capture *c = capture_open_live(s->interface, s->filter, fault);
+	int rc;
+
+	if (c == NULL) {
+		d4_log_warnx("%s: %s", s->interface, fault);
+		return -1;
+	}
+	rc = run_capture(run, c, s->interface);
+	capture_close(c);
+	return rc;
+}
+
+/* Where Redis is: -z is a host, an address or the path of a socket. */
+static int
+find_redis(struct d4_redis_addr *addr, const struct settings *s)
+{
+	char text[D4_REDIS_NAME];
+	const char *why = "is too long";
+	int n;
+
+	if (strchr(s->host, '/') != NULL)
+		n = snprintf(text, sizeof(text), "unix:%s/%u", s->host, s->db);
+	else
+		n = snprintf(text, sizeof(text), strchr(s->host, ':') == NULL ?
+		    "%s:%u/%u" : "[%s]:%u/%u", s->host, s->port, s->db);
+	if (n < (int)sizeof(text) && d4_redis_parse(addr, text, &why) == 0)
+		return 0;
+	d4_log_warnx("%s: %s", s->host, why);
+	return -1;
+}
+
+static struct d4_queue *
+open_queue(const struct settings *s)
+{
+	struct d4_queue_where where = { .type = "1", .uuid = s->uuid };
+	char fault[D4_QUEUE_FAULT];
+	struct d4_redis_addr redis;
+	struct d4_queue *q;
+
+	if (s->host != NULL) {
+		if (find_redis(&redis, s) == -1)
+			return NULL;
+		where.redis = &redis;
+	} else if (s->uuid != NULL)
+		where.store = s->dir;
+	else
+		where.path = s->dir;
+	if ((q = d4_queue_open(&where, fault)) == NULL)
+		d4_log_warnx("%s", fault);
+	return q;
+}
+
+/*
+ * Each file that the queue names.  One is acknowledged when its end is reached
+ * and the state has been saved; a file that can't be read as well, since it
+ * would stop the queue for ever.
+ */
+static int
+take_queue(struct run *run, const struct settings *s)
+{
+	struct d4_queue *q = open_queue(s);
+	struct d4_queue_item item;
+	int rc = q == NULL ? -1 : 0, got = 0;
+
+	while (q != NULL && !run_broken(run) &&
+	    (got = d4_queue_take(q, &item, s->follow ? -1 : 0)) == 1) {
+		if (run_file(run, (const char *)item.data) == -1)
+			rc = -1;
+		if (d4_stop_wanted() || run_broken(run)) {
+			/* It was not read to its end: somebody else will. */
+			got = d4_queue_put_back(q, &item);
+			break;
+		}
+		if (run_save_state(run) == -1)
+			rc = -1;
+		if ((got = d4_queue_ack(q, &item)) == -1)
+			break;
+	}
+	if (got == -1) {
+		d4_log_warnx("%s", d4_queue_fault(q));
+		rc = -1;
+	}
+	d4_queue_close(q);
+	return rc;
+}
+
+int
+main(int argc, char *argv[])
+{
+	static struct settings s;
+	struct run *run;
+	int status, rc;
+
+	d4_log_open("d4-pibs", 0);
+	if ((status = settings_parse(&s, argc, argv)) != -1)
+		return status;
+	d4_log_open("d4-pibs", s.verbose);
+	if (d4_stop_install(false) == -1) {
+		d4_log_warn("signals");
+		return 1;
+	}
+	if ((run = run_open(&s, &status)) == NULL) {
+		free(s.filter);
+		return status;
+	}
+	rc = s.nfiles > 0 ? take_files(run, &s) :
+	    s.interface != NULL ? take_interface(run, &s) :
+	    take_queue(run, &s);
+	if (run_close(run) == -1)
+		rc = -1;
+	free(s.filter);
+	return rc == 0 ? 0 : 1;
+}

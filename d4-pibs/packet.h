@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef D4_PIBS_PACKET_H
+#define D4_PIBS_PACKET_H
+
+/*
+ * From the bytes of a frame to what counts about it.  Pure: no state but the
+ * shadow of compat mode, which is the caller's.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "d4-pibs/frame.h"
+
+/* An address of either family; IPv4 as ::ffff:a.b.c.d. */
+struct addr {
+	uint64_t	hi, lo;
+};
+
+#define ADDR_V4		(UINT64_C(0xffff) << 32)
+
+static inline bool
+addr_is_v4(struct addr a)
+{
+	return a.hi == 0 && a.lo >> 32 == 0xffff;
+}
+
+static inline bool
+addr_equal(struct addr a, struct addr b)
+{
+	return a.hi == b.hi && a.lo == b.lo;
+}
+
+/* The order of the list is that of the statistics. */
+enum packet_class {
+	PACKET_SYN,		/* SYN alone, with any ECN bits */
+	PACKET_SYNACK,		/* an answer, as the next two */
+	PACKET_RST,		/* RST, with or without ACK */
+	PACKET_ACK,		/* ACK alone, without data */
+	PACKET_DATA,		/* ACK with data and no FIN */
+	PACKET_FIN,		/* FIN: probe (FIN, Maimon) or end of session */
+	PACKET_XMAS,		/* FIN, PSH and URG */
+	PACKET_NULL,		/* no flag */
+	PACKET_ODD,		/* any other flags */
+	PACKET_ICMP,		/* ICMP answers that count, errors included */
+	PACKET_ICMP_OTHER,
+	PACKET_UDP_DNS,		/* UDP from port 53 */
+	PACKET_UDP,
+	PACKET_FRAGMENT,	/* not the first fragment */
+	PACKET_CUT,		/* headers cut off by capture or fragmentation */
+	PACKET_BAD,		/* lengths or versions that contradict */
+	PACKET_PROTOCOL,	/* another IP protocol */
+	PACKET_NOT_IP,
+	PACKET_CLASSES
+};
+
+/* What is looked at most comes first. */
+struct packet {
+	struct addr	src;		/* of an ICMP error: the quoted target */
+	uint32_t	sec, nsec;
+	uint8_t		class;		/* enum packet_class */
+	uint8_t		flags;		/* TCP flags, low eight */
+	uint16_t	sport;		/* the attacked port: source, or quoted
+					 * destination */
+	/* What follows is set by packet_decode() in full alone. */
+	uint16_t	dport;		/* the attacker's port */
+	uint16_t	window;
+	struct addr	dst;		/* the telescope's address */
+	uint32_t	seq, ack;
+	uint32_t	bytes;		/* of the IP packet */
+	uint8_t		ttl;
+	uint8_t		proto;		/* of the attack: 6, 17, 1, 58... */
+	uint8_t		type, code;	/* ICMP */
+	bool		quoted;		/* src and ports are of a quoted packet */
+	bool		mismatch;	/* quoted source is not dst */
+	struct addr	reporter;	/* of an ICMP error: who sent it */
+};
+
+/* One word for each class, static. */
+const char *packet_class_name(enum packet_class);
+
+/* Decodes n frames into as many packets.  With brief only what PIBS's lines
+ * need is filled in, and what is not TCP may all be PACKET_PROTOCOL. */
+void packet_decode(struct packet *, const struct frame *, size_t n, bool brief);
+
+/*
+ * PIBS's reading of a frame: 20 bytes of IP header at 14, whatever is there,
+ * and what earlier frames left where a frame is short.
+ */
+#define SHADOW_LEN	48
+
+struct shadow {
+	uint8_t		left[SHADOW_LEN];	/* begins as zeros */
+};
+
+/* Decodes n frames as PIBS does: class is PACKET_SYN for flags 2, PACKET_ACK
+ * for other TCP, PACKET_NOT_IP for what it passes over.  Returns how many it
+ * calls too small. */
+size_t packet_decode_pibs(struct shadow *, struct packet *,
+    const struct frame *, size_t n);
+
+/* The IP packet of a frame: its bytes and how many of them were captured, or
+ * NULL when there is none.  *ethertype becomes 0x0800 or 0x86dd. */
+const uint8_t *packet_ip(const struct frame *, size_t *len,
+    uint16_t *ethertype);
+
+#endif

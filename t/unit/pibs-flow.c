@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: ISC */
+
+/* Flows: when they end, what is counted, what gives way. */
+
+#include <string.h>
+
+#include "d4-pibs/attack.h"
+#include "t/unit/tap.h"
+
+struct result {
+	unsigned	ended, attacks, open;
+	struct flow	last;		/* the last attack; its detail is gone */
+	struct detail	detail;
+};
+
+static void
+on_flow(void *arg, struct flow *f, bool over, bool open)
+{
+	struct result *r = arg;
+
+	r->ended += !open;
+	r->open += open;
+	if (!over)
+		return;
+	r->attacks++;
+	r->last = *f;
+	r->detail = *f->detail;
+}
+
+static struct packet
+synack(uint32_t target, uint32_t to, double when)
+{
+	return (struct packet){ .src = { 0, ADDR_V4 | target },
+	    .dst = { 0, ADDR_V4 | to }, .sec = (uint32_t)when,
+	    .nsec = (uint32_t)((when - (uint32_t)when) * 1e9),
+	    .class = PACKET_SYNACK, .flags = 0x12, .sport = 80, .dport = 1024,
+	    .seq = to, .ack = to * 7 + 1, .bytes = 40, .ttl = 50, .proto = 6 };
+}
+
+static void
+add(struct attacks *a, struct packet k)
+{
+	attack_add(a, &k, 1);
+}
+
+static struct attacks *
+start(struct result *r)
+{
+	struct flow_limits limits = FLOW_LIMITS;
+
+	memset(r, 0, sizeof(*r));
+	return attack_new(&limits, (size_t)4 << 20, on_flow, r);
+}
+
+static void
+test_thresholds(void)
+{
+	static const struct {
+		unsigned	n;
+		double		gap;
+		unsigned	attacks;
+		const char	*name;
+	} t[] = {
+		{ 100, 1, 1, "100 packets, one a second" },
+		{ 24, 3, 0, "too few" },
+		{ 60, 1, 0, "59 seconds" },
+		{ 61, 1, 1, "60 seconds" },
+		{ 40, 2.2, 0, "under 30 a minute" },
+		{ 40, 2, 1, "30 a minute" }
+	};
+	struct result r;
+	size_t i;
+	unsigned j;
+
+	for (i = 0; i < sizeof(t) / sizeof(*t); i++) {
+		struct attacks *a = start(&r);
+
+		for (j = 0; j < t[i].n; j++)
+			add(a, synack(9, j + 1, 1000 + j * t[i].gap));
+		attack_flush(a);
+		is(r.attacks, t[i].attacks, "%s", t[i].name);
+		is(r.ended, 1, "one flow");
+		attack_free(a);
+	}
+}
+
+static void
+test_silence(void)
+{
+	struct result r;
+	struct attacks *a = start(&r);
+	unsigned i;
+
+	for (i = 0; i < 100; i++)
+		add(a, synack(9, i + 1, 1000 + i));
+	add(a, synack(9, 500, 1099 + 300));
+	is(r.ended, 0, "300 seconds of silence are borne");
+	add(a, synack(9, 501, 1399 + 301));
+	is(r.attacks, 1, "301 are not");
+	is(r.last.packets, 101, "with all packets before");
+	attack_free(a);
+
+	a = start(&r);
+	for (i = 0; i < 100; i++)
+		add(a, synack(9, i + 1, 1000 + i));
+	add(a, synack(7, 1, 4000000000u));
+	add(a, synack(9, 300, 1100));
+	is(r.ended, 0, "one packet of the far future ends nothing");
+	for (i = 0; i < 1000; i++)
+		add(a, synack(8, i, 1100 + i));
+	is(r.attacks, 1, "the packets of others do");
+	attack_free(a);
+}
+
+static void
+test_counts(void)
+{
+	struct result r;
+	struct attacks *a = start(&r);
+	struct packet k;
+	unsigned i, j;
+
+	for (i = 0; i < 300; i++) {
+		k = synack(9, 0x0a000000 + i, 1000 + i);
+		k.sport = i % 3 == 0 ? 443 : 80;
+		k.flags = i < 100 ? 0x12 : 0x52;
+		add(a, k);
+		for (j = 1; i < 10 && j <= 3; j++) {
+			k.sec++;
+			add(a, k);		/* sent again */
+		}
+	}
+	for (i = 0; i < 50; i++) {
+		k = synack(9, i, 1300 + i);
+		k.class = PACKET_ICMP;
+		k.type = 3;
+		k.code = 1;
+		k.quoted = true;
+		k.reporter = (struct addr){ 0, ADDR_V4 | 77 };
+		k.ttl = 99;
+		add(a, k);
+	}
+	attack_flush(a);
+	is(r.last.packets, 380, "packets");
+	is(r.last.repeated, 30, "repeated SYN/ACKs");
+	is(r.last.quoted, 50, "quoted");
+	is(r.detail.destinations, 350, "destinations");
+	is(r.detail.ports.n, 2, "ports");
+	is(r.detail.flags.n, 2, "flags");
+	is(r.detail.ttls.n, 1, "a router's TTL is not the target's");
+	is(r.detail.isn.packets, 300, "acknowledged once each");
+	is(r.detail.nreporters, 1, "reporters");
+	is(r.detail.reporter[0].packets, 50, "and their packets");
+	attack_free(a);
+}
+
+/* More targets than fit: attacks stay, flows of a packet give way. */
+static void
+test_memory(void)
+{
+	struct result r;
+	struct attacks *a = start(&r);
+	unsigned i;
+
+	for (i = 0; i < 200000; i++) {
+		if (i % 1000 == 0)
+			add(a, synack(9, i, 1000 + i / 1000));
+		add(a, synack(0x20000000 + i, 1, 1000 + i / 1000));
+	}
+	ok(attack_lost(a) > 0, "some gave way");
+	is(attack_count(a) + attack_lost(a), 200001, "all are accounted for");
+	attack_each(a);
+	is(r.open, attack_count(a), "open ones are called back with");
+	attack_flush(a);
+	is(r.attacks, 2, "the attack was seen, open and ended");
+	is(r.last.packets, 200, "whole");
+	attack_free(a);
+}
+
+int
+main(void)
+{
+	test_thresholds();
+	test_silence();
+	test_counts();
+	test_memory();
+	return tap_done();
+}
