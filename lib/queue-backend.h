@@ -33,7 +33,7 @@ struct d4_queue *queue_dir_open(const struct d4_queue_where *,
 struct d4_queue *queue_redis_open(const struct d4_queue_where *,
     char[D4_QUEUE_FAULT]);
 
-/* -- waiting (queue-wait.c) ------------------------------------------------- */
+/* -- waiting (queue-wait.c) ------------------------------------------------ */
 
 int64_t queue_now_ms(void);
 

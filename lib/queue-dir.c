@@ -100,7 +100,7 @@ oldest(struct dir_queue *d, const char **name)
 	return 0;
 }
 
-/* -- pushing ---------------------------------------------------------------- */
+/* -- pushing --------------------------------------------------------------- */
 
 /*
  * Drops the oldest while there are more than may be.  Names are tried from the
@@ -169,7 +169,7 @@ flush_dir(struct d4_queue *q)
 	return 0;
 }
 
-/* -- taking ----------------------------------------------------------------- */
+/* -- taking ---------------------------------------------------------------- */
 
 /* Reads an item.  Returns 1; 0 when it is less than its name says, for the
  * machine went down before all of it was on the disk; -1 with errno. */
@@ -320,7 +320,7 @@ put_back_dir(struct d4_queue *q, const struct d4_queue_item *item)
 	return 0;
 }
 
-/* -- all of it -------------------------------------------------------------- */
+/* -- all of it ------------------------------------------------------------- */
 
 struct sweep {
 	struct dir_queue	*d;
@@ -385,7 +385,7 @@ clear_dir(struct d4_queue *q)
 	    fail(s.d, "new") : 0;
 }
 
-/* -- looking ---------------------------------------------------------------- */
+/* -- looking --------------------------------------------------------------- */
 
 static int64_t
 length_dir(struct d4_queue *q)
@@ -427,7 +427,7 @@ static const struct queue_backend backend = {
 	recover_dir, length_dir, peek_dir, clear_dir
 };
 
-/* -- opening ---------------------------------------------------------------- */
+/* -- opening --------------------------------------------------------------- */
 
 /* Makes every directory of the path. */
 static int

@@ -88,7 +88,7 @@ queue_names_each(int fd, int (*each)(void *, const char *), void *arg)
 	return rc == -1 || saved != 0 ? -1 : 0;
 }
 
-/* -- the oldest or newest of many ------------------------------------------- */
+/* -- the oldest or newest of many ------------------------------------------ */
 
 static int
 older(const void *a, const void *b)

@@ -84,7 +84,7 @@ keep(struct redis_queue *r, struct d4_queue_item *item,
 	return 1;
 }
 
-/* -- the take that goes on -------------------------------------------------- */
+/* -- the take that goes on ------------------------------------------------- */
 
 static int
 block(struct redis_queue *r)
@@ -139,7 +139,7 @@ ready(struct redis_queue *r)
 	return 0;
 }
 
-/* -- pushing ---------------------------------------------------------------- */
+/* -- pushing --------------------------------------------------------------- */
 
 /* Cuts the list to its limit after a push made it n long. */
 static int
@@ -205,7 +205,7 @@ settle(struct redis_queue *r)
 	return ready(r) == -1 ? -1 : flush_redis(&r->q);
 }
 
-/* -- taking ----------------------------------------------------------------- */
+/* -- taking ---------------------------------------------------------------- */
 
 /* Takes what is there.  While the server waits for an item there is none. */
 static int
@@ -305,7 +305,7 @@ recover_redis(struct d4_queue *q)
 	}
 }
 
-/* -- looking ---------------------------------------------------------------- */
+/* -- looking --------------------------------------------------------------- */
 
 static int64_t
 length_redis(struct d4_queue *q)
@@ -361,7 +361,7 @@ clear_redis(struct d4_queue *q)
 	return settle(r) == -1 ? -1 : call(r, &reply, WORDS(argv), argv, NULL);
 }
 
-/* -- opening and closing ---------------------------------------------------- */
+/* -- opening and closing --------------------------------------------------- */
 
 /* A take under way is waited for, so that its item does not stay in hand. */
 static void

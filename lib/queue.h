@@ -14,6 +14,9 @@
  *	Redis		list analyzer:TYPE:UUID, pushed at the head and popped
  *			at the tail as d4-core does, and analyzer:TYPE:UUID:hand
  *
+ * A directory takes some ten thousand pushes a second on ext4, more in memory;
+ * Redis takes hundreds of thousands.
+ *
  * An item is a line or a path, any bytes.  TYPE is a D4 type's number or an
  * extended type's name.  Any number of processes may push to and take from one
  * queue at a time; with several of them "oldest" is so within each.
