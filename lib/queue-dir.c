@@ -108,7 +108,8 @@ list(struct dir_queue *d, int fd, char (**names)[NAME_LEN], size_t *room,
 		memcpy((*names)[(*n)++], e->d_name, strlen(e->d_name) + 1);
 	}
 	(void)closedir(dir);
-	qsort(*names, *n, NAME_LEN, compare);
+	if (*n > 0)
+		qsort(*names, *n, NAME_LEN, compare);
 	return 0;
 }
 
