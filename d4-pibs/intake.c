@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,6 +26,7 @@ struct intake {
 	bool		 idle;
 
 	bool		 threaded;
+	atomic_int	 percent;		/* of what the thread has done */
 	pthread_t	 thread;
 	pthread_mutex_t	 mutex;
 	pthread_cond_t	 changed;
@@ -108,6 +110,7 @@ fill(void *arg)
 	while (n != -2 && (c = wait_empty(t)) != NULL) {
 		for (c->n = 0; n != -2 && c->n < BATCHES; c->n++)
 			n = c->count[c->n] = decode(t, c->packets[c->n]);
+		atomic_store(&t->percent, capture_percent(t->capture));
 		change(t, &t->filled);
 	}
 	return NULL;
@@ -195,6 +198,13 @@ intake_next(struct intake *t, const struct packet **packets,
 	*packets = t->crates[0].packets[0];
 	*frames = t->frames;
 	return decode(t, t->crates[0].packets[0]);
+}
+
+int
+intake_percent(const struct intake *t)
+{
+	return t->threaded ? atomic_load(&t->percent) :
+	    capture_percent(t->capture);
 }
 
 bool
