@@ -68,20 +68,22 @@ PCAP = $(shell $(PKG_CONFIG) --libs libpcap 2>/dev/null || echo -lpcap)
 
 # -- rooms of the library -----------------------------------------------------
 
-ROOMS = header mac mac-openssl $(if $(MB),mac-lanes,mac-nolanes) uuid type \
-    feed base64 digest border meta meta-ja3 io record conf net net-socks tls \
-    redis stop notify log os-$(OS)
-ROOMS += cidr table registry registry-admin registry-claim registry-facts \
-    registry-note registry-queue registry-dir registry-dir-facts \
-    registry-dir-live registry-dir-queue registry-dir-tree os-swap-$(OS)
-ROOMS += gz gz-zlib $(if $(GZ_ISAL),gz-isal,gz-noisal) \
-    $(if $(GZ_ZSTD),gz-zstd,gz-nozstd)
-ROOMS += queue queue-dir queue-redis
+ROOMS = header uuid type feed base64 digest border cidr table \
+    mac mac-openssl $(if $(MB),mac-lanes,mac-nolanes) \
+    meta meta-ja3 meta-line \
+    io record conf net net-socks stop notify log \
+    os-$(OS) os-swap-$(OS) os-host-$(OS) \
+    tls redis queue queue-dir queue-names queue-redis queue-wait \
+    gz gz-zlib $(if $(GZ_ISAL),gz-isal,gz-noisal) \
+    $(if $(GZ_ZSTD),gz-zstd,gz-nozstd) \
+    registry registry-admin registry-claim registry-facts registry-note \
+    registry-queue registry-dir registry-dir-facts registry-dir-live \
+    registry-dir-queue registry-dir-tree
 LIB = lib/libd4.a
 
 # -- programs -----------------------------------------------------------------
 
-PROGS = d4/d4 d4-recv/d4-recv
+PROGS = d4/d4 d4-recv/d4-recv d4-meta/d4-meta d4-pibs/d4-pibs
 
 d4/d4: $(patsubst %,d4/%.o,main options settings encap cut window link \
     relay figures source source-folder source-redis seen)
@@ -89,12 +91,12 @@ d4/d4: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) -pthread
 
 STORE = $(patsubst %,d4-recv/%.o,place whole complete hook finish handler \
     line store recover)
-d4-recv/d4-recv: d4-recv/main.o d4-recv/settings.o d4-recv/session.o \
-    d4-recv/filter.o
-d4-recv/d4-recv: LDLIBS += $(CRYPTO) $(UUID) $(JSON)
+d4-recv/d4-recv: $(patsubst %,d4-recv/%.o,main settings session filter \
+    supervise collect conn admit peers refusals analyze figures) \
+    $(STORE)
+d4-recv/d4-recv: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) \
+    -pthread
 
-ROOMS += meta-line os-host-$(OS)
-PROGS += d4-meta/d4-meta
 d4-meta/d4-meta: d4-meta/main.o d4-meta/options.o d4-meta/settings.o \
     d4-meta/build.o d4-meta/send.o d4-meta/stream.o d4-meta/session.o \
     d4-meta/show.o d4-meta/tally.o d4-meta/summary.o d4-meta/list.o \
@@ -103,7 +105,6 @@ d4-meta/d4-meta: LDLIBS += $(CRYPTO) $(UUID) $(JSON)
 t/unit/meta-stream: d4-meta/session.o d4-meta/tally.o
 t/unit/meta-metrics: d4-meta/metrics.o
 
-PROGS += d4-pibs/d4-pibs
 d4-pibs/d4-pibs: $(patsubst %,d4-pibs/%.o,main settings run intake capture \
     pcap pcapng pcap-lib window packet seen attack attack-state flow lines \
     report bins plot save state out hash)

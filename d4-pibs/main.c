@@ -32,7 +32,6 @@
 #include "lib/queue.h"
 #include "lib/stop.h"
 
-#define REDIS_TIMEOUT_MS	10000
 
 static int
 take_files(struct run *run, const struct settings *s)
@@ -86,8 +85,7 @@ find_redis(struct d4_redis_addr *addr, const struct settings *s)
 static struct d4_queue *
 open_queue(const struct settings *s)
 {
-	struct d4_queue_where where = { .type = "1", .uuid = s->uuid,
-	    .timeout_ms = REDIS_TIMEOUT_MS };
+	struct d4_queue_where where = { .type = "1", .uuid = s->uuid };
 	char fault[D4_QUEUE_FAULT];
 	struct d4_redis_addr redis;
 	struct d4_queue *q;

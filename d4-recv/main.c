@@ -1,31 +1,66 @@
 /* SPDX-License-Identifier: ISC */
 
 /*
- * d4-recv: authenticate and decapsulate D4 records.
+ * d4-recv: authenticate and decapsulate D4 records; as a filter, or as the
+ * collector of many sensors.
  *
  *	main.c		options, opening, the order of things
  *	settings.[ch]	what the configuration directory says
  *	session.[ch]	which records one stream may hold
  *	filter.[ch]	one stream from a descriptor to a descriptor
+ *	supervise.[ch]	the parent of the workers
+ *	collect.[ch]	one worker: its loop
+ *	conn.[ch]	a sensor's life, from accept to close
+ *	admit.[ch]	who may send, by the registry
+ *	peers.[ch]	connections of each address
+ *	refusals.[ch]	why not, counted and said
+ *	store.[ch]	streams become files; place.[ch] where, line.[ch] lines
+ *	handler.[ch]	what extended types want
+ *	finish.[ch]	finished files: complete.[ch], hook.[ch]
+ *	recover.[ch]	what a dead process left; whole.[ch]
+ *	analyze.[ch]	items into the queues that want them
+ *	figures.[ch]	what was done, for people and machines
  */
 
 #include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "d4-recv/collect.h"
 #include "d4-recv/filter.h"
 #include "d4-recv/settings.h"
+#include "d4-recv/supervise.h"
 #include "lib/conf.h"
 #include "lib/io.h"
 #include "lib/log.h"
 #include "lib/mac.h"
+#include "lib/net.h"
 #include "lib/os.h"
 #include "lib/stop.h"
+
+#define LISTENERS	64	/* descriptors to listen on, at most */
+#define FIRST_PASSED	3	/* of a service manager, sd_listen_fds(3) */
+
+enum { METRICS = 256, STATS };
+
+static const struct option longs[] = {
+	{ "help", no_argument, NULL, 'h' },
+	{ "metrics", required_argument, NULL, METRICS },
+	{ "stats", required_argument, NULL, STATS },
+	{ "version", no_argument, NULL, 'V' },
+	{ NULL, 0, NULL, 0 }
+};
 
 struct options {
 	const char	*dir;
 	const char	*meta_file;
+	const char	*metrics;
+	unsigned	 stats_s;
 	bool		 check;
 	int		 verbose;
 };
@@ -33,7 +68,8 @@ struct options {
 static void
 usage(FILE *out)
 {
-	fprintf(out, "usage: d4-recv [-hnVv] [-M file] -c directory\n");
+	fprintf(out, "usage: d4-recv [-hnVv] [-M file] [--metrics file] "
+	    "[--stats seconds]\n               -c directory\n");
 }
 
 static void
@@ -46,39 +82,68 @@ help(void)
 	    "  -M file       write the meta header (type 2) there\n"
 	    "  -n            check the configuration, print it, do nothing\n"
 	    "  -V            version\n"
-	    "  -v            say more on stderr\n");
+	    "  -v            say more on stderr; -vv more\n"
+	    "  --metrics     write figures there, in Prometheus text form\n"
+	    "  --stats       a line of figures each so many seconds\n");
 }
 
-/* Returns -1 to go on, or the exit status. */
+static int
+take_stats(struct options *o, const char *text)
+{
+	char *end;
+	unsigned long n = strtoul(text, &end, 10);
+
+	if (*text < '0' || *text > '9' || *end != '\0' || n < 1 || n > 86400) {
+		d4_log_warnx("--stats: %s: expected a number from 1 to 86400",
+		    text);
+		return 2;
+	}
+	o->stats_s = (unsigned)n;
+	return -1;
+}
+
+/* Takes one option.  Returns -1 to go on, or the exit status. */
+static int
+take_option(struct options *o, int ch)
+{
+	switch (ch) {
+	case 'c':
+		o->dir = optarg;
+		return -1;
+	case 'h':
+		help();
+		return fflush(stdout) == 0 ? 0 : 1;
+	case 'M':
+		o->meta_file = optarg;
+		return -1;
+	case 'n':
+		o->check = true;
+		return -1;
+	case 'V':
+		printf("d4-recv %s\n", D4_VERSION);
+		return fflush(stdout) == 0 ? 0 : 1;
+	case 'v':
+		o->verbose++;
+		return -1;
+	case METRICS:
+		o->metrics = optarg;
+		return -1;
+	case STATS:
+		return take_stats(o, optarg);
+	default:
+		usage(stderr);
+		return 2;
+	}
+}
+
 static int
 parse_options(struct options *o, int argc, char *argv[])
 {
-	int ch;
+	int ch, rc;
 
-	while ((ch = getopt(argc, argv, "c:hM:nVv")) != -1) {
-		switch (ch) {
-		case 'c':
-			o->dir = optarg;
-			break;
-		case 'h':
-			help();
-			return fflush(stdout) == 0 ? 0 : 1;
-		case 'M':
-			o->meta_file = optarg;
-			break;
-		case 'n':
-			o->check = true;
-			break;
-		case 'V':
-			printf("d4-recv %s\n", D4_VERSION);
-			return fflush(stdout) == 0 ? 0 : 1;
-		case 'v':
-			o->verbose++;
-			break;
-		default:
-			usage(stderr);
-			return 2;
-		}
+	while ((ch = getopt_long(argc, argv, "c:hM:nVv", longs, NULL)) != -1) {
+		if ((rc = take_option(o, ch)) != -1)
+			return rc;
 	}
 	if (o->dir == NULL || optind != argc) {
 		usage(stderr);
@@ -103,7 +168,7 @@ load(struct settings *s, const struct options *o)
 }
 
 static int
-run(const struct settings *s, const struct options *o)
+run_filter(const struct settings *s, const struct options *o)
 {
 	struct filter f = {
 		.in = STDIN_FILENO, .out = STDOUT_FILENO,
@@ -133,6 +198,84 @@ run(const struct settings *s, const struct options *o)
 	return rc;
 }
 
+/* Sockets that a service manager opened for us; 0 when there are none. */
+static int
+take_passed(int fds[LISTENERS])
+{
+	const char *n = getenv("LISTEN_FDS"), *pid = getenv("LISTEN_PID");
+	int i, count;
+
+	if (n == NULL || pid == NULL || atol(pid) != (long)getpid())
+		return 0;
+	count = atoi(n);
+	if (count > LISTENERS)
+		count = LISTENERS;
+	for (i = 0; i < count; i++) {
+		fds[i] = FIRST_PASSED + i;
+		(void)fcntl(fds[i], F_SETFD, FD_CLOEXEC);
+		(void)fcntl(fds[i], F_SETFL,
+		    fcntl(fds[i], F_GETFL) | O_NONBLOCK);
+	}
+	return count < 0 ? 0 : count;
+}
+
+/* The sockets of each worker, that of the first worker first. */
+static int
+open_listeners(const struct settings *s, int fds[LISTENERS], bool *shared)
+{
+	struct d4_net_addr addr = s->addr;
+	unsigned i, sets;
+	char why[256];
+	int n, total = 0;
+
+	*shared = true;
+	if ((total = take_passed(fds)) > 0)
+		return total;
+	/* A port can be shared by sockets of their own, a path can't. */
+	*shared = s->addr.kind == D4_NET_UNIX || s->workers == 1;
+	sets = *shared ? 1 : s->workers;
+	for (i = 0; i < sets; i++) {
+		n = d4_net_listen(&addr, !*shared, fds + total, 1, why);
+		if (n == -1) {
+			d4_log_warnx("%s: %s", s->source, why);
+			return -1;
+		}
+		total += n;
+		if (addr.port == 0 && addr.kind != D4_NET_UNIX)
+			addr.port = d4_net_port(fds[0]);
+	}
+	if (addr.kind == D4_NET_UNIX)
+		d4_log_info(1, "listening on %s", s->source);
+	else
+		d4_log_info(1, "listening on port %u", addr.port);
+	return total;
+}
+
+static int
+run_collector(struct settings *s, const struct options *o)
+{
+	struct collect_settings c = {
+		.settings = s, .dir = o->dir, .from_stdin = !s->listens,
+		.tls = s->listens && s->addr.kind == D4_NET_TLS,
+		.stats_s = o->stats_s, .metrics = o->metrics
+	};
+	int fds[LISTENERS], n, rc;
+	bool shared;
+
+	if (!s->listens)
+		return collect_run(&c) == COLLECT_OK ? 0 : -1;
+	if (s->workers > LISTENERS) {
+		d4_log_warnx("workers: more than %d", LISTENERS);
+		return -1;
+	}
+	if ((n = open_listeners(s, fds, &shared)) == -1)
+		return -1;
+	rc = supervise_run(&c, fds, (size_t)n, s->workers, shared);
+	if (s->addr.kind == D4_NET_UNIX && getenv("LISTEN_FDS") == NULL)
+		(void)unlink(s->addr.path);
+	return rc;
+}
+
 int
 main(int argc, char *argv[])
 {
@@ -145,16 +288,17 @@ main(int argc, char *argv[])
 	if ((status = parse_options(&o, argc, argv)) != -1)
 		return status;
 	d4_log_open("d4-recv", o.verbose);
-	if (load(&s, &o) == -1) {
+	if (load(&s, &o) == -1)
 		status = 2;
-	} else if (o.check) {
+	else if (o.check)
 		status = settings_print(&s) == 0 ? 0 : 1;
-	} else if (d4_stop_install(false) == -1) {
+	else if (d4_stop_install(s.stores) == -1) {
 		d4_log_warn("signals");
 		status = 1;
-	} else {
-		status = run(&s, &o) == 0 ? 0 : 1;
-	}
+	} else if (s.stores)
+		status = run_collector(&s, &o) == 0 ? 0 : 1;
+	else
+		status = run_filter(&s, &o) == 0 ? 0 : 1;
 	settings_free(&s);
 	return status;
 }

@@ -58,35 +58,225 @@ load_lists(struct settings *s, struct d4_conf *conf)
 	return faults;
 }
 
+/* One of a few words; *choice becomes its place among them. */
 static int
-load_word(struct d4_conf *conf, const char *name, const char *word,
+load_word(struct d4_conf *conf, const char *name, const char *const words[],
+    size_t nwords, size_t *choice)
+{
+	char value[D4_CONF_TEXT], expected[128] = "";
+	size_t i, len = 0;
+
+	for (i = 0; i < nwords; i++)
+		len += (size_t)snprintf(expected + len, sizeof(expected) - len,
+		    "%s\"%s\"", i > 0 ? " or " : "", words[i]);
+	if (d4_conf_text(conf, name, value, expected) == -1)
+		return fault(conf);
+	for (i = 0; i < nwords; i++) {
+		if (strcmp(value, words[i]) == 0) {
+			*choice = i;
+			return 0;
+		}
+	}
+	(void)d4_conf_refuse(conf, name, "is something else", expected);
+	return fault(conf);
+}
+
+static int
+load_mode(struct settings *s, struct d4_conf *conf)
+{
+	static const char *const modes[] = { "shared-secret", "registration" };
+	size_t choice = 0;
+
+	if (load_word(conf, "mode", modes, 2, &choice) > 0)
+		return 1;
+	s->registered_only = choice == 1;
+	if (s->registered_only && !s->stores) {
+		(void)d4_conf_refuse(conf, "mode", "registration needs a "
+		    "registry", "\"shared-secret\" with destination stdout");
+		return fault(conf);
+	}
+	return 0;
+}
+
+static int
+load_ends(struct settings *s, struct d4_conf *conf)
+{
+	static const char source[] =
+	    "\"stdin\", ADDR:PORT, tcp:ADDR:PORT or unix:PATH";
+	static const char destination[] = "\"stdout\" or a directory";
+	const char *why;
+	int faults = 0;
+
+	s->listens = false;
+	if (d4_conf_text(conf, "source", s->source, source) == -1) {
+		faults += fault(conf);
+	} else if (strcmp(s->source, "stdin") != 0) {
+		s->listens = true;
+		why = "is neither stdin nor an address";
+		if ((!d4_net_is_addr(s->source) ||
+		    d4_net_parse(&s->addr, s->source, true, &why) == -1) &&
+		    d4_conf_refuse(conf, "source", why, source) == -1)
+			faults += fault(conf);
+	}
+	if (d4_conf_text(conf, "destination", s->destination,
+	    destination) == -1)
+		return faults + fault(conf);
+	s->stores = strcmp(s->destination, "stdout") != 0;
+	if (s->stores && strchr(s->destination, '/') == NULL) {
+		(void)d4_conf_refuse(conf, "destination",
+		    "is no path (a slash is needed)", destination);
+		faults += fault(conf);
+	}
+	if (s->listens && !s->stores && faults == 0) {
+		(void)d4_conf_refuse(conf, "destination",
+		    "many sensors do not fit into one stream",
+		    "a directory, when source is an address");
+		faults += fault(conf);
+	}
+	return faults;
+}
+
+static int
+load_number(struct d4_conf *conf, const char *name, uint64_t min, uint64_t max,
+    uint64_t fallback, uint64_t *value)
+{
+	*value = fallback;
+	if (!d4_conf_has(conf, name))
+		return 0;
+	return d4_conf_number(conf, name, min, max, value) == 0 ? 0 :
+	    fault(conf);
+}
+
+static int
+load_unsigned(struct d4_conf *conf, const char *name, unsigned min,
+    unsigned max, unsigned fallback, unsigned *value)
+{
+	uint64_t n;
+	int faults = load_number(conf, name, min, max, fallback, &n);
+
+	*value = (unsigned)n;
+	return faults;
+}
+
+/* A path that is only needed where something is; "" where nothing is. */
+static int
+load_path(struct d4_conf *conf, const char *name, char path[D4_CONF_TEXT])
+{
+	*path = '\0';
+	if (!d4_conf_has(conf, name))
+		return 0;
+	return d4_conf_path(conf, name, path) == 0 ? 0 : fault(conf);
+}
+
+static int
+load_tls(struct settings *s, struct d4_conf *conf)
+{
+	static const char *const words[] = { "no", "yes" };
+	size_t choice = 0;
+	int faults = 0;
+
+	if (!s->listens || s->addr.kind != D4_NET_TLS)
+		return 0;
+	faults += load_path(conf, "server.pem", s->server_pem);
+	faults += load_path(conf, "clientCA.crt", s->client_ca);
+	if (faults == 0 && *s->server_pem == '\0') {
+		(void)d4_conf_refuse(conf, "server.pem", "missing",
+		    "certificate chain and key, PEM");
+		faults += fault(conf);
+	}
+	if (d4_conf_has(conf, "bind_uuid"))
+		faults += load_word(conf, "bind_uuid", words, 2, &choice);
+	s->bind_uuid = choice == 1;
+	if (s->bind_uuid && *s->client_ca == '\0') {
+		(void)d4_conf_refuse(conf, "bind_uuid",
+		    "needs certificates of clients", "a clientCA.crt too");
+		faults += fault(conf);
+	}
+	return faults;
+}
+
+/* Where no place is named it is below the store. */
+static int
+load_place(struct d4_conf *conf, const char *name, const char *store,
     char value[D4_CONF_TEXT])
 {
-	char expected[64];
+	int n;
 
-	(void)snprintf(expected, sizeof(expected), "\"%s\"", word);
-	if (d4_conf_text(conf, name, value, expected) == -1 ||
-	    (strcmp(value, word) != 0 && d4_conf_refuse(conf, name,
-	    "is something else", expected) == -1))
-		return fault(conf);
-	return 0;
+	if (d4_conf_has(conf, name))
+		return d4_conf_text(conf, name, value,
+		    "a directory or redis:HOST:PORT/DB") == 0 ? 0 : fault(conf);
+	n = snprintf(value, D4_CONF_TEXT, "%.3900s/%s", store, name);
+	return n < 0 || n >= D4_CONF_TEXT ? 1 : 0;
+}
+
+static int
+load_store(struct settings *s, struct d4_conf *conf)
+{
+	static const char *const kinds[] = { "none", "gz", "zst" };
+	static const enum d4_gz_kind gz[] = {
+		D4_GZ_PLAIN, D4_GZ_GZIP, D4_GZ_ZSTD
+	};
+	size_t choice = 1;
+	int faults = 0;
+
+	faults += load_place(conf, "registry", s->destination, s->registry);
+	faults += load_place(conf, "queues", s->destination, s->queues);
+	if (d4_conf_has(conf, "hook") && d4_conf_text(conf, "hook", s->hook,
+	    "the path of a program") == -1)
+		faults += fault(conf);
+	if (d4_conf_has(conf, "compress"))
+		faults += load_word(conf, "compress", kinds, 3, &choice);
+	s->compress = gz[choice];
+	if (!d4_gz_has(s->compress)) {
+		(void)d4_conf_refuse(conf, "compress",
+		    "this build cannot", "gz or none");
+		faults += fault(conf);
+	}
+	faults += load_unsigned(conf, "rotate", 1, 86400, 300, &s->rotate);
+	faults += load_number(conf, "rotate_size", 0, UINT64_MAX / 2, 0,
+	    &s->rotate_size);
+	faults += load_unsigned(conf, "workers", 1, 256, 1, &s->workers);
+	faults += load_unsigned(conf, "quiet", 1, 86400, 300, &s->quiet);
+	faults += load_unsigned(conf, "max_connections", 1, 1000000, 20000,
+	    &s->max_connections);
+	faults += load_unsigned(conf, "max_per_address", 1, 1000000, 1000,
+	    &s->max_per_address);
+	faults += load_unsigned(conf, "max_unauthenticated", 1, 1000000, 1000,
+	    &s->max_unauthenticated);
+	return faults;
 }
 
 int
 settings_load(struct settings *s, struct d4_conf *conf)
 {
-	char mode[D4_CONF_TEXT];
 	int faults = 0;
 
 	memset(s, 0, sizeof(*s));
-	faults += load_word(conf, "source", "stdin", s->source);
-	faults += load_word(conf, "destination", "stdout", s->destination);
-	faults += load_word(conf, "mode", "shared-secret", mode);
+	faults += load_ends(s, conf);
+	faults += load_mode(s, conf);
 	s->keylen = sizeof(s->key);
 	if (d4_conf_key(conf, "key", s->key, &s->keylen) == -1)
 		faults += fault(conf);
 	faults += load_lists(s, conf);
+	faults += load_tls(s, conf);
+	if (s->stores)
+		faults += load_store(s, conf);
 	return faults;
+}
+
+static void
+print_store(const struct settings *s)
+{
+	const char *suffix = d4_gz_suffix(s->compress);
+
+	printf("registry: %s\nqueues: %s\nrotate: %u s\nrotate_size: %llu\n"
+	    "compress: %s\nhook: %s\nworkers: %u\nquiet: %u s\n"
+	    "max_connections: %u\nmax_per_address: %u\n"
+	    "max_unauthenticated: %u\n", s->registry, s->queues, s->rotate,
+	    (unsigned long long)s->rotate_size,
+	    *suffix == '.' ? suffix + 1 : "none",
+	    *s->hook != '\0' ? s->hook : "none", s->workers, s->quiet,
+	    s->max_connections, s->max_per_address, s->max_unauthenticated);
 }
 
 int
@@ -94,8 +284,9 @@ settings_print(const struct settings *s)
 {
 	size_t i;
 
-	printf("source: %s\ndestination: %s\nmode: shared-secret\n"
-	    "key: %zu bytes\ntypes:", s->source, s->destination, s->keylen);
+	printf("source: %s\ndestination: %s\nmode: %s\nkey: %zu bytes\n"
+	    "types:", s->source, s->destination,
+	    s->registered_only ? "registration" : "shared-secret", s->keylen);
 	for (i = 0; i <= UINT8_MAX; i++) {
 		if (s->rules.types[i])
 			printf(" %zu", i);
@@ -104,6 +295,12 @@ settings_print(const struct settings *s)
 	for (i = 0; i < s->rules.nmetatypes; i++)
 		printf(" %s", s->rules.metatypes[i]);
 	printf("\n");
+	if (*s->server_pem != '\0')
+		printf("server.pem: %s\nclientCA.crt: %s\nbind_uuid: %s\n",
+		    s->server_pem, *s->client_ca != '\0' ? s->client_ca :
+		    "none", s->bind_uuid ? "yes" : "no");
+	if (s->stores)
+		print_store(s);
 	return fflush(stdout) == 0 ? 0 : -1;
 }
 

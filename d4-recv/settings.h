@@ -11,6 +11,8 @@
 
 #include "d4-recv/session.h"
 #include "lib/conf.h"
+#include "lib/gz.h"
+#include "lib/net.h"
 
 struct settings {
 	char		source[D4_CONF_TEXT];
@@ -18,6 +20,26 @@ struct settings {
 	uint8_t		key[D4_CONF_TEXT];	/* of sensors without their own */
 	size_t		keylen;
 	struct rules	rules;
+
+	/* A collector's; a filter has none of them. */
+	bool		listens;	/* on addr; else it reads stdin */
+	bool		stores;		/* into destination; else stdout */
+	struct d4_net_addr addr;
+	bool		registered_only;	/* mode registration */
+	char		server_pem[D4_CONF_TEXT];	/* paths, "" without */
+	char		client_ca[D4_CONF_TEXT];
+	bool		bind_uuid;	/* to the client's certificate */
+	char		registry[D4_CONF_TEXT];
+	char		queues[D4_CONF_TEXT];
+	char		hook[D4_CONF_TEXT];	/* "" without */
+	unsigned	workers;
+	unsigned	rotate;		/* seconds */
+	uint64_t	rotate_size;	/* bytes, 0: no limit */
+	enum d4_gz_kind	compress;
+	unsigned	quiet;		/* seconds until the first record */
+	unsigned	max_connections;
+	unsigned	max_per_address;
+	unsigned	max_unauthenticated;
 };
 
 /* Reads all of it, with a line on stderr for each fault.  Returns how many

@@ -5,6 +5,8 @@
 #include "lib/bytes.h"
 #include "lib/feed.h"
 
+#define FEW	4096	/* bytes of a record not worth a large buffer */
+
 struct d4_feed {
 	uint8_t		*buf;
 	size_t		 cap;	/* bytes at buf */
@@ -96,12 +98,30 @@ d4_feed_pending(const struct d4_feed *feed)
 	return feed->tail - feed->head;
 }
 
+uint32_t
+d4_feed_announced(const struct d4_feed *feed)
+{
+	if (d4_feed_pending(feed) < D4_HEADER_LEN)
+		return 0;
+	return d4_get32le(feed->buf + feed->head + D4_SIZE_AT);
+}
+
 void
 d4_feed_idle(struct d4_feed *feed)
 {
-	if (feed->head != feed->tail)
+	size_t held = feed->tail - feed->head;
+	uint8_t *buf = NULL;
+
+	/* A small buffer is not worth a copy; much in it will soon be more. */
+	if (held > 0 && (held >= FEW || feed->cap <= FEW))
 		return;
+	if (held > 0) {
+		if ((buf = malloc(held)) == NULL)
+			return;
+		memcpy(buf, feed->buf + feed->head, held);
+	}
 	free(feed->buf);
-	feed->buf = NULL;
-	feed->cap = feed->head = feed->tail = 0;
+	feed->buf = buf;
+	feed->cap = feed->tail = held;
+	feed->head = 0;
 }

@@ -61,7 +61,12 @@ enum d4_refusal d4_feed_next(struct d4_feed *, struct d4_feed_record *);
 /* How many bytes of an incomplete record are held; 0 at a record's border. */
 size_t d4_feed_pending(const struct d4_feed *);
 
-/* Gives the memory back when nothing is pending. */
+/* The payload that the incomplete record announces, 0 when its header is not
+ * whole or nothing is pending. */
+uint32_t d4_feed_announced(const struct d4_feed *);
+
+/* Gives back memory that the bytes held do not need.  Records handed out
+ * before are gone. */
 void d4_feed_idle(struct d4_feed *);
 
 #endif

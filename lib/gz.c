@@ -70,7 +70,7 @@ d4_gz_suffix(enum d4_gz_kind kind)
 	return kind == D4_GZ_GZIP ? ".gz" : kind == D4_GZ_ZSTD ? ".zst" : "";
 }
 
-/* -- in --------------------------------------------------------------------- */
+/* -- in -------------------------------------------------------------------- */
 
 struct d4_gz_in *
 d4_gz_in_open(int fd)
@@ -290,7 +290,7 @@ d4_gz_in_taken(const struct d4_gz_in *g)
 	return g->taken - g->flow.inlen;
 }
 
-/* -- out -------------------------------------------------------------------- */
+/* -- out ------------------------------------------------------------------- */
 
 struct d4_gz_out *
 d4_gz_out_open(int fd, enum d4_gz_kind kind, int level)

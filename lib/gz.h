@@ -23,7 +23,7 @@ enum d4_gz_kind {
 	D4_GZ_ZSTD
 };
 
-/* -- in --------------------------------------------------------------------- */
+/* -- in -------------------------------------------------------------------- */
 
 struct d4_gz_in;
 
@@ -56,7 +56,7 @@ const char *d4_gz_in_fault(const struct d4_gz_in *);
 /* How many bytes of the file were taken so far, for a share done. */
 uint64_t d4_gz_in_taken(const struct d4_gz_in *);
 
-/* -- out -------------------------------------------------------------------- */
+/* -- out ------------------------------------------------------------------- */
 
 struct d4_gz_out;
 

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 #define _GNU_SOURCE
 #include <sys/inotify.h>
+#include <sys/prctl.h>
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +40,12 @@ void
 d4_os_grow_pipe(int fd)
 {
 	(void)fcntl(fd, F_SETPIPE_SZ, PIPE_BYTES);
+}
+
+void
+d4_os_end_with_parent(void)
+{
+	(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
 }
 
 struct d4_os_watch *

@@ -11,6 +11,9 @@
  * but a pipe nothing happens. */
 void d4_os_grow_pipe(int fd);
 
+/* Ends this process with SIGTERM when its parent dies. */
+void d4_os_end_with_parent(void);
+
 /*
  * Watches directories, each by itself, for files that become complete: closed
  * by a writer or renamed into place.

@@ -7,7 +7,7 @@
 
 #include "lib/queue.h"
 
-struct d4_queue_backend {
+struct queue_backend {
 	void	 (*close)(struct d4_queue *);
 	int	 (*push)(struct d4_queue *, const void *, size_t);
 	int	 (*flush)(struct d4_queue *);
@@ -23,14 +23,26 @@ struct d4_queue_backend {
 
 /* The first member of a backend's own struct. */
 struct d4_queue {
-	const struct d4_queue_backend	*backend;
+	const struct queue_backend	*backend;
 	uint64_t			 max, dropped;
 	char				 fault[D4_QUEUE_FAULT];
 };
 
-struct d4_queue *d4_queue_dir_open(const struct d4_queue_where *,
+struct d4_queue *queue_dir_open(const struct d4_queue_where *,
     char[D4_QUEUE_FAULT]);
-struct d4_queue *d4_queue_redis_open(const struct d4_queue_where *,
+struct d4_queue *queue_redis_open(const struct d4_queue_where *,
     char[D4_QUEUE_FAULT]);
+
+/* -- waiting (queue-wait.c) ------------------------------------------------ */
+
+int64_t queue_now_ms(void);
+
+/* The milliseconds left until a time of that clock, -1 for one of -1, fit for
+ * poll(2). */
+int queue_left_ms(int64_t until);
+
+/* Waits for the descriptor (-1: none), the end of the time or a signal, which
+ * is the case when it returns false. */
+bool queue_wait(int fd, short events, int timeout_ms);
 
 #endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include <sys/stat.h>
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -17,24 +16,25 @@
 
 #include "lib/io.h"
 #include "lib/queue-backend.h"
-#include "lib/stop.h"
+#include "lib/queue-names.h"
 
 #define PATH_LEN	1024
-#define NAME_LEN	64
-#define ITEM_MAX	(64u << 20)
+#define BATCH		65536	/* names read at a time */
 #define NAP_MS		200	/* without inotify, between looks */
+#define STALE_S		3600	/* what is half made so long is no more */
 
 struct dir_queue {
-	struct d4_queue	 q;		/* first */
-	char		 path[PATH_LEN];
-	int		 fd, new, tmp, hand;
-	int		 watch;		/* inotify, -1 without */
-	char		(*names)[NAME_LEN];	/* of new/, oldest first */
-	size_t		 nnames, at, room;
-	uint64_t	 count;		/* about so many wait, when limited */
-	bool		 counted;
-	uint64_t	 stamp;		/* of the last item made */
-	unsigned	 serial;
+	struct d4_queue		 q;		/* first */
+	char			 path[PATH_LEN];
+	int			 fd, new, tmp, hand;
+	int			 watch;		/* inotify, -1 without */
+	struct queue_namer	 namer;
+	struct queue_names	 names;		/* of new/, oldest first */
+	size_t			 at;		/* the next of them */
+	/* Pushing to a limit: */
+	bool			 counted;
+	uint64_t		 count;		/* about so many wait */
+	uint64_t		 since;		/* pushes since it was exact */
 };
 
 static struct dir_queue *
@@ -48,8 +48,9 @@ inside(struct d4_queue *q)
 static int
 fail(struct dir_queue *d, const char *what)
 {
-	(void)snprintf(d->q.fault, sizeof(d->q.fault), "%.200s%s%s: %s",
-	    d->path, *what == '\0' ? "" : "/", what, strerror(errno));
+	(void)snprintf(d->q.fault, sizeof(d->q.fault), "%.200s%s%.*s: %s",
+	    d->path, *what == '\0' ? "" : "/", D4_QUEUE_NAME, what,
+	    strerror(errno));
 	return -1;
 }
 
@@ -64,122 +65,70 @@ close_dir(struct d4_queue *q)
 		if (fds[i] != -1)
 			(void)close(fds[i]);
 	}
-	free(d->names);
+	queue_names_free(&d->names);
 	free(d);
 }
 
-/* -- names ------------------------------------------------------------------ */
-
+/* Reads the oldest names anew and counts what waits. */
 static int
-compare(const void *a, const void *b)
+look(struct dir_queue *d)
 {
-	return strncmp(a, b, NAME_LEN);
-}
+	int64_t n = queue_names_read(&d->names, d->new, BATCH, false);
 
-/* Reads the names in a directory of the queue, in their order. */
-static int
-list(struct dir_queue *d, int fd, char (**names)[NAME_LEN], size_t *room,
-    size_t *n)
-{
-	int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = copy == -1 ? NULL : fdopendir(copy);
-	const struct dirent *e;
-
-	*n = 0;
-	if (dir == NULL) {
-		if (copy != -1)
-			(void)close(copy);
-		return fail(d, "");
-	}
-	while ((e = readdir(dir)) != NULL) {
-		if (e->d_name[0] == '.' || strlen(e->d_name) >= NAME_LEN)
-			continue;
-		if (*n == *room) {
-			size_t more = *room == 0 ? 64 : *room * 2;
-			void *p = realloc(*names, more * NAME_LEN);
-
-			if (p == NULL) {
-				(void)closedir(dir);
-				return fail(d, "");
-			}
-			*names = p;
-			*room = more;
-		}
-		memcpy((*names)[(*n)++], e->d_name, strlen(e->d_name) + 1);
-	}
-	(void)closedir(dir);
-	if (*n > 0)
-		qsort(*names, *n, NAME_LEN, compare);
+	d->at = 0;
+	if (n == -1)
+		return fail(d, "new");
+	d->count = (uint64_t)n;
+	d->since = 0;
+	d->counted = true;
 	return 0;
 }
 
-/* The name of the oldest item known, NULL when there is none.  Names are read
- * many at a time; one that others took meanwhile is found out by its use. */
+/* The name of the oldest item known, NULL when there is none.  One that others
+ * took meanwhile is found out by its use. */
 static int
 oldest(struct dir_queue *d, const char **name)
 {
 	*name = NULL;
-	if (d->at == d->nnames) {
-		d->at = 0;
-		if (list(d, d->new, &d->names, &d->room, &d->nnames) == -1)
+	while (d->at == d->names.n) {
+		if (look(d) == -1)
 			return -1;
+		if (d->names.n == 0 && d->count == 0)
+			return 0;
 	}
-	if (d->at < d->nnames)
-		*name = d->names[d->at++];
+	*name = d->names.name[d->at++];
 	return 0;
 }
 
-static void
-forget_names(struct dir_queue *d)
-{
-	d->at = d->nnames = 0;
-}
+/* -- pushing --------------------------------------------------------------- */
 
-/* -- pushing ---------------------------------------------------------------- */
-
-/* The time in nanoseconds, but later than the item before. */
-static void
-make_name(struct dir_queue *d, char name[NAME_LEN])
-{
-	struct timespec t;
-	uint64_t now;
-
-	(void)clock_gettime(CLOCK_REALTIME, &t);
-	now = (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-	d->stamp = now > d->stamp ? now : d->stamp + 1;
-	(void)snprintf(name, NAME_LEN, "%020llu-%010ld-%010u",
-	    (unsigned long long)d->stamp, (long)getpid(), d->serial++);
-}
-
-/* Drops the oldest while there are more than may be. */
+/*
+ * Drops the oldest while there are more than may be.  Names are tried from the
+ * oldest on, so those that others took are met before any that is to stay;
+ * what others pushed is not known until the next count, after as many pushes
+ * as make it cheap.
+ */
 static int
-drop_oldest(struct dir_queue *d)
+keep_limit(struct dir_queue *d)
 {
 	const char *name;
 
-	if (!d->counted) {
-		int64_t n = d->q.backend->length(&d->q);
-
-		if (n == -1)
-			return -1;
-		d->count = (uint64_t)n;
-		d->counted = true;
-	}
+	d->count++;
+	if ((!d->counted || ++d->since > d->q.max / 8) && look(d) == -1)
+		return -1;
 	while (d->count > d->q.max) {
-		if (oldest(d, &name) == -1)
-			return -1;
-		if (name == NULL)
-			d->count = 0;
-		else if (unlinkat(d->new, name, 0) == 0) {
+		/* There may be fewer by now. */
+		if (d->at == d->names.n) {
+			if (look(d) == -1)
+				return -1;
+			continue;
+		}
+		name = d->names.name[d->at++];
+		if (unlinkat(d->new, name, 0) == 0)
 			d->q.dropped++;
-			d->count--;
-		} else if (errno == ENOENT) {
-			/* Somebody takes items: count them again. */
-			forget_names(d);
-			d->counted = false;
-			return drop_oldest(d);
-		} else
-			return fail(d, "new");
+		else if (errno != ENOENT)
+			return fail(d, name);
+		d->count--;
 	}
 	return 0;
 }
@@ -188,24 +137,29 @@ static int
 push_dir(struct d4_queue *q, const void *data, size_t len)
 {
 	struct dir_queue *d = inside(q);
-	char name[NAME_LEN];
-	int fd;
+	char name[D4_QUEUE_NAME];
+	int fd, rc;
 
-	make_name(d, name);
+	queue_name_make(&d->namer, len, name);
 	fd = openat(d->tmp, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
 	    0640);
 	if (fd == -1)
 		return fail(d, "tmp");
-	if (d4_io_write_full(fd, data, len, NULL) == -1 || close(fd) == -1 ||
-	    renameat(d->tmp, name, d->new, name) == -1) {
+	rc = d4_io_write_full(fd, data, len, NULL);
+	if (rc == -1)
 		(void)fail(d, "tmp");
+	if (close(fd) == -1 && rc == 0)
+		rc = fail(d, "tmp");
+	if (rc == 0 && renameat(d->tmp, name, d->new, name) == -1)
+		rc = fail(d, "new");
+	if (rc == -1) {
 		(void)unlinkat(d->tmp, name, 0);
 		return -1;
 	}
-	if (q->max == 0)
-		return 0;
-	d->count += d->counted;
-	return drop_oldest(d);
+	if (q->max > 0)
+		return keep_limit(d);
+	d->counted = false;
+	return 0;
 }
 
 static int
@@ -215,27 +169,36 @@ flush_dir(struct d4_queue *q)
 	return 0;
 }
 
-/* -- taking ----------------------------------------------------------------- */
+/* -- taking ---------------------------------------------------------------- */
 
+/* Reads an item.  Returns 1; 0 when it is less than its name says, for the
+ * machine went down before all of it was on the disk; -1 with errno. */
 static int
-load(struct dir_queue *d, int dirfd, const char *name,
-    struct d4_queue_item *item)
+load(int dirfd, const char *name, struct d4_queue_item *item)
 {
-	int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW |
+	    O_NONBLOCK);
 	struct stat st;
-	ssize_t n;
+	ssize_t n = -1;
+	int saved;
 
-	if (fd == -1 || fstat(fd, &st) == -1 || st.st_size > ITEM_MAX ||
-	    (item->data = malloc((size_t)st.st_size + 1)) == NULL) {
-		if (fd != -1)
-			(void)close(fd);
-		return fail(d, name);
+	if (fd == -1)
+		return -1;
+	if (fstat(fd, &st) == 0) {
+		if (!S_ISREG(st.st_mode))
+			errno = EINVAL;
+		else if (st.st_size > D4_QUEUE_ITEM)
+			errno = EFBIG;
+		else if ((item->data = malloc((size_t)st.st_size + 1)) != NULL)
+			n = d4_io_read_full(fd, item->data,
+			    (size_t)st.st_size);
 	}
-	n = d4_io_read_full(fd, item->data, (size_t)st.st_size);
+	saved = errno;
 	(void)close(fd);
-	if (n == -1) {
+	if (n == -1 || !queue_name_fits(name, (uint64_t)n)) {
 		d4_queue_item_free(item);
-		return fail(d, name);
+		errno = saved;
+		return n == -1 ? -1 : 0;
 	}
 	item->len = (size_t)n;
 	item->data[n] = '\0';
@@ -243,70 +206,96 @@ load(struct dir_queue *d, int dirfd, const char *name,
 	return 1;
 }
 
+/* An item that could not be read goes back, for the fault may be ours; what is
+ * none at all would stop the queue for ever, so it stays in hand. */
+static int
+not_loaded(struct dir_queue *d, const char *name)
+{
+	bool bad = errno == EINVAL || errno == EFBIG || errno == ELOOP;
+
+	(void)fail(d, name);
+	if (!bad)
+		(void)renameat(d->hand, name, d->new, name);
+	return -1;
+}
+
 /* Takes an item that is there.  Returns 1, 0 or -1. */
 static int
 take_now(struct dir_queue *d, struct d4_queue_item *item)
 {
 	const char *name;
+	int rc;
 
 	for (;;) {
 		if (oldest(d, &name) == -1)
 			return -1;
 		if (name == NULL)
 			return 0;
-		if (renameat(d->new, name, d->hand, name) == 0) {
-			d->count -= d->counted && d->count > 0;
-			return load(d, d->hand, name, item);
+		if (renameat(d->new, name, d->hand, name) == -1) {
+			if (errno != ENOENT)
+				return fail(d, "hand");
+			continue;
 		}
-		if (errno != ENOENT)
-			return fail(d, "hand");
+		d->count -= d->count > 0;
+		if ((rc = load(d->hand, name, item)) == 1)
+			return 1;
+		if (rc == -1)
+			return not_loaded(d, name);
+		(void)unlinkat(d->hand, name, 0);
 	}
 }
 
-static int64_t
-now_ms(void)
+/* Begins to watch new/.  Where that is not to be had it is looked at often. */
+static void
+begin_watch(struct dir_queue *d)
 {
-	struct timespec t;
+#ifdef __linux__
+	char path[PATH_LEN + 8];
 
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+	(void)snprintf(path, sizeof(path), "%s/new", d->path);
+	d->watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	if (d->watch != -1 &&
+	    inotify_add_watch(d->watch, path, IN_MOVED_TO) == -1) {
+		(void)close(d->watch);
+		d->watch = -1;
+	}
+#else
+	(void)d;
+#endif
 }
 
-/* Waits until something may have come, a signal came or the time is over. */
-static void
-wait_dir(const struct dir_queue *d, int64_t left)
+static bool
+wait_for_item(struct dir_queue *d, int64_t until)
 {
-	struct pollfd pfd[2] = {
-		{ .fd = d4_stop_fd(), .events = POLLIN },
-		{ .fd = d->watch, .events = POLLIN }
-	};
 	char events[4096];
-	int ms = left > 60000 || left < 0 ? 60000 : (int)left;
+	int ms = queue_left_ms(until);
 
-	if (d->watch == -1 && ms > NAP_MS)
-		ms = NAP_MS;
-	if (poll(pfd, d->watch == -1 ? 1 : 2, ms) <= 0)
-		return;
-	if (pfd[0].revents != 0)
-		d4_stop_drain();
-	if (d->watch != -1 && pfd[1].revents != 0)
-		(void)!read(d->watch, events, sizeof(events));
+	if (d->watch == -1) {
+		/* What came before the watch began is not told. */
+		begin_watch(d);
+		if (d->watch != -1)
+			return true;
+		ms = ms == -1 || ms > NAP_MS ? NAP_MS : ms;
+	}
+	if (!queue_wait(d->watch, POLLIN, ms))
+		return false;
+	while (d->watch != -1 && read(d->watch, events, sizeof(events)) > 0)
+		continue;
+	return true;
 }
 
 static int
 take_dir(struct d4_queue *q, struct d4_queue_item *item, int timeout_ms)
 {
 	struct dir_queue *d = inside(q);
-	int64_t until = now_ms() + timeout_ms;
+	int64_t until = timeout_ms < 0 ? -1 : queue_now_ms() + timeout_ms;
 	int rc;
 
 	for (;;) {
 		if ((rc = take_now(d, item)) != 0)
 			return rc;
-		if (d4_stop_wanted() ||
-		    (timeout_ms >= 0 && now_ms() >= until))
+		if (queue_left_ms(until) == 0 || !wait_for_item(d, until))
 			return 0;
-		wait_dir(d, timeout_ms < 0 ? -1 : until - now_ms());
 	}
 }
 
@@ -324,45 +313,86 @@ put_back_dir(struct d4_queue *q, const struct d4_queue_item *item)
 {
 	struct dir_queue *d = inside(q);
 
-	forget_names(d);
-	d->count += d->counted;
-	return renameat(d->hand, item->name, d->new, item->name) == -1 ?
-	    fail(d, "hand") : 0;
+	d->at = d->names.n;
+	if (renameat(d->hand, item->name, d->new, item->name) == -1)
+		return fail(d, "hand");
+	d->count++;
+	return 0;
+}
+
+/* -- all of it ------------------------------------------------------------- */
+
+struct sweep {
+	struct dir_queue	*d;
+	int64_t			 n;
+	time_t			 now;
+};
+
+static int
+put_back_name(void *arg, const char *name)
+{
+	struct sweep *s = arg;
+
+	if (renameat(s->d->hand, name, s->d->new, name) == 0)
+		s->n++;
+	else if (errno != ENOENT)
+		return -1;
+	return 0;
+}
+
+static int
+clear_name(void *arg, const char *name)
+{
+	struct sweep *s = arg;
+
+	return unlinkat(s->d->new, name, 0) == -1 && errno != ENOENT ? -1 : 0;
+}
+
+static int
+clear_stale(void *arg, const char *name)
+{
+	struct sweep *s = arg;
+	struct stat st;
+
+	if (fstatat(s->d->tmp, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    st.st_mtime < s->now - STALE_S)
+		(void)unlinkat(s->d->tmp, name, 0);
+	return 0;
 }
 
 static int64_t
 recover_dir(struct d4_queue *q)
 {
-	struct dir_queue *d = inside(q);
-	char (*names)[NAME_LEN] = NULL;
-	size_t room = 0, n, i;
-	int64_t moved = 0;
+	struct sweep s = { .d = inside(q), .now = time(NULL) };
 
-	if (list(d, d->hand, &names, &room, &n) == -1)
-		moved = -1;
-	for (i = 0; moved != -1 && i < n; i++) {
-		if (renameat(d->hand, names[i], d->new, names[i]) == 0)
-			moved++;
-		else if (errno != ENOENT)
-			moved = fail(d, "hand");
-	}
-	free(names);
-	forget_names(d);
-	d->counted = false;
-	return moved;
+	s.d->at = s.d->names.n = 0;
+	s.d->counted = false;
+	if (queue_names_each(s.d->hand, put_back_name, &s) == -1)
+		return fail(s.d, "hand");
+	if (queue_names_each(s.d->tmp, clear_stale, &s) == -1)
+		return fail(s.d, "tmp");
+	return s.n;
 }
 
-/* -- looking ---------------------------------------------------------------- */
+static int
+clear_dir(struct d4_queue *q)
+{
+	struct sweep s = { .d = inside(q) };
+
+	s.d->at = s.d->names.n = 0;
+	s.d->counted = false;
+	return queue_names_each(s.d->new, clear_name, &s) == -1 ?
+	    fail(s.d, "new") : 0;
+}
+
+/* -- looking --------------------------------------------------------------- */
 
 static int64_t
 length_dir(struct d4_queue *q)
 {
 	struct dir_queue *d = inside(q);
 
-	forget_names(d);
-	if (list(d, d->new, &d->names, &d->room, &d->nnames) == -1)
-		return -1;
-	return (int64_t)d->nnames;
+	return look(d) == -1 ? -1 : (int64_t)d->count;
 }
 
 static int
@@ -370,48 +400,34 @@ peek_dir(struct d4_queue *q, size_t n,
     int (*each)(void *, const uint8_t *, size_t), void *arg)
 {
 	struct dir_queue *d = inside(q);
+	struct queue_names names = { .name = NULL };
+	bool done = false;
+	int rc = 0;
 	size_t i;
 
-	if (length_dir(q) == -1)
-		return -1;
-	for (i = d->nnames; i > 0 && n > 0; i--, n--) {
+	if (queue_names_read(&names, d->new, n, true) == -1)
+		rc = fail(d, "new");
+	for (i = 0; rc == 0 && !done && i < names.n; i++) {
 		struct d4_queue_item item = { .data = NULL };
-		int rc;
+		int got = load(d->new, names.name[i], &item);
 
+		if (got == 1)
+			done = each(arg, item.data, item.len) != 0;
 		/* Whoever took it meanwhile has it. */
-		if (load(d, d->new, d->names[i - 1], &item) == -1)
-			continue;
-		rc = each(arg, item.data, item.len);
+		else if (got == -1 && errno != ENOENT)
+			rc = fail(d, names.name[i]);
 		d4_queue_item_free(&item);
-		if (rc != 0)
-			break;
 	}
-	return 0;
+	queue_names_free(&names);
+	return rc;
 }
 
-static int
-clear_dir(struct d4_queue *q)
-{
-	struct dir_queue *d = inside(q);
-	size_t i;
-
-	if (length_dir(q) == -1)
-		return -1;
-	for (i = 0; i < d->nnames; i++) {
-		if (unlinkat(d->new, d->names[i], 0) == -1 && errno != ENOENT)
-			return fail(d, "new");
-	}
-	forget_names(d);
-	d->counted = false;
-	return 0;
-}
-
-static const struct d4_queue_backend backend = {
+static const struct queue_backend backend = {
 	close_dir, push_dir, flush_dir, take_dir, ack_dir, put_back_dir,
 	recover_dir, length_dir, peek_dir, clear_dir
 };
 
-/* -- opening ---------------------------------------------------------------- */
+/* -- opening --------------------------------------------------------------- */
 
 /* Makes every directory of the path. */
 static int
@@ -430,12 +446,15 @@ make_path(char *path)
 	return mkdir(path, 0750) == -1 && errno != EEXIST ? -1 : 0;
 }
 
+/* Whoever defines a queue makes its directory; what is within is ours. */
 static int
-open_part(struct dir_queue *d, const char *name, bool create)
+open_part(struct dir_queue *d, const char *name, int *fd)
 {
-	if (create && mkdirat(d->fd, name, 0750) == -1 && errno != EEXIST)
-		return -1;
-	return openat(d->fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if ((mkdirat(d->fd, name, 0750) == -1 && errno != EEXIST) ||
+	    (*fd = openat(d->fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) ==
+	    -1)
+		return fail(d, name);
+	return 0;
 }
 
 /* The queue's own limit, when its definition has one. */
@@ -454,7 +473,7 @@ read_limit(struct dir_queue *d)
 		return;
 	text[n] = '\0';
 	d->q.max = strtoull(text, &end, 10);
-	if (end == text || (*end != '\0' && *end != '\n'))
+	if (text[0] < '0' || text[0] > '9' || (*end != '\0' && *end != '\n'))
 		d->q.max = 0;
 }
 
@@ -466,40 +485,27 @@ open_parts(struct dir_queue *d, bool create)
 	d->fd = open(d->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (d->fd == -1)
 		return fail(d, "");
-	/* Somebody may have emptied hand and tmp away: they are ours. */
-	if ((d->new = open_part(d, "new", create)) == -1)
-		return fail(d, "new");
-	if ((d->tmp = open_part(d, "tmp", true)) == -1)
-		return fail(d, "tmp");
-	if ((d->hand = open_part(d, "hand", true)) == -1)
-		return fail(d, "hand");
-	return 0;
+	return open_part(d, "new", &d->new) == -1 ||
+	    open_part(d, "tmp", &d->tmp) == -1 ||
+	    open_part(d, "hand", &d->hand) == -1 ? -1 : 0;
 }
 
-static void
-watch(struct dir_queue *d)
+static int
+set_path(struct dir_queue *d, const struct d4_queue_where *w)
 {
-#ifdef __linux__
-	char path[PATH_LEN + 8];
+	int n = w->path != NULL ? snprintf(d->path, PATH_LEN, "%s", w->path) :
+	    w->queues != NULL ? snprintf(d->path, PATH_LEN, "%s/%s/%s",
+	    w->queues, w->type, w->uuid) : snprintf(d->path, PATH_LEN,
+	    "%s/queues/%s/%s", w->store, w->type, w->uuid);
 
-	(void)snprintf(path, sizeof(path), "%s/new", d->path);
-	d->watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	if (d->watch != -1 &&
-	    inotify_add_watch(d->watch, path, IN_MOVED_TO) == -1) {
-		(void)close(d->watch);
-		d->watch = -1;
-	}
-#else
-	(void)d;
-#endif
+	errno = ENAMETOOLONG;
+	return n >= PATH_LEN ? fail(d, "") : 0;
 }
 
 struct d4_queue *
-d4_queue_dir_open(const struct d4_queue_where *where,
-    char fault[D4_QUEUE_FAULT])
+queue_dir_open(const struct d4_queue_where *where, char fault[D4_QUEUE_FAULT])
 {
 	struct dir_queue *d = calloc(1, sizeof(*d));
-	int n;
 
 	if (d == NULL) {
 		(void)snprintf(fault, D4_QUEUE_FAULT, "out of memory");
@@ -507,18 +513,12 @@ d4_queue_dir_open(const struct d4_queue_where *where,
 	}
 	d->q.backend = &backend;
 	d->fd = d->new = d->tmp = d->hand = d->watch = -1;
-	n = where->path != NULL ?
-	    snprintf(d->path, PATH_LEN, "%s", where->path) :
-	    snprintf(d->path, PATH_LEN, "%s/queues/%s/%s", where->store,
-	    where->type, where->uuid);
-	errno = ENAMETOOLONG;
-	if (n >= PATH_LEN ? fail(d, "") == -1 :
-	    open_parts(d, where->create) == -1) {
+	if (set_path(d, where) == -1 || open_parts(d, where->create) == -1) {
 		(void)snprintf(fault, D4_QUEUE_FAULT, "%s", d->q.fault);
 		close_dir(&d->q);
 		return NULL;
 	}
+	queue_namer_init(&d->namer);
 	read_limit(d);
-	watch(d);
 	return &d->q;
 }

@@ -2,25 +2,43 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "lib/queue-backend.h"
-#include "lib/stop.h"
 
 #define KEY_MAX		160
-#define PIPE_MAX	512	/* pushes whose answers may be outstanding */
-#define WORDS_MAX	6
-#define SLICE_S		1	/* a server waits so long before we look up */
+#define PIPE_ITEMS	512		/* pushes that may wait for their */
+#define PIPE_BYTES	(1u << 20)	/* replies */
+#define ANSWER_MS	5000		/* for the server to answer */
+#define RETRY_MS	1000		/* between connections */
+#define BLOCK_S		"1"		/* the server waits so long at a time */
+#define BLOCK_MS	1000
+#define PEEK_ITEMS	100		/* looked at together */
+#define REPLY_MAX	200		/* bytes of an error's words */
+
+#define WORDS(argv)	((int)(sizeof(argv) / sizeof(*(argv))))
+
+/* Only what was in hand goes back, and is never in both lists or none. */
+#define PUT_BACK \
+    "if redis.call('LREM', KEYS[1], -1, ARGV[1]) == 0 then return 0 end " \
+    "redis.call('RPUSH', KEYS[2], ARGV[1]) return 1"
+/* Of the newest taken first, so that the oldest is last in and first out. */
+#define RECOVER \
+    "local item = redis.call('LPOP', KEYS[1]) " \
+    "if not item then return 0 end " \
+    "redis.call('RPUSH', KEYS[2], item) return 1"
 
 struct redis_queue {
-	struct d4_queue	 q;		/* first */
-	struct d4_redis	*redis;
-	char		*password;	/* which the connection keeps */
-	char		*user;
-	char		 name[D4_REDIS_NAME];
-	char		 key[KEY_MAX], hand[KEY_MAX + 8];
-	int		 timeout_ms;
-	size_t		 outstanding;
+	struct d4_queue		 q;		/* first */
+	struct d4_redis		*redis;
+	char			 where[D4_REDIS_NAME];
+	char			 key[KEY_MAX], hand[KEY_MAX + 8];
+	int64_t			 retry_at;
+	size_t			 outstanding, bytes;	/* pushes */
+	/* A take whose reply comes later: the server waits for an item up to
+	 * this time, or has one for us. */
+	bool			 blocked;
+	int64_t			 blocked_until;
+	struct d4_queue_item	 early;		/* of a take that ended */
 };
 
 static struct redis_queue *
@@ -32,86 +50,112 @@ inside(struct d4_queue *q)
 }
 
 static int
-fail(struct redis_queue *r, const char *why)
+fail(struct redis_queue *r, const char *words)
 {
-	(void)snprintf(r->q.fault, sizeof(r->q.fault), "%.120s: %.180s",
-	    r->name, why);
+	(void)snprintf(r->q.fault, sizeof(r->q.fault), "%.100s: %.*s",
+	    r->where, REPLY_MAX, words);
 	return -1;
 }
 
 static int
-ready(struct redis_queue *r)
+check(struct redis_queue *r, const struct d4_redis_reply *reply)
 {
-	if (d4_redis_ready(r->redis))
-		return 0;
-	r->outstanding = 0;
-	return d4_redis_connect(r->redis, r->timeout_ms) == -1 ?
-	    fail(r, d4_redis_why(r->redis)) : 0;
-}
-
-/* The next answer; one that is an error of the server is a fault too. */
-static int
-answer(struct redis_queue *r, struct d4_redis_reply *reply)
-{
-	if (d4_redis_wait(r->redis, reply, r->timeout_ms) == -1)
-		return fail(r, d4_redis_why(r->redis));
 	return reply->kind == D4_REDIS_ERROR ? fail(r, reply->text) : 0;
 }
 
-/* A command of words and its answer; data, when not NULL, is its last one. */
 static int
-command(struct redis_queue *r, struct d4_redis_reply *reply,
-    const char *const words[], const void *data, size_t len)
+call(struct redis_queue *r, struct d4_redis_reply *reply, int argc,
+    const char *const argv[], const size_t len[])
 {
-	const char *argv[WORDS_MAX];
-	size_t lens[WORDS_MAX];
-	int n;
-
-	for (n = 0; words[n] != NULL; n++) {
-		argv[n] = words[n];
-		lens[n] = strlen(words[n]);
-	}
-	if (data != NULL) {
-		argv[n] = data;
-		lens[n++] = len;
-	}
-	if (d4_redis_send(r->redis, n, argv, lens) == -1)
+	if (d4_redis_call(r->redis, reply, ANSWER_MS, argc, argv, len) == -1)
 		return fail(r, d4_redis_why(r->redis));
-	return answer(r, reply);
+	return check(r, reply);
 }
 
-#define COMMAND(r, reply, ...) \
-    command(r, reply, (const char *const[]){ __VA_ARGS__, NULL }, NULL, 0)
-#define COMMAND_WITH(r, reply, data, len, ...) \
-    command(r, reply, (const char *const[]){ __VA_ARGS__, NULL }, data, len)
-
-static void
-close_redis(struct d4_queue *q)
+static int
+keep(struct redis_queue *r, struct d4_queue_item *item,
+    const struct d4_redis_reply *reply)
 {
-	struct redis_queue *r = inside(q);
-
-	d4_redis_free(r->redis);
-	free(r->user);
-	free(r->password);
-	free(r);
+	memset(item, 0, sizeof(*item));
+	if ((item->data = malloc(reply->len + 1)) == NULL)
+		return fail(r, "out of memory");
+	memcpy(item->data, reply->text, reply->len + 1);
+	item->len = reply->len;
+	return 1;
 }
 
-/* -- pushing ---------------------------------------------------------------- */
+/* -- the take that goes on ------------------------------------------------- */
+
+static int
+block(struct redis_queue *r)
+{
+	const char *argv[] = { "BRPOPLPUSH", r->key, r->hand, BLOCK_S };
+
+	if (d4_redis_send(r->redis, WORDS(argv), argv, NULL) == -1)
+		return fail(r, "out of memory");
+	r->blocked = true;
+	r->blocked_until = queue_now_ms() + BLOCK_MS + ANSWER_MS;
+	return 0;
+}
+
+/* Looks for its reply, waiting for it with wait.  Returns 1 and the item, 0
+ * when there is none, yet or now that the server ended it, or -1. */
+static int
+unblock(struct redis_queue *r, struct d4_queue_item *item, bool wait)
+{
+	int left = queue_left_ms(r->blocked_until);
+	struct d4_redis_reply reply;
+	int rc;
+
+	if (wait || left == 0)
+		rc = d4_redis_wait(r->redis, &reply, left) == -1 ? -1 : 1;
+	else
+		rc = d4_redis_next(r->redis, &reply);
+	if (rc == 0)
+		return 0;
+	r->blocked = false;
+	if (rc == -1)
+		return fail(r, d4_redis_why(r->redis));
+	if (reply.kind == D4_REDIS_STRING)
+		return keep(r, item, &reply);
+	return check(r, &reply);
+}
+
+/* Makes the connection fit for other commands: made, and nothing under way but
+ * pushes. */
+static int
+ready(struct redis_queue *r)
+{
+	if (d4_redis_ready(r->redis))
+		return r->blocked && unblock(r, &r->early, true) == -1 ? -1 : 0;
+	r->outstanding = r->bytes = 0;
+	r->blocked = false;
+	if (queue_now_ms() < r->retry_at)
+		return -1;
+	if (d4_redis_connect(r->redis, ANSWER_MS) == -1) {
+		r->retry_at = queue_now_ms() + RETRY_MS;
+		return fail(r, d4_redis_why(r->redis));
+	}
+	return 0;
+}
+
+/* -- pushing --------------------------------------------------------------- */
 
 /* Cuts the list to its limit after a push made it n long. */
 static int
-trim(struct redis_queue *r, long long n)
+trim(struct redis_queue *r, uint64_t n)
 {
-	struct d4_redis_reply reply;
 	char last[24];
+	const char *argv[] = { "LTRIM", r->key, "0", last };
+	struct d4_redis_reply reply;
 
-	if (r->q.max == 0 || n <= (long long)r->q.max)
+	if (r->q.max == 0 || n <= r->q.max)
 		return 0;
 	(void)snprintf(last, sizeof(last), "%llu",
 	    (unsigned long long)r->q.max - 1);
-	if (COMMAND(r, &reply, "LTRIM", r->key, "0", last) == -1)
+	if (call(r, &reply, WORDS(argv), argv, NULL) == -1)
 		return -1;
-	r->q.dropped += (uint64_t)n - r->q.max;
+	r->q.dropped += n - r->q.max;
 	return 0;
 }
 
@@ -120,18 +164,19 @@ flush_redis(struct d4_queue *q)
 {
 	struct redis_queue *r = inside(q);
 	struct d4_redis_reply reply;
-	long long n = 0;
+	uint64_t n = 0;
 	int rc = 0;
 
+	r->bytes = 0;
 	for (; r->outstanding > 0; r->outstanding--) {
-		if (answer(r, &reply) == 0)
-			n = reply.number;
-		else
-			rc = -1;
-		if (!d4_redis_ready(r->redis)) {
+		if (d4_redis_wait(r->redis, &reply, ANSWER_MS) == -1) {
 			r->outstanding = 0;
-			return -1;
+			return fail(r, d4_redis_why(r->redis));
 		}
+		if (check(r, &reply) == -1)
+			rc = -1;
+		else
+			n = (uint64_t)reply.number;
 	}
 	return rc == -1 ? -1 : trim(r, n);
 }
@@ -141,167 +186,166 @@ push_redis(struct d4_queue *q, const void *data, size_t len)
 {
 	struct redis_queue *r = inside(q);
 	const char *argv[] = { "LPUSH", r->key, data };
-	size_t lens[] = { 5, strlen(r->key), len };
+	const size_t lens[] = { 5, strlen(r->key), len };
 
 	if (ready(r) == -1)
 		return -1;
-	if (d4_redis_send(r->redis, 3, argv, lens) == -1)
-		return fail(r, d4_redis_why(r->redis));
-	return ++r->outstanding < PIPE_MAX ? 0 : flush_redis(q);
+	if (d4_redis_send(r->redis, WORDS(argv), argv, lens) == -1)
+		return fail(r, "out of memory");
+	r->bytes += len;
+	if (++r->outstanding < PIPE_ITEMS && r->bytes < PIPE_BYTES)
+		return 0;
+	return flush_redis(q);
 }
 
-/* -- taking ----------------------------------------------------------------- */
-
+/* Ready for a command whose reply is waited for at once. */
 static int
-keep(struct redis_queue *r, struct d4_queue_item *item,
-    const struct d4_redis_reply *reply)
+settle(struct redis_queue *r)
 {
-	if ((item->data = malloc(reply->len + 1)) == NULL) {
-		(void)snprintf(r->q.fault, sizeof(r->q.fault),
-		    "out of memory");
-		return -1;
+	return ready(r) == -1 ? -1 : flush_redis(&r->q);
+}
+
+/* -- taking ---------------------------------------------------------------- */
+
+/* Takes what is there.  While the server waits for an item there is none. */
+static int
+take_now(struct redis_queue *r, struct d4_queue_item *item)
+{
+	const char *argv[] = { "RPOPLPUSH", r->key, r->hand };
+	struct d4_redis_reply reply;
+	int rc;
+
+	if (r->early.data != NULL) {
+		*item = r->early;
+		memset(&r->early, 0, sizeof(r->early));
+		return 1;
 	}
-	if (reply->len > 0)
-		memcpy(item->data, reply->text, reply->len);
-	item->data[reply->len] = '\0';
-	item->len = reply->len;
-	return 1;
+	if (r->blocked && d4_redis_ready(r->redis)) {
+		rc = unblock(r, item, false);
+		if (rc != 0 || r->blocked)
+			return rc;
+	}
+	if (settle(r) == -1 || call(r, &reply, WORDS(argv), argv, NULL) == -1)
+		return -1;
+	return reply.kind == D4_REDIS_STRING ? keep(r, item, &reply) : 0;
 }
 
-static int64_t
-now_ms(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-/* Moves the oldest item into hand.  The server waits for it in slices, between
- * which the end may be asked for: an item is never under way meanwhile. */
+/*
+ * The server is asked to wait for an item for a second, over and over.  When
+ * the time is over or a signal comes meanwhile the command stays under way: an
+ * item that it takes is given out by the next call, or put back in the end.
+ */
 static int
 take_redis(struct d4_queue *q, struct d4_queue_item *item, int timeout_ms)
 {
 	struct redis_queue *r = inside(q);
-	int64_t until = now_ms() + timeout_ms;
-	struct d4_redis_reply reply;
-	char slice[8];
+	int64_t until = timeout_ms < 0 ? -1 : queue_now_ms() + timeout_ms;
+	int rc = take_now(r, item), ms, left;
+	struct pollfd pfd;
 
-	(void)snprintf(slice, sizeof(slice), "%d", SLICE_S);
-	if (ready(r) == -1 || flush_redis(q) == -1)
-		return -1;
-	for (;;) {
-		if (COMMAND(r, &reply, "RPOPLPUSH", r->key, r->hand) == -1)
+	while (rc == 0 && (ms = queue_left_ms(until)) != 0) {
+		if (!r->blocked && block(r) == -1)
 			return -1;
-		if (reply.kind == D4_REDIS_STRING)
-			return keep(r, item, &reply);
-		if (d4_stop_wanted() ||
-		    (timeout_ms >= 0 && now_ms() >= until))
-			return 0;
-		if (timeout_ms >= 0 && until - now_ms() < SLICE_S * 1000) {
-			struct timespec nap = { .tv_nsec = 10000000 };
-
-			(void)nanosleep(&nap, NULL);
+		if ((rc = unblock(r, item, false)) != 0 || !r->blocked)
 			continue;
-		}
-		if (COMMAND(r, &reply, "BRPOPLPUSH", r->key, r->hand,
-		    slice) == -1)
-			return -1;
-		if (reply.kind == D4_REDIS_STRING)
-			return keep(r, item, &reply);
+		left = queue_left_ms(r->blocked_until);
+		d4_redis_poll(r->redis, &pfd);
+		if (!queue_wait(pfd.fd, pfd.events, ms == -1 || ms > left ?
+		    left : ms))
+			return 0;
 	}
-}
-
-static int
-remove_from_hand(struct redis_queue *r, const struct d4_queue_item *item)
-{
-	struct d4_redis_reply reply;
-
-	return ready(r) == -1 ? -1 : COMMAND_WITH(r, &reply, item->data,
-	    item->len, "LREM", r->hand, "-1");
+	return rc;
 }
 
 static int
 ack_redis(struct d4_queue *q, const struct d4_queue_item *item)
 {
-	return remove_from_hand(inside(q), item);
+	struct redis_queue *r = inside(q);
+	const char *argv[] = { "LREM", r->hand, "-1",
+	    (const char *)item->data };
+	const size_t lens[] = { 4, strlen(r->hand), 2, item->len };
+	struct d4_redis_reply reply;
+
+	if (settle(r) == -1 || call(r, &reply, WORDS(argv), argv, lens) == -1)
+		return -1;
+	return reply.number == 1 ? 0 : fail(r, "item is not in hand");
 }
 
-/* First it is in both, then in one: a crash between doubles it, which is
- * better than losing it. */
 static int
 put_back_redis(struct d4_queue *q, const struct d4_queue_item *item)
 {
 	struct redis_queue *r = inside(q);
+	const char *argv[] = { "EVAL", PUT_BACK, "2", r->hand, r->key,
+	    (const char *)item->data };
+	const size_t lens[] = { 4, sizeof(PUT_BACK) - 1, 1, strlen(r->hand),
+	    strlen(r->key), item->len };
 	struct d4_redis_reply reply;
 
-	if (ready(r) == -1 || COMMAND_WITH(r, &reply, item->data, item->len,
-	    "RPUSH", r->key) == -1)
+	if (settle(r) == -1 || call(r, &reply, WORDS(argv), argv, lens) == -1)
 		return -1;
-	return remove_from_hand(r, item);
+	return reply.number == 1 ? 0 : fail(r, "item is not in hand");
 }
 
-/* The newest taken goes back first, so that the oldest is last in and first
- * out. */
 static int64_t
 recover_redis(struct d4_queue *q)
 {
 	struct redis_queue *r = inside(q);
-	struct d4_queue_item item = { .data = NULL };
+	const char *argv[] = { "EVAL", RECOVER, "2", r->hand, r->key };
 	struct d4_redis_reply reply;
-	int64_t n = 0;
+	int64_t n;
 
-	if (ready(r) == -1 || flush_redis(q) == -1)
+	if (settle(r) == -1)
 		return -1;
-	for (;; n++) {
-		if (COMMAND(r, &reply, "LINDEX", r->hand, "0") == -1)
+	d4_queue_item_free(&r->early);
+	for (n = 0;; n++) {
+		if (call(r, &reply, WORDS(argv), argv, NULL) == -1)
 			return -1;
-		if (reply.kind != D4_REDIS_STRING)
+		if (reply.number == 0)
 			return n;
-		if (keep(r, &item, &reply) == -1)
-			return -1;
-		if (COMMAND_WITH(r, &reply, item.data, item.len, "RPUSH",
-		    r->key) == -1 ||
-		    COMMAND(r, &reply, "LPOP", r->hand) == -1)
-			n = -1;
-		d4_queue_item_free(&item);
-		if (n == -1)
-			return -1;
 	}
 }
 
-/* -- looking ---------------------------------------------------------------- */
+/* -- looking --------------------------------------------------------------- */
 
 static int64_t
 length_redis(struct d4_queue *q)
 {
 	struct redis_queue *r = inside(q);
+	const char *argv[] = { "LLEN", r->key };
 	struct d4_redis_reply reply;
 
-	if (ready(r) == -1 || flush_redis(q) == -1 ||
-	    COMMAND(r, &reply, "LLEN", r->key) == -1)
+	if (settle(r) == -1 || call(r, &reply, WORDS(argv), argv, NULL) == -1)
 		return -1;
 	return reply.number;
 }
 
+/* Some at a time, for all may be more than the memory; one that moves on
+ * because of pushes meanwhile is met again, none is missed. */
 static int
 peek_redis(struct d4_queue *q, size_t n,
     int (*each)(void *, const uint8_t *, size_t), void *arg)
 {
 	struct redis_queue *r = inside(q);
+	char first[24], last[24];
+	const char *argv[] = { "LRANGE", r->key, first, last };
 	struct d4_redis_reply reply, item;
-	char last[24];
-	size_t i;
+	size_t at, i, part;
 
-	if (n == 0)
-		return 0;
-	(void)snprintf(last, sizeof(last), "%zu", n - 1);
-	if (ready(r) == -1 || flush_redis(q) == -1 ||
-	    COMMAND(r, &reply, "LRANGE", r->key, "0", last) == -1)
+	if (settle(r) == -1)
 		return -1;
-	for (i = 0; i < reply.n; i++) {
-		d4_redis_element(&reply, i, &item);
-		if (each(arg, (const uint8_t *)item.text, item.len) != 0)
+	for (at = 0; at < n; at += part) {
+		part = n - at < PEEK_ITEMS ? n - at : PEEK_ITEMS;
+		(void)snprintf(first, sizeof(first), "%zu", at);
+		(void)snprintf(last, sizeof(last), "%zu", at + part - 1);
+		if (call(r, &reply, WORDS(argv), argv, NULL) == -1)
+			return -1;
+		for (i = 0; i < reply.n; i++) {
+			d4_redis_element(&reply, i, &item);
+			if (each(arg, (const uint8_t *)item.text,
+			    item.len) != 0)
+				return 0;
+		}
+		if (reply.n < part)
 			break;
 	}
 	return 0;
@@ -311,50 +355,53 @@ static int
 clear_redis(struct d4_queue *q)
 {
 	struct redis_queue *r = inside(q);
+	const char *argv[] = { "DEL", r->key };
 	struct d4_redis_reply reply;
 
-	return ready(r) == -1 || flush_redis(q) == -1 ? -1 :
-	    COMMAND(r, &reply, "DEL", r->key);
+	return settle(r) == -1 ? -1 : call(r, &reply, WORDS(argv), argv, NULL);
 }
 
-static const struct d4_queue_backend backend = {
+/* -- opening and closing --------------------------------------------------- */
+
+/* A take under way is waited for, so that its item does not stay in hand. */
+static void
+close_redis(struct d4_queue *q)
+{
+	struct redis_queue *r = inside(q);
+
+	if (r->blocked && d4_redis_ready(r->redis))
+		(void)unblock(r, &r->early, true);
+	if (r->early.data != NULL)
+		(void)put_back_redis(q, &r->early);
+	d4_queue_item_free(&r->early);
+	d4_redis_free(r->redis);
+	free(r);
+}
+
+static const struct queue_backend backend = {
 	close_redis, push_redis, flush_redis, take_redis, ack_redis,
 	put_back_redis, recover_redis, length_redis, peek_redis, clear_redis
 };
 
-/* What the connection keeps must last as long as it. */
-static int
-make_connection(struct redis_queue *r, const struct d4_queue_where *w)
-{
-	r->timeout_ms = w->timeout_ms;
-	d4_redis_text(w->redis, r->name);
-	if (w->user != NULL && (r->user = strdup(w->user)) == NULL)
-		return -1;
-	if (w->password != NULL && (r->password = strdup(w->password)) == NULL)
-		return -1;
-	r->redis = d4_redis_new(w->redis, r->user, r->password);
-	return r->redis == NULL ? -1 : 0;
-}
-
 struct d4_queue *
-d4_queue_redis_open(const struct d4_queue_where *where,
-    char fault[D4_QUEUE_FAULT])
+queue_redis_open(const struct d4_queue_where *w, char fault[D4_QUEUE_FAULT])
 {
 	struct redis_queue *r = calloc(1, sizeof(*r));
 	int n;
 
-	if (r == NULL || make_connection(r, where) == -1) {
+	if (r == NULL || (r->redis = d4_redis_new(w->redis, w->user,
+	    w->password)) == NULL) {
 		(void)snprintf(fault, D4_QUEUE_FAULT, "out of memory");
-		if (r != NULL)
-			close_redis(&r->q);
+		free(r);
 		return NULL;
 	}
 	r->q.backend = &backend;
-	n = snprintf(r->key, sizeof(r->key), "analyzer:%s:%s", where->type,
-	    where->uuid);
+	d4_redis_text(w->redis, r->where);
+	n = snprintf(r->key, sizeof(r->key), "analyzer:%s:%s", w->type,
+	    w->uuid);
 	(void)snprintf(r->hand, sizeof(r->hand), "%s:hand", r->key);
 	if (n >= KEY_MAX)
-		(void)fail(r, "the queue's name is too long");
+		(void)fail(r, "name too long");
 	/* A key of another type, or no right to it, is found out here. */
 	else if (length_redis(&r->q) != -1)
 		return &r->q;

@@ -1,14 +1,29 @@
 /* SPDX-License-Identifier: ISC */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/queue-backend.h"
 
-struct d4_queue *
-d4_queue_open(const struct d4_queue_where *where, char fault[D4_QUEUE_FAULT])
+/* Whether it can be a part of a path or of a key. */
+static bool
+is_plain(const char *name)
 {
-	return where->redis != NULL ? d4_queue_redis_open(where, fault) :
-	    d4_queue_dir_open(where, fault);
+	return name != NULL && name[0] != '\0' && name[0] != '.' &&
+	    strpbrk(name, "/:") == NULL;
+}
+
+struct d4_queue *
+d4_queue_open(const struct d4_queue_where *w, char fault[D4_QUEUE_FAULT])
+{
+	if (w->path == NULL && (!is_plain(w->type) || !is_plain(w->uuid))) {
+		(void)snprintf(fault, D4_QUEUE_FAULT, "%.40s:%.40s: no name "
+		    "of a queue", w->type != NULL ? w->type : "",
+		    w->uuid != NULL ? w->uuid : "");
+		return NULL;
+	}
+	return w->redis != NULL ? queue_redis_open(w, fault) :
+	    queue_dir_open(w, fault);
 }
 
 void
@@ -39,6 +54,10 @@ d4_queue_dropped(const struct d4_queue *q)
 int
 d4_queue_push(struct d4_queue *q, const void *data, size_t len)
 {
+	if (len > D4_QUEUE_ITEM) {
+		(void)snprintf(q->fault, sizeof(q->fault), "item: too long");
+		return -1;
+	}
 	return q->backend->push(q, data, len);
 }
 
@@ -46,6 +65,31 @@ int
 d4_queue_flush(struct d4_queue *q)
 {
 	return q->backend->flush(q);
+}
+
+struct wanted {
+	const void	*data;
+	size_t		 len;
+	int		 found;
+};
+
+static int
+on_item(void *arg, const uint8_t *data, size_t len)
+{
+	struct wanted *w = arg;
+
+	w->found = len == w->len &&
+	    (len == 0 || memcmp(data, w->data, len) == 0);
+	return w->found;
+}
+
+int
+d4_queue_has(struct d4_queue *q, const void *data, size_t len)
+{
+	struct wanted w = { data, len, 0 };
+
+	return d4_queue_peek(q, D4_QUEUE_LOOK, on_item, &w) == -1 ? -1 :
+	    w.found;
 }
 
 int

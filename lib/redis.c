@@ -336,6 +336,16 @@ d4_redis_wait(struct d4_redis *r, struct d4_redis_reply *reply,
 	return wait_for(r, reply, timeout_ms);
 }
 
+int
+d4_redis_call(struct d4_redis *r, struct d4_redis_reply *reply, int timeout_ms,
+    int argc, const char *const argv[], const size_t len[])
+{
+	if (d4_redis_send(r, argc, argv, len) == -1)
+		return fail(r, "", r->context == NULL ? "not connected" :
+		    NULL);
+	return wait_for(r, reply, timeout_ms);
+}
+
 void
 d4_redis_element(const struct d4_redis_reply *array, size_t i,
     struct d4_redis_reply *element)

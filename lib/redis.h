@@ -99,6 +99,11 @@ int d4_redis_next(struct d4_redis *, struct d4_redis_reply *);
 /* The same, waiting timeout_ms at most; no reply in time is a failure. */
 int d4_redis_wait(struct d4_redis *, struct d4_redis_reply *, int timeout_ms);
 
+/* Both for one command, when no reply is still to come: sends it and waits for
+ * its reply.  Returns 0, or -1 with d4_redis_why(). */
+int d4_redis_call(struct d4_redis *, struct d4_redis_reply *, int timeout_ms,
+    int argc, const char *const argv[], const size_t len[]);
+
 /* The element i < n of an array. */
 void d4_redis_element(const struct d4_redis_reply *, size_t i,
     struct d4_redis_reply *);

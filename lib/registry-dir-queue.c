@@ -125,7 +125,7 @@ write_member(struct dir *dir, const char *in, const uint8_t *sensor)
 	d4_uuid_hex(hex, sensor);
 	if (dir_path(dir, path, "%s/group/%s", in, hex) == -1)
 		return -1;
-	return dir_write(dir, &dir->queues, path, "", 0, DIR_SYNC | DIR_NEW);
+	return dir_mark(dir, &dir->queues, path);
 }
 
 static int

@@ -417,6 +417,22 @@ dir_overwrite(struct dir *dir, const char *path, const void *data,
 }
 
 int
+dir_mark(struct dir *dir, const struct tree *tree, const char *path)
+{
+	int fd, r;
+
+	fd = openat(tree->fd, path,
+	    O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+	if (fd == -1)
+		return errno == EEXIST ? 1 :
+		    dir_fault(dir, tree, path, strerror(errno));
+	r = dir_give(dir, fd) == 0 ? 0 :
+	    dir_fault(dir, tree, path, strerror(errno));
+	(void)close(fd);
+	return r == 0 ? sync_parent(dir, tree, path) : -1;
+}
+
+int
 dir_make(struct dir *dir, const struct tree *tree, const char *path)
 {
 	if (mkdirat(tree->fd, path, 0750) == -1) {

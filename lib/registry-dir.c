@@ -601,7 +601,7 @@ add(void *store, enum d4_registry_set which, const char *member)
 
 	if (member_path(dir, path, which, member) == -1)
 		return -1;
-	return dir_write(dir, &dir->root, path, "", 0, DIR_NEW | DIR_SYNC);
+	return dir_mark(dir, &dir->root, path);
 }
 
 static int

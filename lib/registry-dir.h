@@ -100,6 +100,9 @@ int dir_rewrite(struct dir *, const char *path, const void *, size_t len);
 /* Writes over a file that nobody reads meanwhile. */
 int dir_overwrite(struct dir *, const char *path, const void *, size_t len);
 
+/* Makes an empty file whose name says all, synced; 1: there is one. */
+int dir_mark(struct dir *, const struct tree *, const char *path);
+
 /* Gives a file that the superuser made to the registry's owner. */
 int dir_give(const struct dir *, int fd);
 

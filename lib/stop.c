@@ -34,6 +34,11 @@ wake_open(void)
 {
 	int i;
 
+	/* A child after fork(2) must not share its parent's. */
+	for (i = 0; i < 2; i++) {
+		if (wake[i] != -1)
+			(void)close(wake[i]);
+	}
 	if (pipe(wake) == -1)
 		return -1;
 	for (i = 0; i < 2; i++) {

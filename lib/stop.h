@@ -17,8 +17,8 @@
 
 #include <stdbool.h>
 
-/* Installs the handlers, SIGHUP's too with reload.  Returns 0, or -1 with
- * errno. */
+/* Installs the handlers, SIGHUP's too with reload; again in a child after
+ * fork(2).  Returns 0, or -1 with errno. */
 int d4_stop_install(bool reload);
 
 /* Whether the end was asked for. */

@@ -29,8 +29,8 @@ ok 'certificates' test -s s.crt
 serve() {
 	local listen
 	port=$(free_port)
-	listen=OPENSSL-LISTEN:$port,bind=127.0.0.1,verify=0
-	rm -f received
+	listen=OPENSSL-LISTEN:$port,bind=127.0.0.1,verify=0,accept-timeout=30
+	rm -f received socat.log
 	mkfifo "between.$port"
 	socat -d -d -u "$listen,cert=s.crt,key=s.key" STDOUT \
 	    2> socat.log > "between.$port" &

@@ -83,6 +83,22 @@ run "$RECV" -c r < sealed
 is "$status" 0 'd4-recv takes them'
 ok 'the beginning of the input' begins input out
 
+# Waiting for the other end of a FIFO is no reason not to listen.
+mkfifo lonely
+for end in source destination; do
+	conf c type=3 "$end=$TMP/lonely"
+	"$D4" -c c < /dev/null > out 2> err &
+	started
+	within 10 listens "$pid" d4
+	sleep 0.1
+	kill -s USR1 "$pid"
+	sleep 0.1
+	ok "d4 waits for its $end over SIGUSR1" kill -0 "$pid"
+	kill -s TERM "$pid"
+	finish "$pid"
+	is "$status" 0 'and ends with SIGTERM: exit 0'
+done
+
 # ---- d4-recv --------------------------------------------------------------
 
 "$RECORDS" type=3,data=abc type=3,data=defg > two

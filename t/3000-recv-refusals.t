@@ -56,7 +56,7 @@ while IFS='|' read -r name reason record; do
 	    data=never times=3,data=never
 done <<L
 another key|$hmac|key=wrong,data=bad
-a key with a blank|$hmac|key=private key to change ,data=bad
+a key with a blank|$hmac|key=a key for these tests ,data=bad
 a changed version|$hmac|data=bad,flip=0
 a changed time|$hmac|data=bad,flip=18
 a changed tag, first byte|$hmac|data=bad,flip=26

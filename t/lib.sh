@@ -82,10 +82,10 @@ like() {
 ok() {
 	local name=$1
 	shift
-	if "$@" > check 2>&1; then
+	if "$@" > "$TMP/check" 2>&1; then
 		pass "$name"
 	else
-		fail "$name" "failed: $*" "$(cat check)"
+		fail "$name" "failed: $*" "$(cat "$TMP/check")"
 	fi
 }
 

@@ -105,9 +105,20 @@ test_fill_fault(void)
 	d4_record_free(r);
 }
 
+static uint64_t
+time_at(const struct d4_record *r, size_t at)
+{
+	struct d4_header h;
+	size_t len;
+
+	d4_header_decode(&h, d4_record_bytes(r, &len) + at);
+	return h.timestamp;
+}
+
 static void
 test_put(void)
 {
+	static uint8_t most[D4_PAYLOAD_MAX];
 	struct d4_record *r = make(4);
 	size_t len, n = 0;
 
@@ -119,7 +130,13 @@ test_put(void)
 	is(d4_record_put(r, 2, "abcd", 4), 0, "a full one behind it");
 	is(d4_record_put(r, 2, "ef", 2), 0, "and a short one");
 	is(d4_record_seal(r, 8), 0, "seal again");
-	is(walk(r, 2, 8, "abcdef", 6), 3, "three, with the new time");
+	is(time_at(r, 0), 7, "what was sealed keeps its time");
+	is(time_at(r, D4_HEADER_LEN), 8, "what was not has the new one");
+	d4_record_clear(r);
+	(void)d4_record_put(r, 2, "abcd", 4);
+	(void)d4_record_put(r, 2, "ef", 2);
+	is(d4_record_seal(r, 9), 0, "a batch anew");
+	is(walk(r, 2, 9, "abcdef", 6), 2, "is sealed from its beginning");
 	d4_record_clear(r);
 	is(d4_record_count(r), 0, "clear empties");
 	d4_record_bytes(r, &len);
@@ -133,8 +150,8 @@ test_put(void)
 	d4_record_free(r);
 
 	r = make(D4_PAYLOAD_MAX);
-	is(d4_record_put(r, 2, "a", 1), 0, "the greatest snaplen: one fits");
-	is(d4_record_put(r, 2, "a", 1), -1, "and no other");
+	is(d4_record_put(r, 2, most, sizeof(most)), 0, "the greatest fits");
+	is(d4_record_put(r, 2, "a", 1), -1, "and no other behind it");
 	d4_record_free(r);
 }
 

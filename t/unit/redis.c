@@ -108,6 +108,8 @@ test_commands(struct d4_redis *r)
 	is(d4_redis_wait(r, &reply, REDIS_MS), 0, "the fourth");
 	is(reply.kind, D4_REDIS_NIL, "nothing");
 	is(d4_redis_next(r, &reply), 0, "no more, and it does not block");
+	is(d4_redis_call(r, &reply, REDIS_MS, 2, none, NULL), 0, "a call");
+	is(reply.kind, D4_REDIS_NIL, "has its reply");
 }
 
 static void
@@ -125,6 +127,8 @@ test_failures(struct d4_redis *r)
 	d4_redis_poll(r, &pfd);
 	is(pfd.fd, -1, "so there is nothing to wait for");
 	is(d4_redis_send(r, 1, ping, NULL), -1, "nor to send to");
+	ok(d4_redis_call(r, &reply, REDIS_MS, 1, ping, NULL) == -1 &&
+	    strcmp(d4_redis_why(r), "not connected") == 0, "nor to call");
 	is(d4_redis_connect(r, REDIS_MS), 0, "it can be made again");
 	redis_stop(SIGKILL);
 	(void)d4_redis_send(r, 1, ping, NULL);

@@ -818,8 +818,11 @@ test_owner(void)
 		skip("only the superuser gives files away");
 		return;
 	}
-	(void)mkdir(scratch_path("owned"), 0750);
-	(void)chown(scratch_path("owned"), 65534, 65534);
+	if (mkdir(scratch_path("owned"), 0750) == -1 ||
+	    chown(scratch_path("owned"), 65534, 65534) == -1) {
+		skip("this file system gives nothing away");
+		return;
+	}
 	reg = d4_registry_open(scratch_path("owned"), NULL, true, why);
 	ok(reg != NULL && d4_registry_set(reg, uuid(1), D4_FIELD_KEY, "k",
 	    1) == 0 && lstat(scratch_path("owned/sensors/%s/key", hex(1)),

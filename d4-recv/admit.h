@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef D4_RECV_ADMIT_H
+#define D4_RECV_ADMIT_H
+
+/*
+ * Who may send: what the registry says of an address and a sensor, in the
+ * order of d4-core (d4-core.md 3.3), and the key of a sensor.
+ */
+
+#include "d4-recv/conn.h"
+
+/* The address: 0, or a reason. */
+unsigned admit_address(struct conn_context *, const char *address);
+
+/*
+ * The first header of a connection, before its HMAC was looked at: 0 and
+ * conn->key is set, or a reason.  A uuid in registration mode that is not known
+ * becomes one that waits; nothing else is remembered.
+ */
+unsigned admit_sensor(struct conn_context *, struct conn *,
+    const struct d4_header *);
+
+/* The first record that verified: claims the connection.  0, or a reason. */
+unsigned admit_live(struct conn_context *, struct conn *);
+
+/* A live connection after the registry changed: 0, or a reason. */
+unsigned admit_again(struct conn_context *, struct conn *);
+
+/* The rules that hold now: the registry's, where it has any, else those of the
+ * settings.  Returns 0, or -1 when they can't be read: the old ones stay. */
+int admit_rules(struct conn_context *);
+
+#endif

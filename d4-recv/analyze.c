@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: ISC */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "d4-recv/analyze.h"
+#include "lib/log.h"
+#include "lib/queue.h"
+#include "lib/table.h"
+#include "lib/type.h"
+#include "lib/uuid.h"
+
+/* A queue that is open. */
+struct open_queue {
+	uint8_t		 uuid[D4_UUID_LEN];	/* first, for the table */
+	struct d4_queue	*queue;
+	bool		 unflushed;
+	uint64_t	 dropped;		/* as last seen */
+};
+
+struct analyze {
+	struct d4_registry	*registry;
+	const char		*queues;
+	struct d4_table		*open;
+	uint64_t		 generation;	/* of the registry, as last seen */
+	uint64_t		 pushed;
+	uint64_t		 dropped;	/* by queues closed since, too */
+};
+
+/* One item on its way into the queues that want it. */
+struct push {
+	struct analyze	*a;
+	const void	*item;
+	size_t		 len;
+	bool		 again;
+};
+
+static void
+close_queue(void *item)
+{
+	struct open_queue *q = item;
+
+	d4_queue_close(q->queue);
+	free(q);
+}
+
+struct analyze *
+analyze_new(struct d4_registry *registry, const char *queues, char why[256])
+{
+	struct analyze *a;
+
+	if ((a = calloc(1, sizeof(*a))) == NULL ||
+	    (a->open = d4_table_new(0)) == NULL) {
+		(void)snprintf(why, 256, "not enough memory");
+		free(a);
+		return NULL;
+	}
+	a->registry = registry;
+	a->queues = queues;
+	a->generation = d4_registry_generation(registry);
+	return a;
+}
+
+void
+analyze_free(struct analyze *a)
+{
+	if (a == NULL)
+		return;
+	analyze_tick(a);
+	d4_table_free(a->open, close_queue);
+	free(a);
+}
+
+/* The queue of a definition, opened when it is first used. */
+static struct open_queue *
+get_queue(struct analyze *a, const struct d4_registry_queue *def)
+{
+	struct d4_queue_where where = { .create = true };
+	char path[4200], uuid[D4_UUID_TEXT], type[4];
+	char why[D4_QUEUE_FAULT];
+	struct open_queue *q;
+
+	if ((q = d4_table_get(a->open, def->uuid)) != NULL)
+		return q;
+	d4_uuid_text(uuid, def->uuid);
+	(void)snprintf(type, sizeof(type), "%u", def->type);
+	(void)snprintf(path, sizeof(path), "%s/%s/%s", a->queues,
+	    def->type == D4_TYPE_EXTENDED ? def->extended : type, uuid);
+	where.path = path;
+	if ((q = calloc(1, sizeof(*q))) == NULL)
+		return NULL;
+	memcpy(q->uuid, def->uuid, sizeof(q->uuid));
+	if ((q->queue = d4_queue_open(&where, why)) == NULL) {
+		d4_log_warnx("%s", why);
+		free(q);
+		return NULL;
+	}
+	d4_queue_limit(q->queue, def->max_size);
+	if (d4_table_put(a->open, q) == -1) {
+		close_queue(q);
+		return NULL;
+	}
+	return q;
+}
+
+static int
+on_queue(void *cookie, const struct d4_registry_queue *def)
+{
+	struct push *p = cookie;
+	struct open_queue *q;
+
+	if ((q = get_queue(p->a, def)) == NULL)
+		return -1;
+	if (p->again && d4_queue_has(q->queue, p->item, p->len) == 1)
+		return 0;
+	if (d4_queue_push(q->queue, p->item, p->len) == -1) {
+		d4_log_warnx("%s", d4_queue_fault(q->queue));
+		return -1;
+	}
+	q->unflushed = true;
+	p->a->pushed++;
+	return 0;
+}
+
+static int
+push(void *cookie, const uint8_t uuid[D4_UUID_LEN], const char *queue,
+    const void *item, size_t len, bool again)
+{
+	struct push p = {
+		.a = cookie, .item = item, .len = len, .again = again
+	};
+	bool plain = *queue >= '0' && *queue <= '9' && strlen(queue) <= 3 &&
+	    strspn(queue, "0123456789") == strlen(queue);
+
+	return d4_registry_queues_for(p.a->registry,
+	    plain ? (uint8_t)atoi(queue) : D4_TYPE_EXTENDED,
+	    plain ? NULL : queue, uuid, on_queue, &p) == 0 ? 0 : -1;
+}
+
+struct items
+analyze_items(struct analyze *a)
+{
+	struct items items = { .push = push, .cookie = a };
+
+	return items;
+}
+
+static void
+flush(struct analyze *a, struct open_queue *q)
+{
+	uint64_t dropped;
+
+	if (!q->unflushed)
+		return;
+	q->unflushed = false;
+	if (d4_queue_flush(q->queue) == -1)
+		d4_log_warnx("%s", d4_queue_fault(q->queue));
+	dropped = d4_queue_dropped(q->queue);
+	a->dropped += dropped - q->dropped;
+	q->dropped = dropped;
+	d4_registry_note_queue(a->registry, q->uuid, (uint64_t)time(NULL));
+}
+
+void
+analyze_tick(struct analyze *a)
+{
+	struct open_queue *q;
+	struct d4_table *fresh;
+	size_t at = 0;
+
+	while ((q = d4_table_next(a->open, &at)) != NULL)
+		flush(a, q);
+	if (a->generation == d4_registry_generation(a->registry))
+		return;
+	/* Limits may be others, queues gone: opened again as they are used. */
+	if ((fresh = d4_table_new(0)) == NULL)
+		return;
+	d4_table_free(a->open, close_queue);
+	a->open = fresh;
+	a->generation = d4_registry_generation(a->registry);
+}
+
+uint64_t
+analyze_pushed(const struct analyze *a)
+{
+	return a->pushed;
+}
+
+uint64_t
+analyze_dropped(const struct analyze *a)
+{
+	return a->dropped;
+}

@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: ISC */
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "d4-recv/admit.h"
+#include "d4-recv/analyze.h"
+#include "d4-recv/collect.h"
+#include "d4-recv/conn.h"
+#include "d4-recv/figures.h"
+#include "d4-recv/recover.h"
+#include "lib/log.h"
+#include "lib/net.h"
+#include "lib/stop.h"
+
+#define EVENTS		256	/* of epoll in one turn */
+#define ACCEPTS		64	/* of one listener in one turn */
+#define TICK_MS		1000
+#define FLUSH_SENSORS	512	/* whose counts are written in one tick */
+#define DRAIN_MS	3000	/* for what waits to be finished, at the end */
+
+/* What an epoll event is for when it is none of a connection's. */
+static char listener_tag, stop_tag, finish_tag;
+
+struct collect {
+	const struct collect_settings *s;
+	struct conn_context	 ctx;
+	struct analyze		*analyze;
+	struct finish		*finish;
+	struct figures		 figures;
+	bool			 recovering;	/* more may have been left */
+	bool			 listening;
+	int64_t			 listen_at;	/* again, when out of places */
+	int64_t			 tick_at;
+	bool			 stdin_polls;	/* epoll can wait for stdin */
+};
+
+static int64_t
+now_ms(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+static void
+look_at_clock(struct collect *c)
+{
+	c->ctx.now_ms = now_ms();
+	c->ctx.now = time(NULL);
+}
+
+/* -- beginning -------------------------------------------------------------- */
+
+static int
+watch(struct collect *c, int fd, void *tag)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.ptr = tag };
+
+	if (epoll_ctl(c->ctx.epoll, EPOLL_CTL_ADD, fd, &event) == 0)
+		return 0;
+	d4_log_warn("epoll");
+	return -1;
+}
+
+static int
+listen_to_all(struct collect *c, bool on)
+{
+	size_t i;
+
+	for (i = 0; i < c->s->nlisteners; i++) {
+		if (on && watch(c, c->s->listeners[i], &listener_tag) == -1)
+			return -1;
+		if (!on)
+			(void)epoll_ctl(c->ctx.epoll, EPOLL_CTL_DEL,
+			    c->s->listeners[i], NULL);
+	}
+	c->listening = on;
+	return 0;
+}
+
+static struct d4_tls_context *
+open_tls(const struct settings *s)
+{
+	struct d4_tls_server server = {
+		.cert = s->server_pem,
+		.client_ca = *s->client_ca != '\0' ? s->client_ca : NULL
+	};
+	struct d4_tls_context *tls;
+	char why[256];
+
+	if ((tls = d4_tls_server_new(&server, why)) == NULL)
+		d4_log_warnx("%s", why);
+	return tls;
+}
+
+static int
+open_registry(struct collect *c)
+{
+	const struct settings *s = c->s->settings;
+	char why[256];
+
+	if (mkdir(s->destination, 0750) == -1 && errno != EEXIST) {
+		d4_log_warn("%s", s->destination);
+		return -1;
+	}
+	c->ctx.registry = d4_registry_open(s->registry, s->queues, true, why);
+	if (c->ctx.registry == NULL ||
+	    (c->analyze = analyze_new(c->ctx.registry, s->queues,
+	    why)) == NULL) {
+		d4_log_warnx("%s", why);
+		return -1;
+	}
+	if (d4_registry_refresh(c->ctx.registry) == -1 ||
+	    admit_rules(&c->ctx) == -1) {
+		d4_log_warnx("%s", d4_registry_why(c->ctx.registry));
+		return -1;
+	}
+	return 0;
+}
+
+static struct store_settings
+store_settings(const struct collect *c)
+{
+	const struct settings *s = c->s->settings;
+	struct store_settings settings = {
+		.finish = c->finish, .rotate = s->rotate,
+		.rotate_size = s->rotate_size, .compress = s->compress,
+		.items = analyze_items(c->analyze)
+	};
+
+	return settings;
+}
+
+static int
+open_store(struct collect *c)
+{
+	const struct settings *s = c->s->settings;
+	struct finish_settings finish = {
+		.root = s->destination,
+		.hook = *s->hook != '\0' ? s->hook : NULL,
+		.items = analyze_items(c->analyze)
+	};
+	struct store_settings store;
+
+	if ((c->finish = finish_new(&finish)) == NULL) {
+		d4_log_warn("%s", s->destination);
+		return -1;
+	}
+	store = store_settings(c);
+	if ((c->ctx.store = store_new(&store)) == NULL) {
+		d4_log_warn("%s", s->destination);
+		return -1;
+	}
+	c->recovering = true;
+	return watch(c, finish_fd(c->finish), &finish_tag);
+}
+
+static int
+open_mac(struct collect *c)
+{
+	const struct settings *s = c->s->settings;
+
+	if ((c->ctx.mac = d4_mac_new()) == NULL ||
+	    (c->ctx.default_key = conn_key_new(c->ctx.mac, s->key,
+	    s->keylen)) == NULL || (c->ctx.peers = peers_new()) == NULL) {
+		d4_log_warnx("memory: not enough");
+		return -1;
+	}
+	d4_log_info(2, "HMAC by %s", d4_mac_name(c->ctx.mac));
+	return 0;
+}
+
+/* One sensor on stdin.  A regular file is always ready, and epoll refuses it:
+ * then every turn reads it. */
+static void
+open_stdin(struct collect *c)
+{
+	struct epoll_event probe = { .events = EPOLLIN };
+	int fd;
+
+	c->stdin_polls = epoll_ctl(c->ctx.epoll, EPOLL_CTL_ADD, STDIN_FILENO,
+	    &probe) == 0;
+	(void)epoll_ctl(c->ctx.epoll, EPOLL_CTL_DEL, STDIN_FILENO, NULL);
+	if ((fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)) == -1)
+		d4_log_warn("stdin");
+	else
+		conn_new(&c->ctx, fd, "stdin");
+}
+
+static int
+begin(struct collect *c)
+{
+	c->ctx.settings = c->s->settings;
+	look_at_clock(c);
+	if ((c->ctx.epoll = epoll_create1(EPOLL_CLOEXEC)) == -1) {
+		d4_log_warn("epoll");
+		return -1;
+	}
+	if (c->s->tls && (c->ctx.tls = open_tls(c->s->settings)) == NULL)
+		return -1;
+	if (open_mac(c) == -1 || open_registry(c) == -1 ||
+	    open_store(c) == -1 || watch(c, d4_stop_fd(), &stop_tag) == -1)
+		return -1;
+	figures_begin(&c->figures, c->ctx.now_ms);
+	if (c->s->from_stdin)
+		open_stdin(c);
+	return listen_to_all(c, true);
+}
+
+/* -- running ---------------------------------------------------------------- */
+
+static void
+accept_some(struct collect *c, int listener)
+{
+	struct sockaddr_storage sa;
+	char peer[D4_NET_HOST];
+	int fd, i;
+
+	for (i = 0; i < ACCEPTS; i++) {
+		if ((fd = d4_net_accept(listener, &sa)) == -1)
+			break;
+		d4_net_peer(&sa, peer);
+		conn_new(&c->ctx, fd, peer);
+	}
+	/* Out of descriptors the listener would wake us for ever. */
+	if (i < ACCEPTS && (errno == EMFILE || errno == ENFILE ||
+	    errno == ENOBUFS || errno == ENOMEM)) {
+		d4_log_warn("accept");
+		(void)listen_to_all(c, false);
+		c->listen_at = c->ctx.now_ms + TICK_MS;
+	}
+}
+
+static void
+dispatch(struct collect *c, const struct epoll_event *event)
+{
+	size_t i;
+
+	if (event->data.ptr == &listener_tag) {
+		for (i = 0; c->listening && i < c->s->nlisteners; i++)
+			accept_some(c, c->s->listeners[i]);
+	} else if (event->data.ptr == &stop_tag) {
+		d4_stop_drain();
+	} else if (event->data.ptr == &finish_tag) {
+		finish_run(c->finish);
+	} else {
+		conn_ready(&c->ctx, event->data.ptr);
+	}
+}
+
+/* A new configuration takes the place of the old where it is without fault. */
+static void
+reload(struct collect *c)
+{
+	struct settings *s = c->s->settings, fresh;
+	struct d4_tls_context *tls = NULL;
+	struct store_settings store;
+	struct conn_key *key;
+	struct d4_conf *conf;
+	int faults = 1;
+
+	memset(&fresh, 0, sizeof(fresh));
+	if ((conf = d4_conf_open(c->s->dir)) == NULL)
+		d4_log_warn("%s", c->s->dir);
+	else
+		faults = settings_load(&fresh, conf);
+	d4_conf_close(conf);
+	if (faults > 0 || (c->s->tls && (tls = open_tls(&fresh)) == NULL) ||
+	    (key = conn_key_new(c->ctx.mac, fresh.key, fresh.keylen)) == NULL) {
+		d4_log_warnx("%s: not taken, the old configuration stays",
+		    c->s->dir);
+		settings_free(&fresh);
+		return;
+	}
+	settings_free(s);
+	*s = fresh;
+	d4_tls_context_free(c->ctx.tls);
+	c->ctx.tls = tls;
+	conn_key_drop(c->ctx.default_key);
+	c->ctx.default_key = key;
+	store = store_settings(c);
+	store_reload(c->ctx.store, &store);
+	if (finish_set_hook(c->finish, *s->hook != '\0' ? s->hook :
+	    NULL) == -1 || admit_rules(&c->ctx) == -1)
+		d4_log_warnx("%s: taken in part", c->s->dir);
+	d4_log_info(1, "%s: taken", c->s->dir);
+}
+
+/* Goes on with what a dead process left, until nothing is left. */
+static void
+recover(struct collect *c)
+{
+	long n;
+
+	if (!c->recovering)
+		return;
+	if ((n = recover_run(c->finish)) == -1)
+		d4_log_warn("%s: cannot look for unfinished files",
+		    c->s->settings->destination);
+	else if (n > 0)
+		d4_log_info(1, "%s: %ld unfinished files taken up",
+		    c->s->settings->destination, n);
+	c->recovering = n > 0;
+}
+
+static void
+tick(struct collect *c)
+{
+	struct conn_context *ctx = &c->ctx;
+	int changed;
+
+	if (ctx->now_ms < c->tick_at)
+		return;
+	c->tick_at = ctx->now_ms + TICK_MS;
+	if ((changed = d4_registry_refresh(ctx->registry)) == -1 ||
+	    (changed == 1 && admit_rules(ctx) == -1))
+		d4_log_warnx("%s", d4_registry_why(ctx->registry));
+	conn_tick(ctx, changed == 1);
+	(void)conn_turn(ctx);
+	(void)store_tick(ctx->store, ctx->now);
+	finish_run(c->finish);
+	recover(c);
+	analyze_tick(c->analyze);
+	if (d4_registry_flush(ctx->registry, FLUSH_SENSORS) == -1)
+		d4_log_warnx("%s", d4_registry_why(ctx->registry));
+	if (!c->listening && ctx->now_ms >= c->listen_at)
+		(void)listen_to_all(c, true);
+	figures_tick(&c->figures, c->s, ctx, finish_figures(c->finish),
+	    c->analyze);
+}
+
+/* One turn of the loop: what is ready, verified together, then taken. */
+static void
+turn(struct collect *c, bool *again)
+{
+	struct epoll_event events[EVENTS];
+	int i, n, timeout = 0;
+
+	if (!*again) {
+		timeout = (int)(c->tick_at - now_ms());
+		if (timeout < 0)
+			timeout = 0;
+	}
+	n = epoll_wait(c->ctx.epoll, events, EVENTS, timeout);
+	look_at_clock(c);
+	if (*again)
+		conn_reread(&c->ctx);
+	for (i = 0; i < n; i++)
+		dispatch(c, &events[i]);
+	*again = conn_turn(&c->ctx);
+	tick(c);
+}
+
+static void
+run(struct collect *c)
+{
+	bool again = false;
+
+	while (!d4_stop_wanted()) {
+		turn(c, &again);
+		if (d4_stop_take_reload())
+			reload(c);
+		if (c->s->from_stdin && c->ctx.nconns == 0)
+			break;
+		if (c->s->from_stdin && !c->stdin_polls &&
+		    c->ctx.first != NULL) {
+			conn_ready(&c->ctx, c->ctx.first);
+			again = true;
+		}
+	}
+}
+
+/* -- end -------------------------------------------------------------------- */
+
+static int
+end(struct collect *c)
+{
+	int rc = 0;
+
+	look_at_clock(c);
+	conn_end_all(&c->ctx);
+	if (store_sync(c->ctx.store, c->ctx.now) == -1)
+		rc = -1;
+	if (finish_drain(c->finish, DRAIN_MS) == -1)
+		d4_log_info(1, "%s: the next start goes on with the rest",
+		    c->s->settings->destination);
+	analyze_tick(c->analyze);
+	if (d4_registry_flush(c->ctx.registry, 0) == -1) {
+		d4_log_warnx("%s", d4_registry_why(c->ctx.registry));
+		rc = -1;
+	}
+	figures_end(&c->figures, c->s, &c->ctx, finish_figures(c->finish),
+	    c->analyze);
+	return rc;
+}
+
+static void
+release(struct collect *c)
+{
+	store_free(c->ctx.store);
+	finish_free(c->finish);
+	analyze_free(c->analyze);
+	d4_registry_close(c->ctx.registry);
+	peers_free(c->ctx.peers);
+	conn_key_drop(c->ctx.default_key);
+	d4_mac_free(c->ctx.mac);
+	d4_tls_context_free(c->ctx.tls);
+	rules_free(&c->ctx.rules);
+	if (c->ctx.epoll != -1)
+		(void)close(c->ctx.epoll);
+	free(c);
+}
+
+enum collect_result
+collect_run(const struct collect_settings *s)
+{
+	enum collect_result result = COLLECT_NOT_BEGUN;
+	struct collect *c;
+
+	if ((c = calloc(1, sizeof(*c))) == NULL) {
+		d4_log_warn("memory");
+		return COLLECT_NOT_BEGUN;
+	}
+	c->s = s;
+	c->ctx.epoll = -1;
+	if (begin(c) == 0) {
+		run(c);
+		result = end(c) == 0 ? COLLECT_OK : COLLECT_FAILED;
+	}
+	release(c);
+	return result;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef D4_RECV_COLLECT_H
+#define D4_RECV_COLLECT_H
+
+/*
+ * One worker of the collector: opens registry, store and queues, and serves
+ * its listening descriptors from one epoll loop until a signal.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "d4-recv/settings.h"
+
+struct collect_settings {
+	struct settings	*settings;	/* replaced by a reload */
+	const char	*dir;		/* the configuration, for a reload */
+	const int	*listeners;	/* that do not block; or */
+	size_t		 nlisteners;
+	bool		 from_stdin;	/* one sensor, on stdin */
+	bool		 tls;		/* on the listeners */
+	unsigned	 stats_s;	/* a line of figures so often, or 0 */
+	const char	*metrics;	/* file, or NULL */
+};
+
+enum collect_result {
+	COLLECT_OK,		/* after a signal or at the end of stdin; all
+				 * is stored */
+	COLLECT_FAILED,		/* something was lost, which was said */
+	COLLECT_NOT_BEGUN	/* what it needs can't be had, which was said */
+};
+
+enum collect_result collect_run(const struct collect_settings *);
+
+#endif

@@ -1,0 +1,666 @@
+/* SPDX-License-Identifier: ISC */
+#include <sys/epoll.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "d4-recv/admit.h"
+#include "d4-recv/conn.h"
+#include "lib/bytes.h"
+#include "lib/log.h"
+#include "lib/type.h"
+
+#define READ_BYTES	((size_t)128 << 10)	/* of a sensor in one turn */
+#define READ_STRANGER	((size_t)4 << 10)	/* of one that is not known */
+
+#define HANDSHAKE_MS	10000
+#define RECORD_MS	30000	/* for a record once begun, and for each KiB */
+#define RECORD_KIB_MS	1000	/* that it announces */
+#define ENDING_MS	10000	/* to answer the end of a sensor */
+#define END_TURNS	128	/* of reading, when we end */
+
+struct conn_key *
+conn_key_new(struct d4_mac *mac, const void *bytes, size_t len)
+{
+	struct conn_key *key;
+
+	if ((key = calloc(1, sizeof(*key))) == NULL)
+		return NULL;
+	if ((key->mac = d4_mac_key_new(mac, bytes, len)) == NULL) {
+		free(key);
+		return NULL;
+	}
+	key->refs = 1;
+	return key;
+}
+
+void
+conn_key_drop(struct conn_key *key)
+{
+	if (key == NULL || --key->refs > 0)
+		return;
+	d4_mac_key_free(key->mac);
+	free(key);
+}
+
+static bool
+is_stranger(const struct conn *c)
+{
+	return c->state == CONN_HANDSHAKE || c->state == CONN_QUIET;
+}
+
+static void
+enter(struct conn_context *ctx, struct conn *c, enum conn_state state)
+{
+	bool before = is_stranger(c);
+
+	c->state = state;
+	c->since_ms = ctx->now_ms;
+	if (before && !is_stranger(c))
+		ctx->nstrangers--;
+}
+
+/* -- beginning and end ------------------------------------------------------ */
+
+static void
+link_in(struct conn_context *ctx, struct conn *c)
+{
+	c->prev = ctx->last;
+	if (ctx->last != NULL)
+		ctx->last->next = c;
+	else
+		ctx->first = c;
+	ctx->last = c;
+	ctx->nconns++;
+	ctx->nstrangers++;
+}
+
+static void
+link_out(struct conn_context *ctx, struct conn *c)
+{
+	if (c->prev != NULL)
+		c->prev->next = c->next;
+	else
+		ctx->first = c->next;
+	if (c->next != NULL)
+		c->next->prev = c->prev;
+	else
+		ctx->last = c->prev;
+	ctx->nconns--;
+}
+
+static void
+release(struct conn_context *ctx, struct conn *c)
+{
+	d4_tls_free(c->tls);
+	if (c->fd != -1)
+		(void)close(c->fd);
+	d4_feed_free(c->feed);
+	peers_remove(ctx->peers, c->counted);
+	conn_key_drop(c->key);
+	session_free(&c->session);
+	free(c->backlog);
+	free(c);
+}
+
+/* Nothing more is read or written; what it holds is freed after the turn, for
+ * records of it may still stand in the batch. */
+static void
+bury(struct conn_context *ctx, struct conn *c)
+{
+	if (c->state == CONN_DEAD)
+		return;
+	store_close(c->stream, ctx->now);
+	c->stream = NULL;
+	d4_registry_release(ctx->registry, c->claim);
+	c->claim = NULL;
+	enter(ctx, c, CONN_DEAD);
+	link_out(ctx, c);
+	c->next = ctx->dead;
+	ctx->dead = c;
+}
+
+void
+conn_refuse(struct conn_context *ctx, struct conn *c, unsigned reason,
+    const char *more)
+{
+	if (c->state == CONN_DEAD)
+		return;
+	refusals_say(&ctx->refusals, ctx->now_ms, reason, c->peer, more);
+	/* Of strangers nothing is kept, for or against the uuid they name. */
+	if (c->claim != NULL && d4_registry_note_error(ctx->registry,
+	    c->session.uuid, refused_str(reason), (uint64_t)ctx->now) == -1)
+		d4_log_warnx("%s", d4_registry_why(ctx->registry));
+	bury(ctx, c);
+}
+
+/* When strangers are too many the one that was quiet longest has to go. */
+static void
+make_room(struct conn_context *ctx)
+{
+	struct conn *c;
+
+	if (ctx->nstrangers < ctx->settings->max_unauthenticated)
+		return;
+	for (c = ctx->first; c != NULL && !is_stranger(c); c = c->next)
+		continue;
+	if (c != NULL)
+		conn_refuse(ctx, c, REFUSED_FULL, "a stranger, quiet longest");
+}
+
+/* Sets what epoll waits for.  Nothing while there is no room for more. */
+static void
+watch(struct conn_context *ctx, struct conn *c)
+{
+	uint32_t events = EPOLLIN;
+	struct epoll_event event;
+
+	if (c->state == CONN_HANDSHAKE)
+		events = (uint32_t)d4_tls_waits(c->tls);
+	else if (c->backlog_len > 0)
+		events = 0;
+	if (events == c->events)
+		return;
+	event.events = events;
+	event.data.ptr = c;
+	if (epoll_ctl(ctx->epoll, EPOLL_CTL_MOD, c->fd, &event) == 0)
+		c->events = events;
+}
+
+static unsigned
+open_conn(struct conn_context *ctx, struct conn *c)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.ptr = c };
+	unsigned reason;
+
+	if ((reason = admit_address(ctx, c->peer)) != 0)
+		return reason;
+	if (ctx->nconns >= ctx->settings->max_connections)
+		return REFUSED_FULL;
+	c->counted = peers_add(ctx->peers, c->peer,
+	    ctx->settings->max_per_address);
+	if (c->counted == NULL)
+		return REFUSED_FULL;
+	if (ctx->tls != NULL &&
+	    (c->tls = d4_tls_new(ctx->tls, c->fd, NULL)) == NULL)
+		return REFUSED_OURS;
+	if ((c->feed = d4_feed_new(D4_PAYLOAD_MAX)) == NULL)
+		return REFUSED_OURS;
+	/* A regular file, as stdin, is always ready and not for epoll. */
+	if (epoll_ctl(ctx->epoll, EPOLL_CTL_ADD, c->fd, &event) == -1 &&
+	    errno != EPERM)
+		return REFUSED_OURS;
+	c->blocking = (fcntl(c->fd, F_GETFL) & O_NONBLOCK) == 0;
+	c->events = EPOLLIN;
+	return 0;
+}
+
+void
+conn_new(struct conn_context *ctx, int fd, const char *peer)
+{
+	struct conn *c;
+	unsigned reason;
+
+	ctx->naccepted++;
+	make_room(ctx);
+	if ((c = calloc(1, sizeof(*c))) == NULL) {
+		refusals_say(&ctx->refusals, ctx->now_ms, REFUSED_OURS, peer,
+		    "not enough memory");
+		(void)close(fd);
+		return;
+	}
+	c->fd = fd;
+	c->since_ms = ctx->now_ms;
+	(void)strncpy(c->peer, peer, sizeof(c->peer) - 1);
+	if ((reason = open_conn(ctx, c)) != 0) {
+		refusals_say(&ctx->refusals, ctx->now_ms, reason, peer, "");
+		release(ctx, c);
+		return;
+	}
+	c->state = c->tls != NULL ? CONN_HANDSHAKE : CONN_QUIET;
+	link_in(ctx, c);
+}
+
+/* -- what was verified ------------------------------------------------------ */
+
+/* Keeps what the store has no room for; the sensor is not read meanwhile. */
+static int
+keep(struct conn *c, const uint8_t *bytes, size_t len)
+{
+	uint8_t *backlog;
+
+	if (len == 0)
+		return 0;
+	if ((backlog = realloc(c->backlog, c->backlog_len + len)) == NULL)
+		return -1;
+	memcpy(backlog + c->backlog_len, bytes, len);
+	c->backlog = backlog;
+	c->backlog_len += len;
+	return 0;
+}
+
+/* Returns -1 when the connection is over. */
+static int
+took(struct conn_context *ctx, struct conn *c, enum store_result result)
+{
+	if (result == STORE_BAD_DATA)
+		conn_refuse(ctx, c, D4_BAD_DATA, store_why(c->stream));
+	else if (result == STORE_FAILED)
+		conn_refuse(ctx, c, REFUSED_OURS, strerror(errno));
+	return c->state == CONN_DEAD ? -1 : 0;
+}
+
+static void
+keep_data(struct conn_context *ctx, struct conn *c, const uint8_t *payload,
+    size_t len)
+{
+	enum store_result result = STORE_FULL;
+	size_t taken = 0;
+
+	if (c->backlog_len == 0) {
+		result = store_write(c->stream, payload, len, ctx->now,
+		    &taken);
+		if (took(ctx, c, result) == -1)
+			return;
+	}
+	if (result == STORE_FULL &&
+	    keep(c, payload + taken, len - taken) == -1)
+		conn_refuse(ctx, c, REFUSED_OURS, "not enough memory");
+}
+
+/* Tries again what there was no room for. */
+static void
+drain_backlog(struct conn_context *ctx, struct conn *c)
+{
+	size_t taken = 0;
+
+	if (took(ctx, c, store_write(c->stream, c->backlog + c->backlog_at,
+	    c->backlog_len - c->backlog_at, ctx->now, &taken)) == -1)
+		return;
+	c->backlog_at += taken;
+	if (c->backlog_at < c->backlog_len)
+		return;
+	free(c->backlog);
+	c->backlog = NULL;
+	c->backlog_len = c->backlog_at = 0;
+	watch(ctx, c);
+}
+
+/* The stream of data begins: with the first record, or behind a meta header. */
+static int
+open_stream(struct conn_context *ctx, struct conn *c, uint8_t type)
+{
+	const char *name = "", *why = "";
+	enum d4_refusal reason;
+
+	if (type == D4_TYPE_EXTENDED) {
+		reason = session_close_meta(&c->session, &ctx->rules, &why);
+		if (reason != D4_OK) {
+			conn_refuse(ctx, c, reason, why);
+			return -1;
+		}
+		name = d4_meta_type(c->session.header);
+		if (d4_registry_claim_become(ctx->registry, c->claim, type,
+		    name) == -1)
+			d4_log_warnx("%s", d4_registry_why(ctx->registry));
+	}
+	c->stream = store_open(ctx->store, c->session.uuid, type,
+	    c->session.header, &why);
+	if (c->stream != NULL)
+		return 0;
+	conn_refuse(ctx, c, errno == ENOMEM ? REFUSED_OURS : D4_BAD_META, why);
+	return -1;
+}
+
+/* Takes one verified record. */
+static void
+take(struct conn_context *ctx, struct conn *c, const struct d4_header *h,
+    const uint8_t *payload)
+{
+	unsigned reason;
+
+	if (c->state == CONN_QUIET) {
+		if ((reason = admit_live(ctx, c)) != 0) {
+			conn_refuse(ctx, c, reason, "");
+			return;
+		}
+		enter(ctx, c, CONN_LIVE);
+	}
+	c->session.nrecords++;
+	c->turn_records++;
+	ctx->nrecords++;
+	if (h->type == D4_TYPE_META) {
+		if (session_take_meta(&c->session, payload, h->size) != D4_OK)
+			conn_refuse(ctx, c, D4_BAD_META, "it is too long");
+		return;
+	}
+	if (c->stream == NULL && open_stream(ctx, c, h->type) == -1)
+		return;
+	c->session.nbytes += h->size;
+	c->turn_bytes += h->size;
+	ctx->nbytes += h->size;
+	if (h->size > 0)
+		keep_data(ctx, c, payload, h->size);
+}
+
+/* Verifies what was gathered, and takes it in order. */
+static void
+settle(struct conn_context *ctx)
+{
+	size_t i, n = ctx->njobs;
+	struct conn *c;
+
+	ctx->njobs = 0;
+	if (n > 0 && d4_mac_verify(ctx->mac, ctx->jobs, n) == -1)
+		d4_log_warnx("HMAC: cannot be computed");
+	for (i = 0; i < n; i++) {
+		c = ctx->owners[i];
+		if (c->state == CONN_DEAD)
+			continue;
+		if (!ctx->jobs[i].good)
+			conn_refuse(ctx, c, D4_BAD_HMAC, "");
+		else
+			take(ctx, c, &ctx->headers[i],
+			    ctx->jobs[i].record + D4_HEADER_LEN);
+	}
+}
+
+/* -- what comes in ---------------------------------------------------------- */
+
+static unsigned
+admit(struct conn_context *ctx, struct conn *c, const struct d4_header *h)
+{
+	unsigned reason;
+
+	if (c->key == NULL && (reason = admit_sensor(ctx, c, h)) != 0)
+		return reason;
+	if (h->size > D4_PAYLOAD_MAX)
+		return D4_TOO_LARGE;
+	return session_admit(&c->session, &ctx->rules, h);
+}
+
+/* Puts the whole records that the feed holds into the batch. */
+static void
+gather(struct conn_context *ctx, struct conn *c)
+{
+	struct d4_feed_record record;
+	enum d4_refusal fed;
+
+	while (c->state != CONN_DEAD && c->refusal == 0) {
+		if ((fed = d4_feed_next(c->feed, &record)) == D4_SHORT)
+			break;
+		if ((c->refusal = admit(ctx, c, &record.header)) != 0)
+			break;
+		ctx->headers[ctx->njobs] = record.header;
+		ctx->owners[ctx->njobs] = c;
+		ctx->jobs[ctx->njobs].key = c->key->mac;
+		ctx->jobs[ctx->njobs].record = record.bytes;
+		ctx->jobs[ctx->njobs].len = record.len;
+		if (++ctx->njobs == CONN_BATCH)
+			settle(ctx);
+	}
+}
+
+static ssize_t
+receive(struct conn *c, void *buf, size_t len)
+{
+	ssize_t n;
+
+	if (c->tls != NULL)
+		return d4_tls_read(c->tls, buf, len);
+	while ((n = read(c->fd, buf, len)) == -1 && errno == EINTR)
+		continue;
+	if (n == -1 && (errno == EAGAIN || errno == EWOULDBLOCK))
+		return D4_TLS_AGAIN;
+	return n;
+}
+
+/* Reads up to a bound into the feed.  c->again says that more may wait. */
+static void
+read_some(struct conn_context *ctx, struct conn *c)
+{
+	size_t want = c->state == CONN_QUIET ? READ_STRANGER : READ_BYTES;
+	size_t got = 0, room;
+	ssize_t n = 0;
+	uint8_t *at;
+
+	if ((room = d4_feed_space(c->feed, want, &at)) == 0) {
+		conn_refuse(ctx, c, REFUSED_OURS, "not enough memory");
+		return;
+	}
+	if (room > want)
+		room = want;
+	while (got < room && (n = receive(c, at + got, room - got)) > 0) {
+		got += (size_t)n;
+		if (c->blocking)
+			break;
+	}
+	d4_feed_filled(c->feed, got);
+	gather(ctx, c);
+	c->again = n > 0;
+	if (n == 0)
+		c->ended = true;
+	else if (n == D4_TLS_FAILED && c->refusal == 0)
+		c->refusal = REFUSED_CUT_OFF;
+}
+
+static void
+touch(struct conn_context *ctx, struct conn *c)
+{
+	if (c->is_touched)
+		return;
+	c->is_touched = true;
+	c->touched = ctx->touched;
+	ctx->touched = c;
+}
+
+static void
+shake_hands(struct conn_context *ctx, struct conn *c)
+{
+	int rc = d4_tls_handshake(c->tls);
+
+	if (rc == D4_TLS_FAILED)
+		conn_refuse(ctx, c, REFUSED_TLS, d4_tls_why(c->tls));
+	else if (rc == 0)
+		enter(ctx, c, CONN_QUIET);
+}
+
+/* Answers the end of a sensor once all it sent is stored. */
+static void
+answer(struct conn_context *ctx, struct conn *c)
+{
+	if (c->backlog_len > 0)
+		return;
+	if (c->stream != NULL) {
+		enum store_result result = store_flush(c->stream, ctx->now);
+
+		if (result == STORE_FULL || took(ctx, c, result) == -1)
+			return;
+	}
+	if (c->tls != NULL && d4_tls_shutdown(c->tls) == D4_TLS_AGAIN &&
+	    ctx->now_ms - c->since_ms < ENDING_MS)
+		return;
+	bury(ctx, c);
+}
+
+void
+conn_ready(struct conn_context *ctx, struct conn *c)
+{
+	if (c->state == CONN_DEAD)
+		return;
+	touch(ctx, c);
+	if (c->state == CONN_HANDSHAKE)
+		shake_hands(ctx, c);
+	/* A second read would move the records that stand in the batch. */
+	if ((c->state == CONN_QUIET || c->state == CONN_LIVE) &&
+	    !c->was_read) {
+		c->was_read = true;
+		read_some(ctx, c);
+	}
+}
+
+/* -- turns and ticks -------------------------------------------------------- */
+
+/* Notes when a record was begun, for its deadline. */
+static void
+mind_record(struct conn_context *ctx, struct conn *c)
+{
+	if (d4_feed_pending(c->feed) == 0)
+		c->record_ms = 0;
+	else if (c->record_ms == 0 || c->turn_records > 0)
+		c->record_ms = ctx->now_ms;
+}
+
+/* After the batch was taken: what is left to do for a connection. */
+static void
+finish_turn(struct conn_context *ctx, struct conn *c)
+{
+	if (c->state == CONN_DEAD)
+		return;
+	if (c->refusal != 0) {
+		conn_refuse(ctx, c, c->refusal, c->refusal == REFUSED_CUT_OFF ?
+		    c->tls != NULL ? d4_tls_why(c->tls) : "connection lost" :
+		    "");
+		return;
+	}
+	mind_record(ctx, c);
+	if (c->turn_records > 0 && d4_registry_note(ctx->registry, c->claim,
+	    c->turn_records, c->turn_bytes, (uint64_t)ctx->now) == -1)
+		d4_log_warnx("%s", d4_registry_why(ctx->registry));
+	c->turn_records = c->turn_bytes = 0;
+	d4_feed_idle(c->feed);
+	if (c->ended && c->state != CONN_ENDING) {
+		if (d4_feed_pending(c->feed) > 0) {
+			conn_refuse(ctx, c, D4_SHORT, "");
+			return;
+		}
+		enter(ctx, c, CONN_ENDING);
+	}
+	if (c->state == CONN_ENDING)
+		answer(ctx, c);
+	if (c->state != CONN_DEAD)
+		watch(ctx, c);
+}
+
+bool
+conn_turn(struct conn_context *ctx)
+{
+	struct conn *c, *next;
+	bool again = false;
+
+	settle(ctx);
+	c = ctx->touched;
+	ctx->touched = NULL;
+	for (; c != NULL; c = next) {
+		next = c->touched;
+		c->is_touched = c->was_read = false;
+		finish_turn(ctx, c);
+		if (c->state != CONN_DEAD && c->again && c->tls != NULL &&
+		    c->backlog_len == 0 && d4_tls_pending(c->tls)) {
+			touch(ctx, c);
+			again = true;
+		}
+	}
+	while ((c = ctx->dead) != NULL) {
+		ctx->dead = c->next;
+		release(ctx, c);
+	}
+	return again;
+}
+
+/* How long a record may take once it was begun, in ms. */
+static int64_t
+record_time(const struct conn *c)
+{
+	return RECORD_MS + (int64_t)d4_feed_announced(c->feed) *
+	    RECORD_KIB_MS / 1024;
+}
+
+static void
+mind_deadline(struct conn_context *ctx, struct conn *c)
+{
+	int64_t age = ctx->now_ms - c->since_ms;
+
+	if (c->state == CONN_HANDSHAKE && age > HANDSHAKE_MS)
+		conn_refuse(ctx, c, REFUSED_TIMEOUT, "TLS handshake");
+	else if (c->record_ms != 0 && c->backlog_len == 0 &&
+	    ctx->now_ms - c->record_ms > record_time(c))
+		conn_refuse(ctx, c, REFUSED_TIMEOUT, "a record");
+	else if (c->state == CONN_QUIET &&
+	    age > (int64_t)ctx->settings->quiet * 1000)
+		conn_refuse(ctx, c, REFUSED_TIMEOUT, "no record");
+}
+
+void
+conn_tick(struct conn_context *ctx, bool again)
+{
+	struct conn *c, *next;
+	unsigned reason;
+
+	while ((c = d4_registry_lost(ctx->registry)) != NULL)
+		conn_refuse(ctx, c, REFUSED_TAKEN_OVER, "");
+	for (c = ctx->first; c != NULL; c = next) {
+		next = c->next;
+		if (again && (reason = admit_again(ctx, c)) != 0) {
+			conn_refuse(ctx, c, reason, "");
+			continue;
+		}
+		mind_deadline(ctx, c);
+		if (c->state == CONN_DEAD)
+			continue;
+		if (c->backlog_len > 0)
+			drain_backlog(ctx, c);
+		if (c->state == CONN_ENDING)
+			answer(ctx, c);
+	}
+	refusals_tick(&ctx->refusals);
+}
+
+void
+conn_reread(struct conn_context *ctx)
+{
+	struct conn *c;
+
+	for (c = ctx->touched; c != NULL; c = c->touched) {
+		if (c->again)
+			conn_ready(ctx, c);
+	}
+}
+
+/* Reads what has arrived, no more than a kernel holds, and ends it. */
+static void
+end(struct conn_context *ctx, struct conn *c)
+{
+	int turns;
+
+	for (turns = 0; turns < END_TURNS; turns++) {
+		c->again = c->was_read = false;
+		conn_ready(ctx, c);
+		settle(ctx);
+		if (!c->again || c->refusal != 0 || c->backlog_len > 0 ||
+		    c->state == CONN_DEAD)
+			break;
+	}
+	if (c->state == CONN_LIVE)
+		enter(ctx, c, CONN_ENDING);
+}
+
+void
+conn_end_all(struct conn_context *ctx)
+{
+	struct conn *c, *next;
+
+	for (c = ctx->first; c != NULL; c = next) {
+		next = c->next;
+		end(ctx, c);
+	}
+	(void)conn_turn(ctx);
+	for (c = ctx->first; c != NULL; c = next) {
+		next = c->next;
+		bury(ctx, c);
+	}
+	(void)conn_turn(ctx);
+}

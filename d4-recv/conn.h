@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef D4_RECV_CONN_H
+#define D4_RECV_CONN_H
+
+/*
+ * A sensor's life, from accept(2) to close(2):
+ *
+ *	HANDSHAKE	TLS is being agreed on
+ *	QUIET		no record has verified yet: a stranger
+ *	LIVE		the sensor is who it says; what it sends is kept
+ *	ENDING		it said that this was all; our answer goes out once all
+ *			is stored
+ *	DEAD		to be freed at the end of the turn
+ *
+ * Records of all connections that are ready in one turn of the loop are
+ * gathered, verified together and then taken in order, each connection's by
+ * itself.  Nothing of a record is acted on before its HMAC has verified.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "d4-recv/peers.h"
+#include "d4-recv/refusals.h"
+#include "d4-recv/session.h"
+#include "d4-recv/settings.h"
+#include "d4-recv/store.h"
+#include "lib/feed.h"
+#include "lib/mac.h"
+#include "lib/registry.h"
+#include "lib/tls.h"
+
+#define CONN_BATCH	1024	/* records verified together */
+
+enum conn_state {
+	CONN_HANDSHAKE, CONN_QUIET, CONN_LIVE, CONN_ENDING, CONN_DEAD
+};
+
+/* A key that several connections may share. */
+struct conn_key {
+	struct d4_mac_key	*mac;
+	size_t			 refs;
+};
+
+struct conn {
+	struct conn		*prev, *next;	/* of all, by age */
+	struct conn		*touched;	/* the next one of this turn */
+	bool			 is_touched;
+	bool			 was_read;	/* in this turn: its feed holds
+						 * records of the batch */
+	bool			 again;		/* more waits that epoll can't see */
+	enum conn_state		 state;
+	int			 fd;
+	bool			 blocking;	/* stdin: one read at a time */
+	uint32_t		 events;	/* what epoll waits for now */
+	struct d4_tls		*tls;		/* or NULL */
+	char			 peer[D4_NET_HOST];
+	struct peer		*counted;	/* among those of its address */
+	int64_t			 since_ms;	/* the state was entered */
+	int64_t			 record_ms;	/* a record was begun, or 0 */
+	struct d4_feed		*feed;
+	struct session		 session;
+	struct conn_key		*key;		/* from the first header on */
+	uint8_t			 id[D4_UUID_LEN];	/* of the session */
+	struct d4_registry_claim *claim;	/* from LIVE on */
+	struct store_stream	*stream;	/* from the first data on */
+	uint8_t			*backlog;	/* verified, not yet stored */
+	size_t			 backlog_len, backlog_at;
+	bool			 ended;		/* the peer said so */
+	unsigned		 refusal;	/* of the next record, 0: none */
+	uint64_t		 turn_records;	/* taken in this turn */
+	uint64_t		 turn_bytes;
+};
+
+/* What all connections of a worker share. */
+struct conn_context {
+	const struct settings	*settings;
+	struct rules		 rules;		/* of settings or registry */
+	struct d4_mac		*mac;
+	struct conn_key		*default_key;
+	struct d4_registry	*registry;
+	struct store		*store;
+	struct d4_tls_context	*tls;
+	struct refusals		 refusals;
+	struct peers		*peers;
+	int			 epoll;
+	int64_t			 now_ms;	/* monotonic */
+	time_t			 now;
+
+	struct conn		*first, *last;	/* of all, by age */
+	size_t			 nconns;
+	size_t			 nstrangers;	/* HANDSHAKE and QUIET */
+	struct conn		*touched;	/* in this turn */
+	struct conn		*dead;		/* to be freed after it */
+
+	struct d4_mac_job	 jobs[CONN_BATCH];
+	struct conn		*owners[CONN_BATCH];
+	struct d4_header	 headers[CONN_BATCH];
+	size_t			 njobs;
+
+	uint64_t		 naccepted;
+	uint64_t		 nrecords;	/* verified */
+	uint64_t		 nbytes;	/* of their payloads */
+};
+
+/*
+ * Takes over an accepted descriptor that does not block, or refuses and closes
+ * it.  peer is its address, or what to call it.
+ */
+void conn_new(struct conn_context *, int fd, const char *peer);
+
+/* Something may be read or written: goes on with the handshake, reads what is
+ * there up to a bound, and gathers records.  The turn must be ended after. */
+void conn_ready(struct conn_context *, struct conn *);
+
+/* The end of a turn: verifies what was gathered, takes it, and frees what
+ * died.  Returns whether connections wait to be read again at once. */
+bool conn_turn(struct conn_context *);
+
+/* Once a second: deadlines, what waits for room, changes by administrators
+ * (judge anew when the registry changed). */
+void conn_tick(struct conn_context *, bool judge);
+
+/* The connection is over for this reason. */
+void conn_refuse(struct conn_context *, struct conn *, unsigned reason,
+    const char *more);
+
+/* After a turn that returned true: reads those connections again. */
+void conn_reread(struct conn_context *);
+
+/* All connections end in good order: what has arrived is stored. */
+void conn_end_all(struct conn_context *);
+
+/* Makes a room's key shared; drops a share.  Both take NULL. */
+struct conn_key *conn_key_new(struct d4_mac *, const void *, size_t);
+void conn_key_drop(struct conn_key *);
+
+#endif

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef D4_RECV_SUPERVISE_H
+#define D4_RECV_SUPERVISE_H
+
+/*
+ * The parent of the workers: starts as many as asked for, starts one anew when
+ * it dies, passes signals on, and ends when they have ended.  It opens nothing
+ * but the listening sockets, which outlive a worker.
+ */
+
+#include "d4-recv/collect.h"
+
+/*
+ * listeners are all sockets; worker i gets those with number i modulo workers,
+ * or with shared all of them.  Returns 0 after SIGTERM or SIGINT when every
+ * worker ended well, else -1.
+ */
+int supervise_run(const struct collect_settings *, const int *listeners,
+    size_t nlisteners, unsigned workers, bool shared);
+
+#endif
