@@ -26,7 +26,7 @@ struct intake {
 	bool		 idle;
 
 	bool		 threaded;
-	atomic_int	 percent;		/* of what the thread has done */
+	atomic_int	 percent;		/* done by the thread */
 	pthread_t	 thread;
 	pthread_mutex_t	 mutex;
 	pthread_cond_t	 changed;
@@ -36,7 +36,7 @@ struct intake {
 	struct crate	 crates[CRATES];
 };
 
-/* -- decoding --------------------------------------------------------------- */
+/* -- decoding -------------------------------------------------------------- */
 
 static void
 check_links(struct decoder *d, const struct frame *f, size_t n)
@@ -74,7 +74,7 @@ decode(struct intake *t, struct packet *packets)
 	return (int)n;
 }
 
-/* -- the thread ahead ------------------------------------------------------- */
+/* -- the thread ahead ------------------------------------------------------ */
 
 /* Waits until a crate is empty.  NULL when there is no use in going on. */
 static struct crate *
@@ -152,7 +152,7 @@ start(struct intake *t)
 	return rc;
 }
 
-/* -- the door --------------------------------------------------------------- */
+/* -- the door -------------------------------------------------------------- */
 
 struct intake *
 intake_open(struct capture *capture, struct decoder *decoder, bool frames)

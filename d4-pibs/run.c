@@ -45,7 +45,7 @@ struct run {
 	bool			 progress;	/* a line of it stands there */
 };
 
-/* -- attacks ---------------------------------------------------------------- */
+/* -- attacks --------------------------------------------------------------- */
 
 static void
 callback_flow(void *arg, struct flow *f, bool over, bool open)
@@ -63,7 +63,7 @@ callback_flow(void *arg, struct flow *f, bool over, bool open)
 		plot_attack(&r->plot, f);
 }
 
-/* -- opening ---------------------------------------------------------------- */
+/* -- opening --------------------------------------------------------------- */
 
 static int
 open_file(const char *name, int *fd)
@@ -163,7 +163,7 @@ run_open(const struct settings *s, int *status)
 	return NULL;
 }
 
-/* -- a batch ---------------------------------------------------------------- */
+/* -- a batch --------------------------------------------------------------- */
 
 static void
 save_batch(struct run *r, const struct frame *f, const uint8_t *index,
@@ -210,7 +210,7 @@ take_batch(struct run *r, const struct packet *k, const struct frame *f,
 		attack_add(r->attacks, k, n);
 }
 
-/* -- figures and progress --------------------------------------------------- */
+/* -- figures and progress -------------------------------------------------- */
 
 static void
 say_figures(const struct run *r)
@@ -270,7 +270,7 @@ end_progress(struct run *r)
 	r->progress = false;
 }
 
-/* -- a capture -------------------------------------------------------------- */
+/* -- a capture ------------------------------------------------------------- */
 
 /* Until the end, a signal or a fault of the output. */
 static void
@@ -374,7 +374,7 @@ run_broken(const struct run *r)
 	return r->out.fault != 0 || r->save.out.fault != 0;
 }
 
-/* -- the end ---------------------------------------------------------------- */
+/* -- the end --------------------------------------------------------------- */
 
 int
 run_save_state(struct run *r)
