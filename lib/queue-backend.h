@@ -35,9 +35,7 @@ struct d4_queue *queue_redis_open(const struct d4_queue_where *,
 
 /* -- waiting (queue-wait.c) ------------------------------------------------ */
 
-int64_t queue_now_ms(void);
-
-/* The milliseconds left until a time of that clock, -1 for one of -1, fit for
+/* The milliseconds left until a time of lib/clock.h, -1 for one of -1, fit for
  * poll(2). */
 int queue_left_ms(int64_t until);
 

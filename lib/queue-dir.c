@@ -14,6 +14,7 @@
 #include <sys/inotify.h>
 #endif
 
+#include "lib/clock.h"
 #include "lib/io.h"
 #include "lib/queue-backend.h"
 #include "lib/queue-names.h"
@@ -288,7 +289,7 @@ static int
 take_dir(struct d4_queue *q, struct d4_queue_item *item, int timeout_ms)
 {
 	struct dir_queue *d = inside(q);
-	int64_t until = timeout_ms < 0 ? -1 : queue_now_ms() + timeout_ms;
+	int64_t until = timeout_ms < 0 ? -1 : d4_clock_ms() + timeout_ms;
 	int rc;
 
 	for (;;) {

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/clock.h"
 #include "lib/queue-backend.h"
 
 #define KEY_MAX		160
@@ -94,7 +95,7 @@ block(struct redis_queue *r)
 	if (d4_redis_send(r->redis, WORDS(argv), argv, NULL) == -1)
 		return fail(r, "out of memory");
 	r->blocked = true;
-	r->blocked_until = queue_now_ms() + BLOCK_MS + ANSWER_MS;
+	r->blocked_until = d4_clock_ms() + BLOCK_MS + ANSWER_MS;
 	return 0;
 }
 
@@ -130,10 +131,10 @@ ready(struct redis_queue *r)
 		return r->blocked && unblock(r, &r->early, true) == -1 ? -1 : 0;
 	r->outstanding = r->bytes = 0;
 	r->blocked = false;
-	if (queue_now_ms() < r->retry_at)
+	if (d4_clock_ms() < r->retry_at)
 		return -1;
 	if (d4_redis_connect(r->redis, ANSWER_MS) == -1) {
-		r->retry_at = queue_now_ms() + RETRY_MS;
+		r->retry_at = d4_clock_ms() + RETRY_MS;
 		return fail(r, d4_redis_why(r->redis));
 	}
 	return 0;
@@ -239,7 +240,7 @@ static int
 take_redis(struct d4_queue *q, struct d4_queue_item *item, int timeout_ms)
 {
 	struct redis_queue *r = inside(q);
-	int64_t until = timeout_ms < 0 ? -1 : queue_now_ms() + timeout_ms;
+	int64_t until = timeout_ms < 0 ? -1 : d4_clock_ms() + timeout_ms;
 	int rc = take_now(r, item), ms, left;
 	struct pollfd pfd;
 
