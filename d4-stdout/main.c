@@ -41,7 +41,9 @@ run(const struct options *o)
 	if (o->content != CONTENT_ITEM &&
 	    (files = files_new(o, &out)) == NULL)
 		return 2;
-	d4_os_grow_pipe(out.fd);
+	/* What lies in the pipe when its reader dies is gone. */
+	if (!o->acknowledge)
+		d4_os_grow_pipe(out.fd);
 	if (supply_open(&supply, o) == 0) {
 		d4_notify_send("READY=1");
 		status = drain_run(o, &supply, files, &out);

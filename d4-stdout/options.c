@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "d4-stdout/options.h"
 #include "lib/header.h"
@@ -243,6 +244,18 @@ take(struct options *o, struct parts *p, int ch)
 	return -1;
 }
 
+/* An address has the whole path. */
+static int
+socket_place(char text[PLACE_MAX], const char *path)
+{
+	char dir[PLACE_MAX] = "";
+
+	if (*path != '/' && getcwd(dir, sizeof(dir)) == NULL)
+		return PLACE_MAX;
+	return snprintf(text, PLACE_MAX, "unix:%s%s%s/%d", dir,
+	    *dir != '\0' ? "/" : "", path, DB);
+}
+
 static int
 place(struct options *o, const struct parts *p)
 {
@@ -252,7 +265,7 @@ place(struct options *o, const struct parts *p)
 	int n;
 
 	if (p->socket != NULL)
-		n = snprintf(text, sizeof(text), "unix:%s/%d", p->socket, DB);
+		n = socket_place(text, p->socket);
 	else if (strchr(ip, ':') != NULL && *ip != '[')
 		n = snprintf(text, sizeof(text), "[%s]:%s/%d", ip, port, DB);
 	else

@@ -112,35 +112,41 @@ is_alike(const struct pcap_form *a, const struct pcap_form *b)
 	return a->big == b->big && a->nano == b->nano && a->head == b->head;
 }
 
+/* Whether a whole record of the file stands there, and how long its packet
+ * is.  With PCAP_MORE and false there is less of it. */
+static bool
+measure(const struct pcap_form *stream, const struct pcap_form *file,
+    const uint8_t *p, size_t len, uint32_t *caplen, enum pcap_stop *stop)
+{
+	if (len < file->head)
+		return false;
+	*caplen = get32(file->big, p + 8);
+	if (*caplen == 0 && begins_anew(p)) {
+		*stop = PCAP_AGAIN;
+		return false;
+	}
+	if (*caplen > stream->snaplen) {
+		*stop = PCAP_LONG;
+		return false;
+	}
+	return len - file->head >= *caplen;
+}
+
 enum pcap_stop
 pcap_convert(const struct pcap_form *stream, const struct pcap_form *file,
     uint8_t *data, size_t len, size_t *taken, size_t *made)
 {
 	bool alike = is_alike(stream, file);
-	size_t at = 0, to = 0;
 	enum pcap_stop stop = PCAP_MORE;
+	size_t at = 0, to = 0;
+	uint32_t caplen;
 
-	while (len - at >= file->head) {
-		uint32_t caplen = get32(file->big, data + at + 8);
-
-		if (caplen == 0 && begins_anew(data + at)) {
-			stop = PCAP_AGAIN;
-			break;
-		}
-		if (caplen > stream->snaplen) {
-			stop = PCAP_LONG;
-			break;
-		}
-		if (len - at - file->head < caplen)
-			break;
-		if (!alike)
+	while (measure(stream, file, data + at, len - at, &caplen, &stop)) {
+		if (!alike) {
 			convert(stream, file, data + to, data + at);
-		if (to != at)
 			memmove(data + to + RECORD, data + at + file->head,
 			    caplen);
-		else if (file->head != RECORD)
-			memmove(data + to + RECORD, data + to + file->head,
-			    caplen);
+		}
 		at += file->head + caplen;
 		to += RECORD + caplen;
 	}
