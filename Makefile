@@ -83,7 +83,8 @@ LIB = lib/libd4.a
 
 # -- programs -----------------------------------------------------------------
 
-PROGS = d4/d4 d4-recv/d4-recv d4-meta/d4-meta d4-pibs/d4-pibs
+PROGS = d4/d4 d4-recv/d4-recv d4-meta/d4-meta d4-pibs/d4-pibs \
+    d4-stdout/d4-stdout
 
 d4/d4: $(patsubst %,d4/%.o,main options settings encap cut window link \
     relay figures source source-folder source-redis seen)
@@ -111,6 +112,10 @@ d4-pibs/d4-pibs: $(patsubst %,d4-pibs/%.o,main settings run intake capture \
 d4-pibs/d4-pibs: LDLIBS += $(PCAP) $(REDIS) $(GZ) $(UUID) -pthread
 t/unit/pibs-seen t/unit/pibs-flow: $(patsubst %,d4-pibs/%.o,seen attack flow \
     hash)
+
+d4-stdout/d4-stdout: $(patsubst %,d4-stdout/%.o,main options drain supply \
+    output files merge pcap figures about)
+d4-stdout/d4-stdout: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(REDIS) $(GZ)
 
 UNITS = $(patsubst %.c,%,$(wildcard t/unit/*.c))
 $(UNITS): LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) -pthread
@@ -169,7 +174,7 @@ DEPS_BUILD = gcc libc6-dev pkg-config libssl-dev uuid-dev libjansson-dev \
     libhiredis-dev libpcap-dev zlib1g-dev ?libipsec-mb-dev ?libisal-dev \
     ?libzstd-dev
 DEPS_RUN = openssl socat tcpdump
-DEPS_CHECK = perl redis-server python3 zstd
+DEPS_CHECK = perl redis-server python3 tcpreplay zstd
 DEPS_LINT = clang mandoc shellcheck
 DEPS = $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_CHECK)
 
@@ -218,7 +223,7 @@ install: all
 	    $(DESTDIR)$(MANDIR)/man7 $(DESTDIR)$(MANDIR)/man8 \
 	    $(DESTDIR)$(DOCDIR)/conf.sample/recv
 	install -m 755 d4/d4 d4-pibs/d4-pibs $(DESTDIR)$(BINDIR)
-	install -m 755 d4-meta/d4-meta $(DESTDIR)$(BINDIR)
+	install -m 755 d4-meta/d4-meta d4-stdout/d4-stdout $(DESTDIR)$(BINDIR)
 	install -m 755 d4-recv/d4-recv $(DESTDIR)$(SBINDIR)
 	for n in 1 5 7 8; do \
 	    install -m 644 man/*.$$n $(DESTDIR)$(MANDIR)/man$$n || exit 1; \
