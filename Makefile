@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: ISC
+#
+# Read from top to bottom: settings, libraries, rooms, programs, the four
+# rules, tests, installation.  One file, no recursion over directories.
+#
+#	make			the programs
+#	make demo		install what is missing, build, show the main job
+#	make check		install what is missing, build, run the tests
+#	make bench		speed, as ratios against well-known tools
+#	make bench-idle		10,000 silent sensors: memory, and time to serve
+#	make lint		warnings of two compilers, manual pages, scripts
+#	make install		under DESTDIR, PREFIX, BINDIR, MANDIR, UNITDIR
+#	make deps		install Debian's packages, or name them
+#
+# CC, CFLAGS, CPPFLAGS, LDFLAGS and LDLIBS are taken from outside.
+# SANITIZE=address,undefined builds and tests with those sanitizers.
+
+.DEFAULT_GOAL = all
+
+VERSION = 0.1.0
+PREFIX = /usr/local
+BINDIR = $(PREFIX)/bin
+SBINDIR = $(PREFIX)/sbin
+MANDIR = $(PREFIX)/share/man
+DOCDIR = $(PREFIX)/share/doc/d4
+UNITDIR = $(PREFIX)/lib/systemd/system
+PKG_CONFIG = pkg-config
+
+CFLAGS ?= -O2 -g
+SANITIZE =
+STD = -std=c11
+WARN = -Wall -Wextra -Wpedantic -Wshadow -Wcast-qual -Wmissing-prototypes \
+    -Wstrict-prototypes -Wsign-conversion -Wwrite-strings -Wpointer-arith \
+    -Wundef -Wvla -Wformat=2
+HARDEN = -fstack-protector-strong -fPIE
+LDHARDEN = -pie -Wl,--as-needed,-z,relro,-z,now,-z,noexecstack
+ifeq ($(SANITIZE),)
+# FORTIFY_SOURCE needs an optimising build and does not go with sanitizers.
+ifneq ($(filter -O1 -O2 -O3 -Os,$(CFLAGS)),)
+HARDEN += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+endif
+else
+HARDEN += -fsanitize=$(SANITIZE) -fno-omit-frame-pointer \
+    -fno-sanitize-recover=all
+LDHARDEN += -fsanitize=$(SANITIZE)
+endif
+
+OS = $(if $(filter Linux,$(shell uname -s)),linux,posix)
+DEFINES = -I. -D_XOPEN_SOURCE=700 -D_DEFAULT_SOURCE \
+    -DD4_VERSION='"$(VERSION)"'
+
+# -- libraries: each behind one door (lib/NAME.c) ----------------------------
+
+# Optional ones are tried with the compiler; "make" says what was found.
+have = $(shell printf '\043include <$(1)>\nint main(void) { return 0; }\n' | \
+    $(CC) $(CPPFLAGS) $(LDFLAGS) -x c -o /dev/null - $(2) 2>/dev/null && \
+    echo yes)
+
+MB := $(if $(call have,intel-ipsec-mb.h,-lIPSec_MB),yes)
+CRYPTO = $(shell $(PKG_CONFIG) --libs libcrypto 2>/dev/null || echo -lcrypto) \
+    $(if $(MB),-lIPSec_MB)
+UUID = $(shell $(PKG_CONFIG) --libs uuid 2>/dev/null || echo -luuid)
+TLS = $(shell $(PKG_CONFIG) --libs libssl 2>/dev/null || echo -lssl)
+REDIS = $(shell $(PKG_CONFIG) --libs hiredis 2>/dev/null || echo -lhiredis)
+JSON = $(shell $(PKG_CONFIG) --libs jansson 2>/dev/null || echo -ljansson)
+GZ_ISAL := $(if $(call have,isa-l/igzip_lib.h,-lisal),isal)
+GZ_ZSTD := $(if $(call have,zstd.h,-lzstd),zstd)
+GZ = -lz $(GZ_ISAL:%=-l%) $(GZ_ZSTD:%=-l%)
+PCAP = $(shell $(PKG_CONFIG) --libs libpcap 2>/dev/null || echo -lpcap)
+
+# -- rooms of the library -----------------------------------------------------
+
+ROOMS = header uuid type feed base64 digest border cidr table \
+    mac mac-wipe mac-openssl $(if $(MB),mac-lanes,mac-nolanes) \
+    meta meta-ja3 meta-line \
+    io record conf clock net net-socks stop notify log \
+    os-$(OS) os-swap-$(OS) os-host-$(OS) \
+    tls redis queue queue-dir queue-names queue-redis queue-wait \
+    gz gz-zlib $(if $(GZ_ISAL),gz-isal,gz-noisal) \
+    $(if $(GZ_ZSTD),gz-zstd,gz-nozstd) \
+    registry registry-admin registry-claim registry-facts registry-note \
+    registry-queue registry-dir registry-dir-facts registry-dir-live \
+    registry-dir-queue registry-dir-tree
+LIB = lib/libd4.a
+
+# -- programs -----------------------------------------------------------------
+
+PROGS = d4/d4 d4-recv/d4-recv d4-meta/d4-meta d4-pibs/d4-pibs \
+    d4-stdout/d4-stdout
+
+d4/d4: $(patsubst %,d4/%.o,main options settings encap cut window link \
+    relay figures source source-folder source-redis seen)
+d4/d4: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) -pthread
+
+STORE = $(patsubst %,d4-recv/%.o,place whole complete hook finish handler \
+    line store recover)
+d4-recv/d4-recv: $(patsubst %,d4-recv/%.o,main settings session filter \
+    supervise reload collect conn admit peers refusals analyze figures) \
+    $(STORE)
+d4-recv/d4-recv: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) \
+    -pthread
+
+d4-meta/d4-meta: d4-meta/main.o d4-meta/options.o d4-meta/settings.o \
+    d4-meta/build.o d4-meta/send.o d4-meta/stream.o d4-meta/session.o \
+    d4-meta/show.o d4-meta/tally.o d4-meta/summary.o d4-meta/list.o \
+    d4-meta/telemetry.o d4-meta/metrics.o
+d4-meta/d4-meta: LDLIBS += $(CRYPTO) $(UUID) $(JSON)
+t/unit/meta-stream: d4-meta/session.o d4-meta/tally.o
+t/unit/meta-metrics: d4-meta/metrics.o
+
+d4-pibs/d4-pibs: $(patsubst %,d4-pibs/%.o,main settings run intake capture \
+    pcap pcapng pcap-lib window packet seen attack attack-state flow lines \
+    report bins plot save state out hash)
+d4-pibs/d4-pibs: LDLIBS += $(PCAP) $(REDIS) $(GZ) $(UUID) -pthread
+t/unit/pibs-seen t/unit/pibs-flow: $(patsubst %,d4-pibs/%.o,seen attack flow \
+    hash)
+
+d4-stdout/d4-stdout: $(patsubst %,d4-stdout/%.o,main options drain supply \
+    output files merge pcap figures about)
+d4-stdout/d4-stdout: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(REDIS) $(GZ)
+
+UNITS = $(patsubst %.c,%,$(wildcard t/unit/*.c))
+$(UNITS): LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) -pthread
+t/unit/session: d4-recv/session.o
+t/unit/place: d4-recv/place.o
+t/unit/store t/unit/handler t/unit/recover: $(STORE)
+t/unit/window: d4/window.o
+t/unit/cut: d4/cut.o d4/window.o
+t/unit/link: d4/link.o
+t/unit/source t/unit/source-redis: d4/source.o d4/source-folder.o \
+    d4/source-redis.o d4/seen.o
+
+# What tests talk to the programs with.
+TOOLS = $(patsubst %.c,%,$(wildcard t/tool/*.c))
+# What benchmarks load them with.
+LOAD = t/bench/load
+$(TOOLS) $(LOAD): LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) -pthread
+
+# -- rules --------------------------------------------------------------------
+
+OBJS = $(ROOMS:%=lib/%.o) $(patsubst %.c,%.o,$(wildcard d4*/*.c)) \
+    $(UNITS:%=%.o) $(TOOLS:%=%.o) $(LOAD:%=%.o)
+
+all: found $(PROGS)
+
+found:
+	@echo 'optional: libIPSec_MB $(or $(MB),not found),' \
+	    'isa-l $(if $(GZ_ISAL),yes,not found),' \
+	    'libzstd $(if $(GZ_ZSTD),yes,not found)'
+
+COMPILE = $(strip $(CC) $(STD) $(WARN) $(HARDEN) $(DEFINES) $(CPPFLAGS) \
+    $(CFLAGS))
+
+%.o: %.c .flags
+	$(COMPILE) -MMD -MP -c -o $@ $<
+
+$(LIB): $(ROOMS:%=lib/%.o)
+	rm -f $@
+	$(AR) rc $@ $^
+
+$(PROGS) $(UNITS) $(TOOLS) $(LOAD): $(LIB)
+	$(CC) $(CFLAGS) $(LDHARDEN) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) \
+	    $(LDLIBS)
+
+$(UNITS) $(TOOLS) $(LOAD): %: %.o
+
+# Objects made with other flags are made again.
+.flags: FORCE
+	@printf '%s\n' "$$COMPILE" | cmp -s - $@ || \
+	    printf '%s\n' "$$COMPILE" > $@
+export COMPILE
+
+-include $(OBJS:.o=.d)
+
+# -- what a Debian 12 machine needs -------------------------------------------
+
+DEPS_BUILD = gcc libc6-dev pkg-config libssl-dev uuid-dev libjansson-dev \
+    libhiredis-dev libpcap-dev zlib1g-dev ?libipsec-mb-dev ?libisal-dev \
+    ?libzstd-dev
+DEPS_RUN = openssl socat tcpdump
+DEPS_CHECK = perl redis-server python3 tcpreplay zstd
+DEPS_LINT = clang mandoc shellcheck
+DEPS = $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_CHECK)
+
+deps:
+	@sh t/deps.sh $(DEPS)
+
+deps-lint:
+	@sh t/deps.sh $(DEPS) $(DEPS_LINT)
+
+# What deps installs is found by a make that starts after it.
+demo check: deps
+	@$(MAKE) --no-print-directory do-$@
+
+# -- demonstration, tests, benchmark ------------------------------------------
+
+do-demo: all
+	@sh t/demo.sh
+
+TESTS = $(wildcard t/*.t) $(UNITS)
+
+do-check: all $(UNITS) $(TOOLS)
+	D4_SANITIZE='$(SANITIZE)' prove -e '' $(PROVEFLAGS) $(TESTS)
+
+bench: all $(LOAD)
+	@sh t/bench/run.sh
+	@sh t/bench/collect.sh
+	@perl t/bench/pibs.pl
+
+bench-idle: all $(LOAD)
+	@sh t/bench/idle.sh
+
+# Every file with both compilers, warnings as errors, into nowhere.
+LINT_CFLAGS = $(STD) $(WARN) -Werror $(DEFINES) -O2 -c -o /dev/null
+SOURCES = $(sort $(wildcard lib/*.c d4*/*.c t/unit/*.c t/tool/*.c \
+    t/fuzz/*.c t/bench/*.c))
+SCRIPTS = $(sort $(wildcard t/*.sh t/*.t t/bench/*.sh) .ci/run)
+
+lint: deps-lint
+	@for f in $(SOURCES); do \
+	    gcc $(LINT_CFLAGS) $$f && clang $(LINT_CFLAGS) $$f || exit 1; \
+	done
+	cd man && mandoc -Tlint -Wstyle *.[1-8]
+	shellcheck -x $(SCRIPTS)
+
+# -- installation -------------------------------------------------------------
+
+install: all
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(SBINDIR) \
+	    $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 \
+	    $(DESTDIR)$(MANDIR)/man7 $(DESTDIR)$(MANDIR)/man8 \
+	    $(DESTDIR)$(DOCDIR)/conf.sample/recv \
+	    $(DESTDIR)$(DOCDIR)/conf.sample/collector $(DESTDIR)$(UNITDIR)
+	install -m 755 d4/d4 d4-pibs/d4-pibs $(DESTDIR)$(BINDIR)
+	install -m 755 d4-meta/d4-meta d4-stdout/d4-stdout $(DESTDIR)$(BINDIR)
+	install -m 755 d4-recv/d4-recv $(DESTDIR)$(SBINDIR)
+	for n in 1 5 7 8; do \
+	    install -m 644 man/*.$$n $(DESTDIR)$(MANDIR)/man$$n || exit 1; \
+	done
+	install -m 644 README.md LICENSE $(DESTDIR)$(DOCDIR)
+	install -m 644 $(filter-out %/recv %/collector,$(wildcard conf.sample/*)) \
+	    $(DESTDIR)$(DOCDIR)/conf.sample
+	install -m 644 conf.sample/recv/* $(DESTDIR)$(DOCDIR)/conf.sample/recv
+	install -m 644 conf.sample/collector/* \
+	    $(DESTDIR)$(DOCDIR)/conf.sample/collector
+	for u in systemd/*; do \
+	    sed -e 's|/usr/local/sbin/|$(SBINDIR)/|g' \
+	    -e 's|/usr/local/bin/|$(BINDIR)/|g' \
+	    -e 's|/usr/local/share/doc/d4/|$(DOCDIR)/|g' $$u \
+	    > $(DESTDIR)$(UNITDIR)/$${u#*/} || exit 1; \
+	done
+
+clean:
+	rm -f $(PROGS) $(UNITS) $(TOOLS) $(LOAD) $(LIB) .flags lib/*.[od] \
+	    d4*/*.[od] t/unit/*.[od] t/tool/*.[od] t/bench/*.[od]
+
+FORCE:
+.PHONY: all found deps deps-lint demo do-demo check do-check bench bench-idle \
+    lint install clean FORCE
+.DELETE_ON_ERROR:
