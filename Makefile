@@ -133,7 +133,7 @@ t/unit/source t/unit/source-redis: d4/source.o d4/source-folder.o \
 # What tests talk to the programs with.
 TOOLS = $(patsubst %.c,%,$(wildcard t/tool/*.c))
 # What benchmarks load them with.
-LOAD = t/bench/load
+LOAD = t/bench/load t/bench/sink
 $(TOOLS) $(LOAD): LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) -pthread
 
 # -- rules --------------------------------------------------------------------
@@ -204,6 +204,7 @@ do-check: all $(UNITS) $(TOOLS)
 
 bench: all $(LOAD)
 	@sh t/bench/run.sh
+	@sh t/bench/tls.sh
 	@sh t/bench/collect.sh
 	@perl t/bench/pibs.pl
 
