@@ -191,13 +191,14 @@ is_reader_gone(const struct drain *d)
 	return true;
 }
 
-/* How many items to take: what must not be lost goes singly. */
+/* How many items to take: what must not be lost goes singly, and messages are
+ * not to be joined. */
 static size_t
 most(const struct drain *d)
 {
 	uint64_t left = d->o->count - d->figures.items;
 
-	if (d->files != NULL || d->o->acknowledge)
+	if (d->files != NULL || d->o->acknowledge || d->out->messages)
 		return 1;
 	return d->o->count > 0 && left < BATCH ? (size_t)left : BATCH;
 }
