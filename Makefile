@@ -201,6 +201,7 @@ do-check: all $(UNITS) $(TOOLS)
 bench: all
 	@sh t/bench/run.sh
 	@perl t/bench/pibs.pl
+	@bash t/bench/stdout.sh
 
 # Every file with both compilers, warnings as errors, into nowhere.
 LINT_CFLAGS = $(STD) $(WARN) -Werror $(DEFINES) -O2 -c -o /dev/null

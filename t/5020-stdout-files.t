@@ -74,7 +74,7 @@ push "$PWD/data/none"
 started
 within 5 grep -q none err
 ends 'following, a missing file is no reason to fail' "$pid"
-head -c 15 data/three.gz > data/cut.gz
+head -c 10 data/three.gz > data/cut.gz
 printf '\037\213rubbish' > data/bad.gz
 push "$PWD/data/cut.gz" "$PWD/data/bad.gz" "$PWD/data/two.gz"
 sends -z
