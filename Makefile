@@ -115,7 +115,7 @@ t/unit/pibs-seen t/unit/pibs-flow: $(patsubst %,d4-pibs/%.o,seen attack flow \
 
 d4-stdout/d4-stdout: $(patsubst %,d4-stdout/%.o,main options drain supply \
     output files merge pcap figures about)
-d4-stdout/d4-stdout: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(REDIS) $(GZ)
+d4-stdout/d4-stdout: LDLIBS += $(UUID) $(REDIS) $(GZ)
 t/unit/stdout-pcap: d4-stdout/pcap.o
 t/unit/stdout-merge: $(patsubst %,d4-stdout/%.o,merge pcap output)
 
