@@ -117,7 +117,9 @@ t/unit/pibs-seen t/unit/pibs-flow: $(patsubst %,d4-pibs/%.o,seen attack flow \
 
 d4-stdout/d4-stdout: $(patsubst %,d4-stdout/%.o,main options drain supply \
     output files merge pcap figures about)
-d4-stdout/d4-stdout: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(REDIS) $(GZ)
+d4-stdout/d4-stdout: LDLIBS += $(UUID) $(REDIS) $(GZ)
+t/unit/stdout-pcap: d4-stdout/pcap.o
+t/unit/stdout-merge: $(patsubst %,d4-stdout/%.o,merge pcap output)
 
 UNITS = $(patsubst %.c,%,$(wildcard t/unit/*.c))
 $(UNITS): LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) -pthread
@@ -207,6 +209,7 @@ bench: all $(LOAD)
 	@sh t/bench/tls.sh
 	@sh t/bench/collect.sh
 	@perl t/bench/pibs.pl
+	@bash t/bench/stdout.sh
 
 bench-idle: all $(LOAD)
 	@sh t/bench/idle.sh
