@@ -46,10 +46,13 @@ struct intake {
 static void
 check_links(struct decoder *d, const struct frame *f, size_t n)
 {
+	uint16_t other = 0;
 	size_t i;
 
-	for (i = 0; i < n; i++) {
-		if (f[i].link == LINK_ETHERNET || frame_link_known(f[i].link))
+	for (i = 0; i < n; i++)
+		other |= f[i].link ^ LINK_ETHERNET;
+	for (i = 0; other != 0 && i < n; i++) {
+		if (frame_link_known(f[i].link))
 			continue;
 		if (d->unread++ == 0)
 			d->unread_link = f[i].link;
