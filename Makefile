@@ -78,7 +78,9 @@ ROOMS = header uuid type feed base64 digest border cidr table \
     $(if $(GZ_ZSTD),gz-zstd,gz-nozstd) \
     registry registry-admin registry-claim registry-facts registry-note \
     registry-queue registry-dir registry-dir-facts registry-dir-live \
-    registry-dir-queue registry-dir-tree
+    registry-dir-queue registry-dir-tree registry-redis \
+    registry-redis-values registry-redis-live registry-redis-facts \
+    registry-redis-queue
 LIB = lib/libd4.a
 
 # -- programs -----------------------------------------------------------------

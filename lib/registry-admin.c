@@ -457,6 +457,7 @@ d4_registry_waiting(struct d4_registry *reg,
 	int r;
 
 	r = reg->backend->each_known(reg->store, on_uuid, &l);
+	uuids_sort(&l.uuids);
 	if (r == 0)
 		r = each_pending(reg, &l.uuids, callback, cookie);
 	free(l.uuids.list);

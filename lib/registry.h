@@ -47,11 +47,23 @@ struct d4_registry_claim;	/* a live connection of ours */
 /*
  * Opens DIR or redis:HOST:PORT/DB, redis:/PATH/DB.  A directory keeps the
  * queues' definitions in the directory queues, beside their items; NULL stands
- * for DIR/queues.  With create what is missing is made, without it is a fault.
- * NULL with a reason in why.
+ * for DIR/queues.  Redis keeps definitions with the rest; queues, another
+ * redis:..., is where the items are: NULL stands for database 2 of the server.
+ * With create what is missing is made, without it is a fault.  NULL with a
+ * reason in why.
  */
 struct d4_registry *d4_registry_open(const char *spec, const char *queues,
     bool create, char why[256]);
+
+/* Who we are for Redis; both may be NULL.  Copied. */
+struct d4_registry_login {
+	const char	*user;
+	const char	*password;
+};
+
+/* The same with a login, or NULL. */
+struct d4_registry *d4_registry_open_as(const char *spec, const char *queues,
+    bool create, const struct d4_registry_login *, char why[256]);
 
 /* Releases all claims; flushes nothing.  Takes NULL. */
 void d4_registry_close(struct d4_registry *);
