@@ -94,7 +94,7 @@ d4/d4: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) -pthread
 STORE = $(patsubst %,d4-recv/%.o,place whole complete hook finish handler \
     line store recover)
 d4-recv/d4-recv: $(patsubst %,d4-recv/%.o,main settings session filter \
-    supervise collect conn admit peers refusals analyze figures) \
+    supervise reload collect conn admit peers refusals analyze figures) \
     $(STORE)
 d4-recv/d4-recv: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) \
     -pthread
@@ -125,10 +125,14 @@ t/unit/link: d4/link.o
 t/unit/source t/unit/source-redis: d4/source.o d4/source-folder.o \
     d4/source-redis.o d4/seen.o
 
+# What tests talk to the programs with.
+TOOLS = $(patsubst %.c,%,$(wildcard t/tool/*.c))
+$(TOOLS): LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) -pthread
+
 # -- rules --------------------------------------------------------------------
 
 OBJS = $(ROOMS:%=lib/%.o) $(patsubst %.c,%.o,$(wildcard d4*/*.c)) \
-    $(UNITS:%=%.o)
+    $(UNITS:%=%.o) $(TOOLS:%=%.o)
 
 all: found $(PROGS)
 
@@ -147,11 +151,11 @@ $(LIB): $(ROOMS:%=lib/%.o)
 	rm -f $@
 	$(AR) rc $@ $^
 
-$(PROGS) $(UNITS): $(LIB)
+$(PROGS) $(UNITS) $(TOOLS): $(LIB)
 	$(CC) $(CFLAGS) $(LDHARDEN) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) \
 	    $(LDLIBS)
 
-$(UNITS): %: %.o
+$(UNITS) $(TOOLS): %: %.o
 
 # Objects made with other flags are made again.
 .flags: FORCE
@@ -188,7 +192,7 @@ do-demo: all
 
 TESTS = $(wildcard t/*.t) $(UNITS)
 
-do-check: all $(UNITS)
+do-check: all $(UNITS) $(TOOLS)
 	D4_SANITIZE='$(SANITIZE)' prove -e '' $(PROVEFLAGS) $(TESTS)
 
 bench: all
@@ -197,7 +201,8 @@ bench: all
 
 # Every file with both compilers, warnings as errors, into nowhere.
 LINT_CFLAGS = $(STD) $(WARN) -Werror $(DEFINES) -O2 -c -o /dev/null
-SOURCES = $(sort $(wildcard lib/*.c d4*/*.c t/unit/*.c t/fuzz/*.c))
+SOURCES = $(sort $(wildcard lib/*.c d4*/*.c t/unit/*.c t/tool/*.c \
+    t/fuzz/*.c))
 SCRIPTS = $(sort $(wildcard t/*.sh t/*.t t/bench/*.sh) .ci/run)
 
 lint: deps-lint
@@ -226,8 +231,8 @@ install: all
 	install -m 644 conf.sample/recv/* $(DESTDIR)$(DOCDIR)/conf.sample/recv
 
 clean:
-	rm -f $(PROGS) $(UNITS) $(LIB) .flags lib/*.[od] d4*/*.[od] \
-	    t/unit/*.[od]
+	rm -f $(PROGS) $(UNITS) $(TOOLS) $(LIB) .flags lib/*.[od] d4*/*.[od] \
+	    t/unit/*.[od] t/tool/*.[od]
 
 FORCE:
 .PHONY: all found deps deps-lint demo do-demo check do-check bench lint install \

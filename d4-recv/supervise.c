@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "d4-recv/reload.h"
 #include "d4-recv/supervise.h"
 #include "lib/log.h"
 #include "lib/notify.h"
@@ -41,17 +42,19 @@ now_ms(void)
 
 /* The child: never returns. */
 static void
-work(const struct collect_settings *s, const struct worker *w)
+work(const struct collect_settings *s, const struct worker *w, pid_t parent)
 {
 	struct collect_settings own = *s;
 
 	d4_os_end_with_parent();
+	if (getppid() != parent)
+		_exit(0);
 	own.listeners = w->listeners;
 	own.nlisteners = w->nlisteners;
 	if (own.metrics != NULL)
 		own.metrics = w->metrics;
 	/* Signals came for the parent; the child has its own wake-up. */
-	if (d4_stop_install(true) == -1) {
+	if (d4_stop_install_child() == -1) {
 		d4_log_warn("signals");
 		_exit(1);
 	}
@@ -61,7 +64,7 @@ work(const struct collect_settings *s, const struct worker *w)
 static void
 start(const struct collect_settings *s, struct worker *w)
 {
-	pid_t pid;
+	pid_t pid, parent = getpid();
 
 	w->started_ms = now_ms();
 	w->starts++;
@@ -70,7 +73,7 @@ start(const struct collect_settings *s, struct worker *w)
 		return;
 	}
 	if (pid == 0)
-		work(s, w);
+		work(s, w, parent);
 	w->pid = pid;
 }
 
@@ -136,18 +139,29 @@ wait_a_little(void)
 		d4_stop_drain();
 }
 
+/* Workers that are started from now on have the new values, too. */
+static void
+reload(const struct collect_settings *s, struct worker *workers, unsigned n)
+{
+	struct d4_tls_context *tls = NULL;
+
+	if (reload_settings(s->settings, s->dir, s->tls ? &tls : NULL) == 0)
+		signal_all(workers, n, SIGHUP);
+	d4_tls_context_free(tls);
+}
+
 /* Until a signal, or until a worker can't begin: -1. */
 static int
 keep_running(const struct collect_settings *s, struct worker *workers,
     unsigned n)
 {
-	bool well;
+	bool well = true;
 	unsigned i;
 
 	while (!d4_stop_wanted()) {
 		wait_a_little();
 		if (d4_stop_take_reload())
-			signal_all(workers, n, SIGHUP);
+			reload(s, workers, n);
 		if (d4_stop_take_figures())
 			signal_all(workers, n, SIGUSR1);
 		(void)reap(workers, n, &well);
@@ -212,7 +226,7 @@ supervise_run(const struct collect_settings *s, const int *listeners,
 		if (workers[i].listeners == NULL)
 			goto out;
 		for (k = 0; k < nlisteners; k++) {
-			if (shared || k % n == i)
+			if (shared || k / (nlisteners / n) == i)
 				workers[i].listeners[workers[i].nlisteners++] =
 				    listeners[k];
 		}
