@@ -22,6 +22,10 @@ struct open_queue {
 struct analyze {
 	struct d4_registry	*registry;
 	const char		*queues;
+	bool			 in_redis;
+	struct d4_redis_addr	 redis;
+	struct d4_registry_login login;
+	bool			 away;		/* and that was said */
 	struct d4_table		*open;
 	uint64_t		 generation;	/* of the registry, as last seen */
 	uint64_t		 pushed;
@@ -46,8 +50,10 @@ close_queue(void *item)
 }
 
 struct analyze *
-analyze_new(struct d4_registry *registry, const char *queues, char why[256])
+analyze_new(struct d4_registry *registry, const char *queues,
+    const struct d4_registry_login *login, char why[256])
 {
+	const char *words;
 	struct analyze *a;
 
 	if ((a = calloc(1, sizeof(*a))) == NULL ||
@@ -58,6 +64,14 @@ analyze_new(struct d4_registry *registry, const char *queues, char why[256])
 	}
 	a->registry = registry;
 	a->queues = queues;
+	if (login != NULL)
+		a->login = *login;
+	a->in_redis = strncmp(queues, "redis:", 6) == 0;
+	if (a->in_redis && d4_redis_parse(&a->redis, queues, &words) == -1) {
+		(void)snprintf(why, 256, "%.150s: %s", queues, words);
+		analyze_free(a);
+		return NULL;
+	}
 	a->generation = d4_registry_generation(registry);
 	return a;
 }
@@ -72,12 +86,21 @@ analyze_free(struct analyze *a)
 	free(a);
 }
 
+/* Items come again and again: once is enough. */
+static void
+say_away(struct analyze *a, const char *why)
+{
+	if (!a->away)
+		d4_log_warnx("%s: items wait", why);
+	a->away = true;
+}
+
 /* The queue of a definition, opened when it is first used. */
 static struct open_queue *
 get_queue(struct analyze *a, const struct d4_registry_queue *def)
 {
 	struct d4_queue_where where = { .create = true };
-	char path[4200], uuid[D4_UUID_TEXT], type[4];
+	char uuid[D4_UUID_TEXT], type[4];
 	char why[D4_QUEUE_FAULT];
 	struct open_queue *q;
 
@@ -85,14 +108,17 @@ get_queue(struct analyze *a, const struct d4_registry_queue *def)
 		return q;
 	d4_uuid_text(uuid, def->uuid);
 	(void)snprintf(type, sizeof(type), "%u", def->type);
-	(void)snprintf(path, sizeof(path), "%s/%s/%s", a->queues,
-	    def->type == D4_TYPE_EXTENDED ? def->extended : type, uuid);
-	where.path = path;
+	where.type = def->type == D4_TYPE_EXTENDED ? def->extended : type;
+	where.uuid = uuid;
+	where.queues = a->in_redis ? NULL : a->queues;
+	where.redis = a->in_redis ? &a->redis : NULL;
+	where.user = a->login.user;
+	where.password = a->login.password;
 	if ((q = calloc(1, sizeof(*q))) == NULL)
 		return NULL;
 	memcpy(q->uuid, def->uuid, sizeof(q->uuid));
 	if ((q->queue = d4_queue_open(&where, why)) == NULL) {
-		d4_log_warnx("%s", why);
+		say_away(a, why);
 		free(q);
 		return NULL;
 	}
@@ -115,7 +141,7 @@ on_queue(void *cookie, const struct d4_registry_queue *def)
 	if (p->again && d4_queue_has(q->queue, p->item, p->len) == 1)
 		return 0;
 	if (d4_queue_push(q->queue, p->item, p->len) == -1) {
-		d4_log_warnx("%s", d4_queue_fault(q->queue));
+		say_away(p->a, d4_queue_fault(q->queue));
 		return -1;
 	}
 	q->unflushed = true;
@@ -155,7 +181,11 @@ flush(struct analyze *a, struct open_queue *q)
 		return;
 	q->unflushed = false;
 	if (d4_queue_flush(q->queue) == -1)
-		d4_log_warnx("%s", d4_queue_fault(q->queue));
+		say_away(a, d4_queue_fault(q->queue));
+	else if (a->away) {
+		d4_log_warnx("%s: goes on", a->queues);
+		a->away = false;
+	}
 	dropped = d4_queue_dropped(q->queue);
 	a->dropped += dropped - q->dropped;
 	q->dropped = dropped;

@@ -54,6 +54,8 @@ struct d4_registry_backend {
 	void	*(*open)(const char *spec, const char *queues, bool create,
 		    const struct d4_registry_login *, char *why);
 	void	 (*close)(void *);
+	/* NULL: there is nothing to announce. */
+	int	 (*announce)(void *, const char *key);
 
 	/* Two numbers that are others after each touch, by whomever. */
 	int	 (*stamp)(void *, uint64_t[2]);

@@ -358,6 +358,23 @@ open_redis(const char *spec, const char *queues, bool create,
 	return r;
 }
 
+static int
+announce(void *store, const char *key)
+{
+	struct rds *r = store;
+	time_t now = time(NULL);
+	char date[16] = "";
+	struct tm tm;
+
+	if (localtime_r(&now, &tm) != NULL)
+		(void)strftime(date, sizeof(date), "%Y%m%d", &tm);
+	(void)rds_finish(r);
+	if (RDS_SEND(r, "SET", "server:hmac_default_key", key) == -1)
+		return -1;
+	(void)RDS_SEND(r, "SET", "first_date", date, "NX");
+	return rds_finish(r);
+}
+
 /* -- the stamp and the lock ------------------------------------------------ */
 
 /* What d4-core's own programs change without a stamp shows in how many members
@@ -440,6 +457,7 @@ const struct d4_registry_backend d4_registry_redis = {
 	.max_age_ms = MAX_AGE_MS,
 	.open = open_redis,
 	.close = close_redis,
+	.announce = announce,
 	.stamp = stamp,
 	.touch = touch,
 	.lock = lock,

@@ -71,6 +71,10 @@ void d4_registry_close(struct d4_registry *);
 /* The words of the last fault, never NULL, never with a key in them. */
 const char *d4_registry_why(const struct d4_registry *);
 
+/* Tells d4-core's own programs what they look for in Redis: the default key,
+ * and since when there is a server.  Of a directory nobody asks that. */
+int d4_registry_announce(struct d4_registry *, const void *key, size_t len);
+
 /* -- changes by others ----------------------------------------------------- */
 
 /*
