@@ -41,6 +41,7 @@ struct collect {
 	struct finish		*finish;
 	struct figures		 figures;
 	bool			 registry_away;	/* and that was said */
+	size_t			 max_files;	/* open, 0: any number */
 	bool			 recovering;	/* more may have been left */
 	bool			 listening;
 	int64_t			 listen_at;	/* again, when out of places */
@@ -205,6 +206,7 @@ store_settings(const struct collect *c)
 	struct store_settings settings = {
 		.finish = c->finish, .rotate = s->rotate,
 		.rotate_size = s->rotate_size, .compress = s->compress,
+		.max_files = c->max_files,
 		.items = analyze_items(c->analyze)
 	};
 
@@ -269,16 +271,18 @@ open_stdin(struct collect *c)
 		conn_new(&c->ctx, fd, "stdin");
 }
 
-/* A connection may hold a socket and a file.  Out of descriptors we could keep
- * nothing of anybody: rather fewer connections. */
+/* A connection may hold a socket and a file.  Where there are not descriptors
+ * enough for both of all, a third of them is for files, which are ended sooner
+ * then. */
 static void
-fit_connections(struct collect *c)
+fit_descriptors(struct collect *c)
 {
 	unsigned wanted = c->s->settings->max_connections;
-	rlim_t need = 2 * (rlim_t)wanted + SPARE_FILES, most;
+	rlim_t need = 2 * (rlim_t)wanted + SPARE_FILES, places;
 	struct rlimit limit;
 
 	c->ctx.max_connections = wanted;
+	c->max_files = 0;
 	if (getrlimit(RLIMIT_NOFILE, &limit) == -1 || limit.rlim_cur >= need)
 		return;
 	limit.rlim_cur = need;
@@ -289,14 +293,15 @@ fit_connections(struct collect *c)
 		return;
 	limit.rlim_cur = limit.rlim_max;
 	(void)setrlimit(RLIMIT_NOFILE, &limit);
-	most = limit.rlim_max > 2 * SPARE_FILES ?
-	    (limit.rlim_max - SPARE_FILES) / 2 : limit.rlim_max / 4;
-	if (most >= wanted)
-		return;
-	c->ctx.max_connections = (unsigned)most;
-	d4_log_warnx("max_connections: %u of %u, for %llu descriptors",
-	    c->ctx.max_connections, wanted,
-	    (unsigned long long)limit.rlim_max);
+	places = limit.rlim_cur > 2 * SPARE_FILES ?
+	    limit.rlim_cur - SPARE_FILES : limit.rlim_cur / 2;
+	if (wanted > places / 3 * 2) {
+		c->ctx.max_connections = (unsigned)(places / 3 * 2);
+		d4_log_warnx("max_connections: only %u, for %llu descriptors",
+		    c->ctx.max_connections,
+		    (unsigned long long)limit.rlim_cur);
+	}
+	c->max_files = (size_t)places - c->ctx.max_connections;
 }
 
 static int
@@ -304,7 +309,7 @@ begin(struct collect *c)
 {
 	c->ctx.settings = c->s->settings;
 	TAILQ_INIT(&c->ctx.strangers);
-	fit_connections(c);
+	fit_descriptors(c);
 	look_at_clock(c);
 	if ((c->ctx.epoll = epoll_create1(EPOLL_CLOEXEC)) == -1) {
 		d4_log_warn("epoll");
@@ -396,7 +401,7 @@ reload(struct collect *c)
 		return;
 	d4_tls_context_free(c->ctx.tls);
 	c->ctx.tls = tls;
-	fit_connections(c);
+	fit_descriptors(c);
 	take_settings(c);
 }
 

@@ -20,6 +20,7 @@
 
 /* So many files in hand or waiting are enough: each holds a descriptor. */
 #define BUSY		512
+#define LOADED		(BUSY - BUSY / 8)	/* before what can wait */
 
 /* Seconds between two looks whether a full disk has room. */
 #define FULL_FIRST	1
@@ -496,6 +497,12 @@ bool
 finish_busy(const struct finish *f)
 {
 	return f->figures.waiting >= BUSY || hook_nwait(f->hook) >= BUSY;
+}
+
+bool
+finish_loaded(const struct finish *f)
+{
+	return f->figures.waiting >= LOADED || hook_nwait(f->hook) >= LOADED;
 }
 
 const struct finish_figures *

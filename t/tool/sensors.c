@@ -4,7 +4,7 @@
  * Many sensors at once, for tests, from one loop:
  *
  *	sensors [-aflw] [-b bytes] [-c records] [-i first] [-k key]
- *	    [-n sensors] [-r size] [-t types] port
+ *	    [-n sensors] [-r size] [-s ms] [-t types] port
  *
  *	-a	announce a record of 1,000,000 bytes, send nothing of it, wait
  *	-b	bytes of data of each, 100000
@@ -15,6 +15,7 @@
  *	-l	plain TCP, not TLS
  *	-n	how many, 1
  *	-r	bytes of payload of a record, 4000
+ *	-s	after each 8 KiB rest for so long
  *	-t	types of the sensors in turn: 1,3,5,7,8,254 of them
  *	-w	when all is sent, wait for SIGTERM before the end
  *
@@ -50,6 +51,7 @@
 #define UNIT_MAX	2048
 #define OUT_MAX		(1000062 + 65536)
 #define AT_ONCE		65536	/* bytes made before they are sent */
+#define AT_REST		8192	/* with -s */
 #define META		"{\"type\":\"fascia\"}"
 
 enum state { IDLE, SHAKING, SENDING, WAITING, ENDING, DONE, FAILED };
@@ -80,6 +82,7 @@ static struct options {
 	uint32_t	 record;
 	const char	*key, *types;
 	uint16_t	 port;
+	unsigned	 rest;
 } o = { .bytes = 100000, .n = 1, .record = 4000,
     .key = "a key for these tests", .types = "1,3,5,7,8,254" };
 
@@ -267,19 +270,19 @@ seal(struct sensor *s, uint8_t type, size_t size, uint32_t announced)
 static void
 make_records(struct sensor *s)
 {
-	size_t n;
+	size_t n, enough = o.rest > 0 ? AT_REST : AT_ONCE;
 
 	s->at = s->len = 0;
 	if (s->type == D4_TYPE_EXTENDED && s->seq == 0 && s->made == 0) {
 		memcpy(s->out + D4_HEADER_LEN, META, sizeof(META) - 1);
 		seal(s, D4_TYPE_META, sizeof(META) - 1, sizeof(META) - 1);
 	}
-	while (s->len < AT_ONCE && o.count && s->made < o.bytes) {
+	while (s->len < enough && o.count && s->made < o.bytes) {
 		memset(s->out + s->len + D4_HEADER_LEN, '\n', o.record);
 		seal(s, s->type, o.record, o.record);
 		s->made++;
 	}
-	while (s->len < AT_ONCE && !o.count && (n = fill_payload(s,
+	while (s->len < enough && !o.count && (n = fill_payload(s,
 	    s->out + s->len + D4_HEADER_LEN, o.record)) > 0)
 		seal(s, s->type, n, (uint32_t)n);
 }
@@ -444,6 +447,8 @@ turn(struct sensor *all, struct pollfd *pfds)
 		if (all[i].fd != -1 && pfds[i].revents != 0)
 			step(&all[i]);
 	}
+	if (o.rest > 0)
+		(void)poll(NULL, 0, (int)o.rest);
 	return true;
 }
 
@@ -522,7 +527,7 @@ parse(int argc, char *argv[])
 {
 	int ch;
 
-	while ((ch = getopt(argc, argv, "ab:c:fi:k:ln:r:t:w")) != -1) {
+	while ((ch = getopt(argc, argv, "ab:c:fi:k:ln:r:s:t:w")) != -1) {
 		switch (ch) {
 		case 'a':
 			o.announce = true;
@@ -550,6 +555,9 @@ parse(int argc, char *argv[])
 			break;
 		case 'r':
 			o.record = (uint32_t)strtoul(optarg, NULL, 10);
+			break;
+		case 's':
+			o.rest = (unsigned)strtoul(optarg, NULL, 10);
 			break;
 		case 't':
 			o.types = optarg;

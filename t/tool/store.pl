@@ -122,11 +122,12 @@ sub binary_units {
 	return \@units;
 }
 
+# The last line of a session may have been cut off on the way.
 sub line_units {
 	my ($bytes) = @_;
 	my @units;
 
-	return undef if $bytes !~ /\n\z/;
+	$bytes =~ s/[^\n]+\z//;
 	for (split /\n/, $bytes) {
 		/^(\d+) (\d+) (\d+) [a-z]* (\d+)$/ && $3 == $4 or return undef;
 		push @units, [$1, $2, $3];
