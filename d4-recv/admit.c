@@ -139,7 +139,8 @@ older_is_dead(struct conn_context *ctx, const struct conn *c)
 		return older->ended || older->refusal != 0 ||
 		    ctx->now_ms - older->heard_ms > GHOST_S * 1000;
 	last = last_heard(ctx, &c->session);
-	return last < UINT64_MAX - GHOST_S &&
+	/* 0: it came so lately that nothing is written of it yet. */
+	return last != 0 && last < UINT64_MAX - GHOST_S &&
 	    last + GHOST_S < (uint64_t)ctx->now;
 }
 

@@ -55,6 +55,7 @@ struct stream_session {
 	bool			 ended;		/* and that was sent */
 	bool			 replaced;
 	bool			 failing;	/* an answer was a refusal */
+	bool			 renumbers;	/* and a later one was none */
 	bool			 waits;		/* to be settled */
 	enum stream_end		 end;
 	struct cmds		 pending;	/* not in the queue */
@@ -78,6 +79,7 @@ struct stream {
 	struct cmd		*unsent;	/* the first of them, or NULL */
 	bool			 connected;
 	bool			 connecting;
+	bool			 probing;	/* whether it takes writes */
 	int64_t			 connecting_ms;
 	int64_t			 retry_ms;
 	int64_t			 backoff_ms;
@@ -263,13 +265,15 @@ release(struct stream_session *s)
 	if ((s->failing && s->inflight > 0) ||
 	    (st->retry_ms != 0 && clock_ms(CLOCK_MONOTONIC) < st->retry_ms))
 		return;
-	s->failing = false;
+	s->failing = s->renumbers = false;
 	while ((cmd = TAILQ_FIRST(&s->pending)) != NULL) {
 		if (cmd->kind == ADD && s->room == 0)
 			return;
 		TAILQ_REMOVE(&s->pending, cmd, entry);
 		if (cmd->kind == ADD) {
-			next_id(s, cmd->id);
+			/* What may be there already keeps its id. */
+			if (cmd->id[0] == '\0')
+				next_id(s, cmd->id);
 			s->room--;
 			s->since_asked++;
 		}
@@ -448,21 +452,34 @@ is_double(const struct d4_redis_reply *reply)
 	return strstr(reply->text, "equal or smaller") != NULL;
 }
 
-/* What went wrong waits, and what comes behind it in its session; an entry
- * that came before its turn is taken back. */
+/* An entry came before its turn: it is taken back, and from now on all that
+ * wait get new ids. */
+static void
+take_back(struct stream *st, struct cmd *cmd)
+{
+	struct stream_session *s = cmd->session;
+	char key[STREAM_KEY];
+	struct cmd *other;
+
+	(void)snprintf(key, sizeof(key), "%.*s", (int)cmd->len[1],
+	    cmd->words + cmd->len[0]);
+	ASK(st, SIDE, NULL, "XDEL", key, cmd->id);
+	s->renumbers = true;
+	TAILQ_FOREACH(other, &s->pending, entry)
+		other->id[0] = '\0';
+}
+
+/* What went wrong waits, and what comes behind it in its session. */
 static void
 take_refusal(struct stream *st, struct cmd *cmd, bool refused)
 {
 	struct stream_session *s = cmd->session;
-	char key[STREAM_KEY], id[STREAM_ID];
 
-	if (!refused) {
-		(void)snprintf(key, sizeof(key), "%.*s", (int)cmd->len[1],
-		    cmd->words + cmd->len[0]);
-		memcpy(id, cmd->id, sizeof(id));
-		ASK(st, SIDE, NULL, "XDEL", key, id);
-	}
+	if (!refused)
+		take_back(st, cmd);
 	s->failing = true;
+	if (s->renumbers)
+		cmd->id[0] = '\0';
 	if (cmd->kind == ADD && s->room < s->limit)
 		s->room++;
 	TAILQ_INSERT_TAIL(&s->pending, cmd, entry);
@@ -578,7 +595,7 @@ lose(struct stream *st)
 {
 	say_away(st, d4_redis_why(st->redis));
 	back_off(st);
-	st->connected = st->connecting = false;
+	st->connected = st->connecting = st->probing = false;
 	st->fd = -1;
 	st->unsent = TAILQ_FIRST(&st->queue);
 }
@@ -603,39 +620,6 @@ watch(struct stream *st)
 	st->events = event.events;
 }
 
-/* Nothing more goes out before the kernel has taken what did. */
-static bool
-may_send(const struct stream *st)
-{
-	struct pollfd pfd;
-
-	d4_redis_poll(st->redis, &pfd);
-	return st->unsent != NULL && (pfd.events & POLLOUT) == 0;
-}
-
-/* Takes all answers there are, and hands out commands: 0, or -1. */
-static int
-exchange(struct stream *st)
-{
-	struct d4_redis_reply reply;
-	size_t sent;
-	int rc;
-
-	for (;;) {
-		while ((rc = d4_redis_next(st->redis, &reply)) == 1)
-			take_answer(st, &reply);
-		if (rc == -1)
-			return -1;
-		if (!d4_redis_ready(st->redis) || !may_send(st))
-			return 0;
-		for (sent = 0; st->unsent != NULL && sent < CHUNK;) {
-			sent += st->unsent->size;
-			send_one(st, st->unsent);
-			st->unsent = TAILQ_NEXT(st->unsent, entry);
-		}
-	}
-}
-
 static void
 on_session(struct stream *st, void (*visit)(struct stream_session *))
 {
@@ -655,6 +639,73 @@ announce(struct stream_session *s)
 	run_script(s, stream_open_script, "");
 	if (s->stored)
 		run_script(s, stream_stored_script, "");
+}
+
+/* One that loads its data or takes no writes gets nothing of ours: what it
+ * refused in the midst could not be told from what it has. */
+static void
+probe(struct stream *st)
+{
+	const char *words[] = { "EVAL", stream_beat_script, "0", PREFIX,
+	    st->token, "0" };
+
+	if (!d4_redis_ready(st->redis) || st->connected || st->probing)
+		return;
+	st->probing = d4_redis_send(st->redis, 6, words, NULL) == 0;
+}
+
+static int
+take_probe(struct stream *st, const struct d4_redis_reply *reply)
+{
+	st->probing = false;
+	if (reply->kind == D4_REDIS_ERROR) {
+		say_away(st, reply->text);
+		d4_redis_drop(st->redis);
+		return -1;
+	}
+	st->connected = true;
+	st->connecting = false;
+	on_session(st, announce);
+	return 0;
+}
+
+/* Nothing more goes out before the kernel has taken what did. */
+static bool
+may_send(const struct stream *st)
+{
+	struct pollfd pfd;
+
+	d4_redis_poll(st->redis, &pfd);
+	return st->unsent != NULL && (pfd.events & POLLOUT) == 0;
+}
+
+/* Takes all answers there are, and hands out commands: 0, or -1. */
+static int
+exchange(struct stream *st)
+{
+	struct d4_redis_reply reply;
+	size_t sent;
+	int rc;
+
+	for (;;) {
+		while ((rc = d4_redis_next(st->redis, &reply)) == 1) {
+			if (!st->probing)
+				take_answer(st, &reply);
+			else if (take_probe(st, &reply) == -1)
+				return -1;
+		}
+		if (rc == -1)
+			return -1;
+		probe(st);
+		if (!st->connected || !may_send(st))
+			break;
+		for (sent = 0; st->unsent != NULL && sent < CHUNK;) {
+			sent += st->unsent->size;
+			send_one(st, st->unsent);
+			st->unsent = TAILQ_NEXT(st->unsent, entry);
+		}
+	}
+	return 0;
 }
 
 static void
@@ -698,21 +749,6 @@ walk(struct stream *st)
 	}
 }
 
-/* Until it is ready, or too long. */
-static void
-mind_connecting(struct stream *st)
-{
-	if (d4_redis_ready(st->redis)) {
-		st->connected = true;
-		st->connecting = false;
-		on_session(st, announce);
-	} else if (clock_ms(CLOCK_MONOTONIC) - st->connecting_ms >
-	    CONNECT_MS) {
-		d4_redis_drop(st->redis);
-		lose(st);
-	}
-}
-
 void
 stream_run(struct stream *st)
 {
@@ -725,8 +761,12 @@ stream_run(struct stream *st)
 		lose(st);
 		return;
 	}
-	if (st->connecting)
-		mind_connecting(st);
+	if (st->connecting && clock_ms(CLOCK_MONOTONIC) -
+	    st->connecting_ms > CONNECT_MS) {
+		d4_redis_drop(st->redis);
+		lose(st);
+		return;
+	}
 	watch(st);
 }
 
