@@ -395,8 +395,8 @@ stream_close(struct stream_session *s, bool replaced)
 		return;
 	s->closed = true;
 	s->replaced = replaced;
-	/* Its worker wants nothing of it. */
-	if (s->end == STREAM_BAD_DATA)
+	/* What was over the limit, or what its worker wants nothing of. */
+	if (s->end != STREAM_GOES_ON)
 		free_cmds(&s->pending);
 	look_after(s);
 }

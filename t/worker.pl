@@ -68,6 +68,8 @@ sub drain {
 	}
 }
 
+ask('AUTH', $ENV{REDISCLI_AUTH}) if $ENV{REDISCLI_AUTH};
+
 sub ended {
 	return ask('SISMEMBER', 'ended_session', $session);
 }
