@@ -199,6 +199,7 @@ do-check: all $(UNITS) $(TOOLS)
 bench: all
 	@sh t/bench/run.sh
 	@perl t/bench/pibs.pl
+	@bash t/bench/redis.sh
 
 # Every file with both compilers, warnings as errors, into nowhere.
 LINT_CFLAGS = $(STD) $(WARN) -Werror $(DEFINES) -O2 -c -o /dev/null
