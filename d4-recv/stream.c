@@ -728,7 +728,8 @@ static void
 go_on(struct stream_session *s)
 {
 	release(s);
-	if (s->room == 0 && !TAILQ_EMPTY(&s->pending) && clock_ms(CLOCK_MONOTONIC) - s->asked_ms >= ASK_MS)
+	if (s->room == 0 && !TAILQ_EMPTY(&s->pending) &&
+	    clock_ms(CLOCK_MONOTONIC) - s->asked_ms >= ASK_MS)
 		ask_length(s);
 }
 

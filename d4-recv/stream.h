@@ -72,7 +72,7 @@ bool stream_eased(struct stream *);
 /* Whether the connection is to be cut. */
 enum stream_end stream_end(const struct stream_session *);
 
-/* Whether all that was taken is answered; when not, stream_eased() will tell. */
+/* Whether all that was taken is answered; when not stream_eased() will tell. */
 bool stream_settled(struct stream_session *);
 
 /* The connection is over, or was replaced by another of its sensor and type.

@@ -30,7 +30,7 @@ make_kind(struct kind *kind, uint8_t type, const char *extended)
 	}
 }
 
-/* Where queues of a kind are listed: analyzer:KIND, analyzer_uuid_group:KIND. */
+/* Where queues of a kind are listed. */
 static void
 list_key(char key[RDS_KEY], const struct kind *kind, bool grouped)
 {

@@ -5,6 +5,9 @@
 # types and with their members and fields, and beside them only ours, which
 # begin with d4toolkit:.
 
+# Checks are reached by their names.
+# shellcheck disable=SC2317
+
 # shellcheck source=t/lib.sh
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=t/redis.sh
@@ -60,8 +63,8 @@ exec 9> pipe
 "$RECORDS" "uuid=$B,type=2,data=@meta" "uuid=$B,type=254,data=x" >&9
 stored() {
 	[ "$(r -n 1 HGET "metadata_type_by_uuid:$B:254" last_seen)" ] &&
-	    [ "$(r -n 1 ZSCORE "daily_uuid:$day" $B)" = 2 ] &&
-	    [ "$(r -n 1 ZSCORE "daily_uuid:$day" $A)" = 3 ]
+	    [ "$(r -n 1 ZSCORE "daily_uuid:$day" "$B")" = 2 ] &&
+	    [ "$(r -n 1 ZSCORE "daily_uuid:$day" "$A")" = 3 ]
 }
 ok 'statistics come within some seconds' within 5 stored
 
@@ -114,7 +117,7 @@ stat_uuid_type:D:$B [2=1] [254=1]
 END
 is "$(r -n 2 DBSIZE)" 0 'no item is in any queue'
 
-# ---- what d4-core's programs ask for --------------------------------------------
+# ---- what d4-core's programs ask for ---------------------------------------
 
 ended() {
 	[ "$(r SCARD ended_session)" = "$1" ]
@@ -134,10 +137,10 @@ started
 exec 9> pipe2
 "$RECORDS" data=x >&9
 active() {
-	[ "$(r SISMEMBER active_connection:1 $A)" = "$1" ]
+	[ "$(r SISMEMBER active_connection:1 "$A")" = "$1" ]
 }
 ok 'a sensor is connected' within 5 active 1
-r SADD server:sensor_to_kick $A > check
+r SADD server:sensor_to_kick "$A" > check
 ok 'it is kicked' within 5 active 0
 is "$(r EXISTS server:sensor_to_kick)" 0 'which is done'
 ok 'for half a minute' [ "$(r TTL "temp_blacklist_uuid:$A")" -gt 20 ]

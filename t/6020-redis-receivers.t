@@ -5,6 +5,9 @@
 # when one is killed its sensors come to the other without being refused for
 # long; their sessions are ended for the workers.
 
+# Checks are reached by their names.
+# shellcheck disable=SC2317
+
 # shellcheck source=t/lib.sh
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=t/redis.sh

@@ -4,6 +4,9 @@
 # Redis is killed and started again while a sensor streams through d4-recv: no
 # record is lost or doubled.  Redis without room: the sensor waits.
 
+# Checks are reached by their names.
+# shellcheck disable=SC2317
+
 # shellcheck source=t/lib.sh
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=t/redis.sh
@@ -94,7 +97,7 @@ ok 'every byte is there, in order, once' perl check.pl "$redis" \
 printf '# %s, %s s\n' "$(cat check)" $((SECONDS - started_at))
 r FLUSHALL > check
 
-# ---- no room -----------------------------------------------------------------
+# ---- no room ---------------------------------------------------------------
 
 head -c $((40 << 20)) data > part
 r CONFIG SET maxmemory 10mb > check

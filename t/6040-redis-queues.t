@@ -5,6 +5,9 @@
 # by anybody, cut to their limit; and what a stream does beside files, at its
 # limit, and behind a password.
 
+# Checks are reached by their names.
+# shellcheck disable=SC2317
+
 # shellcheck source=t/lib.sh
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=t/redis.sh
@@ -60,7 +63,7 @@ send type=3,data=@lines
 ok 'a group of sensors has its own' within 5 pushed "analyzer:3:$Q3" 3
 is "$(r -n 2 EXISTS "analyzer:3:$Q1")" 0 'other queues have nothing of it'
 
-# ---- files and streams --------------------------------------------------------
+# ---- files and streams -----------------------------------------------------
 
 is "$(r XLEN "stream:8:$(r SMEMBERS session_uuid:8)")" 1 'the stream has it'
 kept() {
@@ -68,7 +71,7 @@ kept() {
 }
 ok 'and a file' within 10 kept
 
-# ---- the limit ----------------------------------------------------------------
+# ---- the limit -------------------------------------------------------------
 
 r -n 1 HSET stream_max_size_by_uuid "$HEX" 50 > check
 sleep 2
@@ -95,7 +98,11 @@ ok 'as it was sent' cmp got data
 kill "$recv"
 finish "$recv"
 is "$status" 0 'the receiver ends well'
-receiver recv2 stream_overflow=disconnect redis_password=secret
+# Another login, with the rights that d4-redis(7) names.
+r ACL SETUSER d4 on '>blank word' '~*' +@read +@write +@connection \
+    +@scripting +@transaction > check
+receiver recv2 stream_overflow=disconnect redis_user=d4 \
+    redis_password='blank word'
 recv=$pid
 r DEL session_uuid:3 ended_session > check
 socat -t 30 -u - "TCP:127.0.0.1:$port" < stream 2> socat.err &
@@ -114,7 +121,7 @@ ok 'and kept, as d4-core words it' within 5 error
 kill "$recv"
 finish "$recv"
 
-# ---- configurations -------------------------------------------------------------
+# ---- configurations --------------------------------------------------------
 
 : > nothing
 

@@ -8,6 +8,9 @@
 #	BENCH_RECORDS=n	of each run, 100000
 #	BENCH_RUNS=n	3
 
+# Checks are reached by their names.
+# shellcheck disable=SC2317
+
 # shellcheck source=t/lib.sh
 . "$(dirname "$0")/../lib.sh"
 # shellcheck source=t/redis.sh
