@@ -7,8 +7,9 @@
 #	make demo		install what is missing, build, show the main job
 #	make check		install what is missing, build, run the tests
 #	make bench		speed, as ratios against well-known tools
+#	make bench-idle		10,000 silent sensors: memory, and time to serve
 #	make lint		warnings of two compilers, manual pages, scripts
-#	make install		under DESTDIR, PREFIX, BINDIR, MANDIR
+#	make install		under DESTDIR, PREFIX, BINDIR, MANDIR, UNITDIR
 #	make deps		install Debian's packages, or name them
 #
 # CC, CFLAGS, CPPFLAGS, LDFLAGS and LDLIBS are taken from outside.
@@ -22,6 +23,7 @@ BINDIR = $(PREFIX)/bin
 SBINDIR = $(PREFIX)/sbin
 MANDIR = $(PREFIX)/share/man
 DOCDIR = $(PREFIX)/share/doc/d4
+UNITDIR = $(PREFIX)/lib/systemd/system
 PKG_CONFIG = pkg-config
 
 CFLAGS ?= -O2 -g
@@ -31,7 +33,7 @@ WARN = -Wall -Wextra -Wpedantic -Wshadow -Wcast-qual -Wmissing-prototypes \
     -Wstrict-prototypes -Wsign-conversion -Wwrite-strings -Wpointer-arith \
     -Wundef -Wvla -Wformat=2
 HARDEN = -fstack-protector-strong -fPIE
-LDHARDEN = -pie -Wl,-z,relro,-z,now,-z,noexecstack
+LDHARDEN = -pie -Wl,--as-needed,-z,relro,-z,now,-z,noexecstack
 ifeq ($(SANITIZE),)
 # FORTIFY_SOURCE needs an optimising build and does not go with sanitizers.
 ifneq ($(filter -O1 -O2 -O3 -Os,$(CFLAGS)),)
@@ -69,9 +71,9 @@ PCAP = $(shell $(PKG_CONFIG) --libs libpcap 2>/dev/null || echo -lpcap)
 # -- rooms of the library -----------------------------------------------------
 
 ROOMS = header uuid type feed base64 digest border cidr table \
-    mac mac-openssl $(if $(MB),mac-lanes,mac-nolanes) \
+    mac mac-wipe mac-openssl $(if $(MB),mac-lanes,mac-nolanes) \
     meta meta-ja3 meta-line \
-    io record conf net net-socks stop notify log \
+    io record conf clock net net-socks stop notify log \
     os-$(OS) os-swap-$(OS) os-host-$(OS) \
     tls redis queue queue-dir queue-names queue-redis queue-wait \
     gz gz-zlib $(if $(GZ_ISAL),gz-isal,gz-noisal) \
@@ -85,7 +87,8 @@ LIB = lib/libd4.a
 
 # -- programs -----------------------------------------------------------------
 
-PROGS = d4/d4 d4-recv/d4-recv d4-meta/d4-meta d4-pibs/d4-pibs
+PROGS = d4/d4 d4-recv/d4-recv d4-meta/d4-meta d4-pibs/d4-pibs \
+    d4-stdout/d4-stdout
 
 d4/d4: $(patsubst %,d4/%.o,main options settings encap cut window link \
     relay figures source source-folder source-redis seen)
@@ -115,6 +118,10 @@ d4-pibs/d4-pibs: LDLIBS += $(PCAP) $(REDIS) $(GZ) $(UUID) -pthread
 t/unit/pibs-seen t/unit/pibs-flow: $(patsubst %,d4-pibs/%.o,seen attack flow \
     hash)
 
+d4-stdout/d4-stdout: $(patsubst %,d4-stdout/%.o,main options drain supply \
+    output files merge pcap figures about)
+d4-stdout/d4-stdout: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(REDIS) $(GZ)
+
 UNITS = $(patsubst %.c,%,$(wildcard t/unit/*.c))
 $(UNITS): LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) -pthread
 t/unit/session: d4-recv/session.o
@@ -128,12 +135,14 @@ t/unit/source t/unit/source-redis: d4/source.o d4/source-folder.o \
 
 # What tests talk to the programs with.
 TOOLS = $(patsubst %.c,%,$(wildcard t/tool/*.c))
-$(TOOLS): LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) -pthread
+# What benchmarks load them with.
+LOAD = t/bench/load t/bench/sink
+$(TOOLS) $(LOAD): LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) -pthread
 
 # -- rules --------------------------------------------------------------------
 
 OBJS = $(ROOMS:%=lib/%.o) $(patsubst %.c,%.o,$(wildcard d4*/*.c)) \
-    $(UNITS:%=%.o) $(TOOLS:%=%.o)
+    $(UNITS:%=%.o) $(TOOLS:%=%.o) $(LOAD:%=%.o)
 
 all: found $(PROGS)
 
@@ -152,11 +161,11 @@ $(LIB): $(ROOMS:%=lib/%.o)
 	rm -f $@
 	$(AR) rc $@ $^
 
-$(PROGS) $(UNITS) $(TOOLS): $(LIB)
+$(PROGS) $(UNITS) $(TOOLS) $(LOAD): $(LIB)
 	$(CC) $(CFLAGS) $(LDHARDEN) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) \
 	    $(LDLIBS)
 
-$(UNITS) $(TOOLS): %: %.o
+$(UNITS) $(TOOLS) $(LOAD): %: %.o
 
 # Objects made with other flags are made again.
 .flags: FORCE
@@ -172,7 +181,7 @@ DEPS_BUILD = gcc libc6-dev pkg-config libssl-dev uuid-dev libjansson-dev \
     libhiredis-dev libpcap-dev zlib1g-dev ?libipsec-mb-dev ?libisal-dev \
     ?libzstd-dev
 DEPS_RUN = openssl socat tcpdump
-DEPS_CHECK = perl redis-server python3 zstd
+DEPS_CHECK = perl redis-server python3 tcpreplay zstd
 DEPS_LINT = clang mandoc shellcheck
 DEPS = $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_CHECK)
 
@@ -196,15 +205,20 @@ TESTS = $(wildcard t/*.t) $(UNITS)
 do-check: all $(UNITS) $(TOOLS)
 	D4_SANITIZE='$(SANITIZE)' prove -e '' $(PROVEFLAGS) $(TESTS)
 
-bench: all
+bench: all $(LOAD)
 	@sh t/bench/run.sh
+	@sh t/bench/tls.sh
+	@sh t/bench/collect.sh
 	@perl t/bench/pibs.pl
 	@bash t/bench/redis.sh
+
+bench-idle: all $(LOAD)
+	@sh t/bench/idle.sh
 
 # Every file with both compilers, warnings as errors, into nowhere.
 LINT_CFLAGS = $(STD) $(WARN) -Werror $(DEFINES) -O2 -c -o /dev/null
 SOURCES = $(sort $(wildcard lib/*.c d4*/*.c t/unit/*.c t/tool/*.c \
-    t/fuzz/*.c))
+    t/fuzz/*.c t/bench/*.c))
 SCRIPTS = $(sort $(wildcard t/*.sh t/*.t t/bench/*.sh) .ci/run)
 
 lint: deps-lint
@@ -220,23 +234,32 @@ install: all
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(SBINDIR) \
 	    $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 \
 	    $(DESTDIR)$(MANDIR)/man7 $(DESTDIR)$(MANDIR)/man8 \
-	    $(DESTDIR)$(DOCDIR)/conf.sample/recv
+	    $(DESTDIR)$(DOCDIR)/conf.sample/recv \
+	    $(DESTDIR)$(DOCDIR)/conf.sample/collector $(DESTDIR)$(UNITDIR)
 	install -m 755 d4/d4 d4-pibs/d4-pibs $(DESTDIR)$(BINDIR)
-	install -m 755 d4-meta/d4-meta $(DESTDIR)$(BINDIR)
+	install -m 755 d4-meta/d4-meta d4-stdout/d4-stdout $(DESTDIR)$(BINDIR)
 	install -m 755 d4-recv/d4-recv $(DESTDIR)$(SBINDIR)
 	for n in 1 5 7 8; do \
 	    install -m 644 man/*.$$n $(DESTDIR)$(MANDIR)/man$$n || exit 1; \
 	done
 	install -m 644 README.md LICENSE $(DESTDIR)$(DOCDIR)
-	install -m 644 $(filter-out %/recv,$(wildcard conf.sample/*)) \
+	install -m 644 $(filter-out %/recv %/collector,$(wildcard conf.sample/*)) \
 	    $(DESTDIR)$(DOCDIR)/conf.sample
 	install -m 644 conf.sample/recv/* $(DESTDIR)$(DOCDIR)/conf.sample/recv
+	install -m 644 conf.sample/collector/* \
+	    $(DESTDIR)$(DOCDIR)/conf.sample/collector
+	for u in systemd/*; do \
+	    sed -e 's|/usr/local/sbin/|$(SBINDIR)/|g' \
+	    -e 's|/usr/local/bin/|$(BINDIR)/|g' \
+	    -e 's|/usr/local/share/doc/d4/|$(DOCDIR)/|g' $$u \
+	    > $(DESTDIR)$(UNITDIR)/$${u#*/} || exit 1; \
+	done
 
 clean:
-	rm -f $(PROGS) $(UNITS) $(TOOLS) $(LIB) .flags lib/*.[od] d4*/*.[od] \
-	    t/unit/*.[od] t/tool/*.[od]
+	rm -f $(PROGS) $(UNITS) $(TOOLS) $(LOAD) $(LIB) .flags lib/*.[od] \
+	    d4*/*.[od] t/unit/*.[od] t/tool/*.[od] t/bench/*.[od]
 
 FORCE:
-.PHONY: all found deps deps-lint demo do-demo check do-check bench lint install \
-    clean FORCE
+.PHONY: all found deps deps-lint demo do-demo check do-check bench bench-idle \
+    lint install clean FORCE
 .DELETE_ON_ERROR:

@@ -19,6 +19,7 @@
 #include "d4-recv/figures.h"
 #include "d4-recv/recover.h"
 #include "d4-recv/reload.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/net.h"
 #include "lib/stop.h"
@@ -49,15 +50,6 @@ struct collect {
 	bool			 stdin_polls;	/* epoll can wait for stdin */
 };
 
-static int64_t
-now_ms(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 /* Of a collector without files all are nothing. */
 static const struct finish_figures *
 files(const struct collect *c)
@@ -70,7 +62,7 @@ files(const struct collect *c)
 static void
 look_at_clock(struct collect *c)
 {
-	c->ctx.now_ms = now_ms();
+	c->ctx.now_ms = d4_clock_ms();
 	c->ctx.now = time(NULL);
 }
 
@@ -493,7 +485,7 @@ turn(struct collect *c, bool wait, bool *again)
 	int i, n, timeout = 0;
 
 	if (wait && !*again) {
-		timeout = (int)(c->tick_at - now_ms());
+		timeout = (int)(c->tick_at - d4_clock_ms());
 		if (timeout < 0)
 			timeout = 0;
 		if (c->ctx.streams != NULL)
@@ -547,7 +539,7 @@ run(struct collect *c)
 static void
 take_the_rest(struct collect *c)
 {
-	int64_t until = now_ms() + REST_MS;
+	int64_t until = d4_clock_ms() + REST_MS;
 	bool again = false;
 	size_t i;
 
@@ -555,7 +547,7 @@ take_the_rest(struct collect *c)
 	c->listen_at = INT64_MAX;
 	for (i = 0; i < c->s->nlisteners; i++)
 		(void)close(c->s->listeners[i]);
-	while ((turn(c, false, &again) > 0 || again) && now_ms() < until)
+	while ((turn(c, false, &again) > 0 || again) && d4_clock_ms() < until)
 		continue;
 	conn_end_all(&c->ctx);
 }
@@ -564,17 +556,17 @@ take_the_rest(struct collect *c)
 static int
 finish_files(struct collect *c)
 {
-	int64_t until = now_ms() + DRAIN_MS;
+	int64_t until = d4_clock_ms() + DRAIN_MS;
 	int64_t left;
 	int rc = 0;
 
 	if (c->ctx.store == NULL)
 		return 0;
-	while (store_tick(c->ctx.store, c->ctx.now) && now_ms() < until)
+	while (store_tick(c->ctx.store, c->ctx.now) && d4_clock_ms() < until)
 		(void)finish_drain(c->finish, 50);
 	if (store_sync(c->ctx.store, c->ctx.now) == -1)
 		rc = -1;
-	left = until - now_ms();
+	left = until - d4_clock_ms();
 	if (finish_drain(c->finish, left > 0 ? (int)left : 0) == -1)
 		d4_log_info(1, "%s: the next start goes on with the rest",
 		    c->s->settings->destination);

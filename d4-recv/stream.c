@@ -11,6 +11,7 @@
 
 #include "d4-recv/stream-keys.h"
 #include "d4-recv/stream.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/redis.h"
 #include "lib/table.h"
@@ -92,15 +93,6 @@ struct stream {
 	unsigned		 ticks;
 	struct stream_figures	 figures;
 };
-
-static int64_t
-clock_ms(clockid_t clock)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(clock, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
 
 /* -- commands -------------------------------------------------------------- */
 
@@ -230,8 +222,11 @@ stream_open(struct stream *st, const uint8_t uuid[D4_UUID_LEN],
 static void
 next_id(struct stream_session *s, char id[STREAM_ID])
 {
-	uint64_t now = (uint64_t)clock_ms(CLOCK_REALTIME);
+	struct timespec ts;
+	uint64_t now;
 
+	(void)clock_gettime(CLOCK_REALTIME, &ts);
+	now = (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 	if (now > s->last_ms) {
 		s->last_ms = now;
 		s->last_n = 0;
@@ -250,7 +245,7 @@ ask_length(struct stream_session *s)
 		return;
 	stream_key(key, s->type, s->text);
 	s->asking = true;
-	s->asked_ms = clock_ms(CLOCK_MONOTONIC);
+	s->asked_ms = d4_clock_ms();
 	s->since_asked = 0;
 	ASK(s->stream, LENGTH, s, "XLEN", key);
 }
@@ -263,7 +258,7 @@ release(struct stream_session *s)
 	struct cmd *cmd;
 
 	if ((s->failing && s->inflight > 0) ||
-	    (st->retry_ms != 0 && clock_ms(CLOCK_MONOTONIC) < st->retry_ms))
+	    (st->retry_ms != 0 && d4_clock_ms() < st->retry_ms))
 		return;
 	s->failing = s->renumbers = false;
 	while ((cmd = TAILQ_FIRST(&s->pending)) != NULL) {
@@ -419,7 +414,7 @@ back_off(struct stream *st)
 	    2 * st->backoff_ms;
 	if (st->backoff_ms > BACKOFF_MAX_MS)
 		st->backoff_ms = BACKOFF_MAX_MS;
-	st->retry_ms = clock_ms(CLOCK_MONOTONIC) + st->backoff_ms;
+	st->retry_ms = d4_clock_ms() + st->backoff_ms;
 }
 
 static void
@@ -711,7 +706,7 @@ exchange(struct stream *st)
 static void
 connect_again(struct stream *st)
 {
-	int64_t now = clock_ms(CLOCK_MONOTONIC);
+	int64_t now = d4_clock_ms();
 
 	if (st->connecting || now < st->retry_ms)
 		return;
@@ -729,7 +724,7 @@ go_on(struct stream_session *s)
 {
 	release(s);
 	if (s->room == 0 && !TAILQ_EMPTY(&s->pending) &&
-	    clock_ms(CLOCK_MONOTONIC) - s->asked_ms >= ASK_MS)
+	    d4_clock_ms() - s->asked_ms >= ASK_MS)
 		ask_length(s);
 }
 
@@ -737,7 +732,7 @@ go_on(struct stream_session *s)
 static void
 walk(struct stream *st)
 {
-	int64_t now = clock_ms(CLOCK_MONOTONIC);
+	int64_t now = d4_clock_ms();
 
 	st->full = st->figures.waiting > (st->full ? WINDOW_LOW : WINDOW);
 	if (now - st->walked_ms < WALK_MS)
@@ -762,7 +757,7 @@ stream_run(struct stream *st)
 		lose(st);
 		return;
 	}
-	if (st->connecting && clock_ms(CLOCK_MONOTONIC) -
+	if (st->connecting && d4_clock_ms() -
 	    st->connecting_ms > CONNECT_MS) {
 		d4_redis_drop(st->redis);
 		lose(st);
@@ -794,7 +789,7 @@ stream_tick(struct stream *st)
 int
 stream_drain(struct stream *st, int timeout_ms)
 {
-	int64_t until = clock_ms(CLOCK_MONOTONIC) + timeout_ms;
+	int64_t until = d4_clock_ms() + timeout_ms;
 	struct pollfd pfd;
 
 	for (;;) {
@@ -802,7 +797,7 @@ stream_drain(struct stream *st, int timeout_ms)
 		if (TAILQ_EMPTY(&st->queue) &&
 		    d4_table_count(st->sessions) == 0)
 			return 0;
-		if (clock_ms(CLOCK_MONOTONIC) >= until)
+		if (d4_clock_ms() >= until)
 			return -1;
 		d4_redis_poll(st->redis, &pfd);
 		(void)poll(&pfd, pfd.fd == -1 ? 0 : 1, 20);

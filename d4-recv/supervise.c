@@ -7,11 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "d4-recv/reload.h"
 #include "d4-recv/supervise.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/notify.h"
 #include "lib/os.h"
@@ -30,15 +30,6 @@ struct worker {
 	size_t		 nlisteners;
 	char		 metrics[4096];
 };
-
-static int64_t
-now_ms(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
 
 /* The child: never returns. */
 static void
@@ -66,7 +57,7 @@ start(const struct collect_settings *s, struct worker *w)
 {
 	pid_t pid, parent = getpid();
 
-	w->started_ms = now_ms();
+	w->started_ms = d4_clock_ms();
 	w->starts++;
 	if ((pid = fork()) == -1) {
 		d4_log_warn("worker");
@@ -169,7 +160,7 @@ keep_running(const struct collect_settings *s, struct worker *workers,
 			if (workers[i].hopeless)
 				return -1;
 			if (workers[i].pid == 0 &&
-			    now_ms() - workers[i].started_ms >= RESTART_MS)
+			    d4_clock_ms() - workers[i].started_ms >= RESTART_MS)
 				start(s, &workers[i]);
 		}
 		d4_notify_send("WATCHDOG=1");
@@ -180,16 +171,16 @@ keep_running(const struct collect_settings *s, struct worker *workers,
 static int
 end(struct worker *workers, unsigned n)
 {
-	int64_t until = now_ms() + END_MS;
+	int64_t until = d4_clock_ms() + END_MS;
 	bool well = true;
 
 	d4_notify_send("STOPPING=1");
 	signal_all(workers, n, SIGTERM);
 	while (reap(workers, n, &well) > 0) {
-		if (now_ms() >= until) {
+		if (d4_clock_ms() >= until) {
 			d4_log_warnx("workers: do not end");
 			signal_all(workers, n, SIGKILL);
-			until = now_ms() + END_MS;
+			until = d4_clock_ms() + END_MS;
 			well = false;
 		}
 		(void)poll(NULL, 0, 10);

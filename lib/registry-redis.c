@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "lib/clock.h"
 #include "lib/mac.h"
 #include "lib/registry-redis.h"
 
@@ -18,15 +19,6 @@
 #define QUEUES_DB	2	/* d4-core's for the items of queues */
 #define WORDS_MAX	16
 #define MAX_AGE_MS	2000	/* d4-core's programs leave no stamp */
-
-static int64_t
-now_ms(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
 
 int
 rds_fault(struct rds *r, const char *reason)
@@ -67,7 +59,7 @@ rds_number(char text[RDS_NUMBER], uint64_t n)
 static int
 connect_again(struct rds *r)
 {
-	int64_t now = now_ms();
+	int64_t now = d4_clock_ms();
 
 	r->outstanding = 0;
 	if (now < r->retry_ms)
@@ -79,7 +71,7 @@ connect_again(struct rds *r)
 	r->backoff_ms = r->backoff_ms == 0 ? BACKOFF_MS : 2 * r->backoff_ms;
 	if (r->backoff_ms > BACKOFF_MAX_MS)
 		r->backoff_ms = BACKOFF_MAX_MS;
-	r->retry_ms = now_ms() + r->backoff_ms;
+	r->retry_ms = d4_clock_ms() + r->backoff_ms;
 	return rds_fault(r, d4_redis_why(r->redis));
 }
 

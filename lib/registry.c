@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "lib/bytes.h"
+#include "lib/clock.h"
 #include "lib/mac.h"
 #include "lib/registry-own.h"
 #include "lib/uuid.h"
@@ -474,15 +474,6 @@ err:
 	return sensor;
 }
 
-static int64_t
-clock_ms(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 /* What is cached of a sensor and not too old. */
 static struct sensor *
 cached_sensor(struct d4_registry *reg, const uint8_t *uuid)
@@ -490,7 +481,7 @@ cached_sensor(struct d4_registry *reg, const uint8_t *uuid)
 	struct sensor *sensor = d4_table_get(reg->sensors, uuid);
 
 	if (sensor == NULL || reg->backend->max_age_ms == 0 ||
-	    clock_ms() - sensor->loaded_ms < reg->backend->max_age_ms)
+	    d4_clock_ms() - sensor->loaded_ms < reg->backend->max_age_ms)
 		return sensor;
 	free_sensor(d4_table_take(reg->sensors, uuid));
 	return NULL;
@@ -513,7 +504,7 @@ find_sensor(struct d4_registry *reg, const uint8_t *uuid,
 			return -1;
 		if ((sensor = load_sensor(reg, uuid)) == NULL)
 			return -1;
-		sensor->loaded_ms = clock_ms();
+		sensor->loaded_ms = d4_clock_ms();
 		if (d4_table_put(reg->sensors, sensor) == -1) {
 			free_sensor(sensor);
 			return registry_fault(reg, "%s", strerror(errno));

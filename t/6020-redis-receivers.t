@@ -109,7 +109,7 @@ ok 'the other refuses one of them' within 5 \
 kill -9 "$first"
 finish "$first"
 back() {
-	[ "$(r -n 1 HLEN "d4toolkit:live:$token")" = $SENSORS ]
+	[ "$(r -n 1 HLEN "d4toolkit:live:$token")" = "$SENSORS" ]
 }
 within 10 [ "$(r -n 1 SCARD d4toolkit:workers)" -ge 1 ]
 owner() {

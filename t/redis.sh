@@ -12,6 +12,9 @@
 #	receiver dir [name=value...]	a d4-recv with all in that Redis, on
 #					port $port; $pid
 
+# What lib.sh and the tests have of it.
+# shellcheck disable=SC2034,SC2154
+
 command -v redis-server > /dev/null || skip_all 'redis-server is not installed'
 
 redis_again() {

@@ -45,7 +45,7 @@ within 10 ready
 for ((n = 0; n < 8; n++)); do
 	uuid=0000000$n-0000-4000-8000-000000000000
 	conf d4 type=3 snaplen=4096 uuid=$uuid "destination=$TMP/stream.$n"
-	head -c $((records / 8 * 4096)) /dev/zero | "$D4" -c d4
+	head -c $((records * 512)) /dev/zero | "$D4" -c d4
 	r -n 1 HSET stream_max_size_by_uuid "${uuid//-/}" 100000000
 done > /dev/null
 
