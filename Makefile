@@ -70,10 +70,10 @@ PCAP = $(shell $(PKG_CONFIG) --libs libpcap 2>/dev/null || echo -lpcap)
 
 ROOMS = header uuid type feed base64 digest border cidr table \
     mac mac-openssl $(if $(MB),mac-lanes,mac-nolanes) \
-    meta meta-ja3 meta-line \
+    meta meta-ja3 meta-line meta-value \
     io record conf net net-socks stop notify log \
     os-$(OS) os-swap-$(OS) os-host-$(OS) \
-    tls redis queue queue-dir queue-names queue-redis queue-wait \
+    tls cert redis queue queue-dir queue-names queue-redis queue-wait \
     gz gz-zlib $(if $(GZ_ISAL),gz-isal,gz-noisal) \
     $(if $(GZ_ZSTD),gz-zstd,gz-nozstd) \
     registry registry-admin registry-claim registry-facts registry-note \
@@ -83,7 +83,8 @@ LIB = lib/libd4.a
 
 # -- programs -----------------------------------------------------------------
 
-PROGS = d4/d4 d4-recv/d4-recv d4-meta/d4-meta d4-pibs/d4-pibs
+PROGS = d4/d4 d4-recv/d4-recv d4-meta/d4-meta d4-pibs/d4-pibs \
+    d4-admin/d4-admin
 
 d4/d4: $(patsubst %,d4/%.o,main options settings encap cut window link \
     relay figures source source-folder source-redis seen)
@@ -111,6 +112,11 @@ d4-pibs/d4-pibs: $(patsubst %,d4-pibs/%.o,main settings run intake capture \
 d4-pibs/d4-pibs: LDLIBS += $(PCAP) $(REDIS) $(GZ) $(UUID) -pthread
 t/unit/pibs-seen t/unit/pibs-flow: $(patsubst %,d4-pibs/%.o,seen attack flow \
     hash)
+
+d4-admin/d4-admin: $(patsubst %,d4-admin/%.o,main verbs args place table order \
+    secret walk sensor sensor-set enroll block type queue stats mode check \
+    export import authority tls watch)
+d4-admin/d4-admin: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) -pthread
 
 UNITS = $(patsubst %.c,%,$(wildcard t/unit/*.c))
 $(UNITS): LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) -pthread
@@ -214,7 +220,7 @@ install: all
 	    $(DESTDIR)$(DOCDIR)/conf.sample/recv
 	install -m 755 d4/d4 d4-pibs/d4-pibs $(DESTDIR)$(BINDIR)
 	install -m 755 d4-meta/d4-meta $(DESTDIR)$(BINDIR)
-	install -m 755 d4-recv/d4-recv $(DESTDIR)$(SBINDIR)
+	install -m 755 d4-recv/d4-recv d4-admin/d4-admin $(DESTDIR)$(SBINDIR)
 	for n in 1 5 7 8; do \
 	    install -m 644 man/*.$$n $(DESTDIR)$(MANDIR)/man$$n || exit 1; \
 	done
