@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: ISC */
-#include <string.h>
-
 #include <jansson.h>
 
 #include "lib/meta-value.h"
@@ -47,8 +45,7 @@ d4_meta_value_string(const struct d4_meta_value *value, const char *key,
 
 	if (json == NULL)
 		return 1;
-	if (!json_is_string(json) ||
-	    strlen(json_string_value(json)) != json_string_length(json))
+	if (!json_is_string(json))
 		return -1;
 	*text = json_string_value(json);
 	return 0;
@@ -94,8 +91,7 @@ d4_meta_value_strings(const struct d4_meta_value *value, const char *key,
 		return -1;
 	for (i = 0; r == 0 && i < json_array_size(list); i++) {
 		item = json_array_get(list, i);
-		r = json_is_string(item) && strlen(json_string_value(item)) ==
-		    json_string_length(item) ?
+		r = json_is_string(item) ?
 		    callback(cookie, json_string_value(item)) : -1;
 	}
 	return r;

@@ -4,7 +4,7 @@
 
 /*
  * Lines of JSON as programs read them that lib/meta-line made: one object each,
- * as strict as a meta header (UTF-8, no duplicate keys), but of any length.
+ * as strict as a meta header (UTF-8, no duplicate keys, no NUL), but of any length.
  *
  * What is absent or null is told apart from what is of another kind.
  */
@@ -23,8 +23,8 @@ void d4_meta_value_free(struct d4_meta_value *);
 
 /*
  * The value of a member: 0, 1 when it is absent or null, -1 when it is of
- * another kind (a string with a NUL in it, a negative number, among them); but
- * for 0 the value is left as it was.  A string is good as long as the object.
+ * another kind, a negative number among them; but for 0 the value is left as
+ * it was.  A string is good as long as the object.
  */
 int d4_meta_value_string(const struct d4_meta_value *, const char *key,
     const char **);
