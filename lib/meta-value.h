@@ -4,7 +4,8 @@
 
 /*
  * Lines of JSON as programs read them that lib/meta-line made: one object each,
- * as strict as a meta header (UTF-8, no duplicate keys, no NUL), but of any length.
+ * as strict as a meta header (UTF-8, no duplicate keys, no NUL), but of any
+ * length.
  *
  * What is absent or null is told apart from what is of another kind.
  */

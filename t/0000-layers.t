@@ -30,7 +30,7 @@ links_d4_recv="$links_d4 z isal zstd"
 links_d4_stdout='uuid hiredis crypto ssl z isal zstd'
 links_d4_meta="$links_d4"
 links_d4_pibs='pcap hiredis z isal zstd crypto ssl jansson uuid'
-links_d4_admin='hiredis crypto ssl uuid jansson'
+links_d4_admin='hiredis crypto ssl uuid jansson IPSec_MB'
 
 # lib/mac-lanes.c is of the room mac.
 room_of() {

@@ -17,19 +17,21 @@ Q1=3f3c2a9e-5b71-4c8d-9a64-7e2d1b0c9f35
 Q2=4f3c2a9e-5b71-4c8d-9a64-7e2d1b0c9f35
 where=()
 
-# What follows the flag is shown in short.
+# With --to-... before the rest, what sensors are is shown in short.
 admin() {
 	local short=''
 	case $1 in --to-*) short=$1; shift; set -- -j "$@" ;; esac
 	run timeout 30 "$ADMIN" "${where[@]}" "$@"
-	case $short in
-	--to-lines)
-		sed -i -E 's/.uuid":"([^"]*)","state":"([^"]*)".*"description":"?([^"}]*).*/\1 \2 \3/
-		    s/^.(.{36} .*)/\1/; s/null$//' out ;;
-	--to-state)
-		sed -i -E 's/^."uuid":"([^"]*)","state":"([^"]*)","registered":([a-z]*).*/\1 \2 \3/' out ;;
-	esac
+	[ -z "$short" ] || sed -i -E -f "$TMP/short$short" out
 }
+
+cat > "$TMP/short--to-lines" <<'EOF'
+s/^.*"uuid":"([^"]*)","state":"([^"]*)".*"description":"?([^"}]*).*/\1 \2 \3/
+s/null$//
+EOF
+cat > "$TMP/short--to-state" <<'EOF'
+s/^.*"uuid":"([^"]*)","state":"([^"]*)","registered":([a-z]*).*/\1 \2 \3/
+EOF
 
 # does name args...: it succeeds and is silent on stderr.
 does() {
