@@ -7,8 +7,9 @@
 #	make demo		install what is missing, build, show the main job
 #	make check		install what is missing, build, run the tests
 #	make bench		speed, as ratios against well-known tools
+#	make bench-idle		10,000 silent sensors: memory, and time to serve
 #	make lint		warnings of two compilers, manual pages, scripts
-#	make install		under DESTDIR, PREFIX, BINDIR, MANDIR
+#	make install		under DESTDIR, PREFIX, BINDIR, MANDIR, UNITDIR
 #	make deps		install Debian's packages, or name them
 #
 # CC, CFLAGS, CPPFLAGS, LDFLAGS and LDLIBS are taken from outside.
@@ -24,6 +25,7 @@ MANDIR = $(PREFIX)/share/man
 DOCDIR = $(PREFIX)/share/doc/d4
 BASHDIR = $(PREFIX)/share/bash-completion/completions
 ZSHDIR = $(PREFIX)/share/zsh/site-functions
+UNITDIR = $(PREFIX)/lib/systemd/system
 PKG_CONFIG = pkg-config
 
 CFLAGS ?= -O2 -g
@@ -33,7 +35,7 @@ WARN = -Wall -Wextra -Wpedantic -Wshadow -Wcast-qual -Wmissing-prototypes \
     -Wstrict-prototypes -Wsign-conversion -Wwrite-strings -Wpointer-arith \
     -Wundef -Wvla -Wformat=2
 HARDEN = -fstack-protector-strong -fPIE
-LDHARDEN = -pie -Wl,-z,relro,-z,now,-z,noexecstack
+LDHARDEN = -pie -Wl,--as-needed,-z,relro,-z,now,-z,noexecstack
 ifeq ($(SANITIZE),)
 # FORTIFY_SOURCE needs an optimising build and does not go with sanitizers.
 ifneq ($(filter -O1 -O2 -O3 -Os,$(CFLAGS)),)
@@ -71,9 +73,9 @@ PCAP = $(shell $(PKG_CONFIG) --libs libpcap 2>/dev/null || echo -lpcap)
 # -- rooms of the library -----------------------------------------------------
 
 ROOMS = header uuid type feed base64 digest border cidr table \
-    mac mac-openssl $(if $(MB),mac-lanes,mac-nolanes) \
+    mac mac-wipe mac-openssl $(if $(MB),mac-lanes,mac-nolanes) \
     meta meta-ja3 meta-line meta-value \
-    io record conf net net-socks stop notify log \
+    io record conf clock net net-socks stop notify log \
     os-$(OS) os-swap-$(OS) os-host-$(OS) \
     tls cert redis queue queue-dir queue-names queue-redis queue-wait \
     gz gz-zlib $(if $(GZ_ISAL),gz-isal,gz-noisal) \
@@ -86,7 +88,7 @@ LIB = lib/libd4.a
 # -- programs -----------------------------------------------------------------
 
 PROGS = d4/d4 d4-recv/d4-recv d4-meta/d4-meta d4-pibs/d4-pibs \
-    d4-admin/d4-admin
+    d4-stdout/d4-stdout d4-admin/d4-admin
 
 d4/d4: $(patsubst %,d4/%.o,main options settings encap cut window link \
     relay figures source source-folder source-redis seen)
@@ -95,7 +97,7 @@ d4/d4: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) -pthread
 STORE = $(patsubst %,d4-recv/%.o,place whole complete hook finish handler \
     line store recover)
 d4-recv/d4-recv: $(patsubst %,d4-recv/%.o,main settings session filter \
-    supervise collect conn admit peers refusals analyze figures) \
+    supervise reload collect conn admit peers refusals analyze figures) \
     $(STORE)
 d4-recv/d4-recv: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) \
     -pthread
@@ -120,6 +122,10 @@ d4-admin/d4-admin: $(patsubst %,d4-admin/%.o,main verbs args place table order \
     export import authority tls watch)
 d4-admin/d4-admin: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) -pthread
 
+d4-stdout/d4-stdout: $(patsubst %,d4-stdout/%.o,main options drain supply \
+    output files merge pcap figures about)
+d4-stdout/d4-stdout: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(REDIS) $(GZ)
+
 UNITS = $(patsubst %.c,%,$(wildcard t/unit/*.c))
 $(UNITS): LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) -pthread
 t/unit/session: d4-recv/session.o
@@ -131,10 +137,16 @@ t/unit/link: d4/link.o
 t/unit/source t/unit/source-redis: d4/source.o d4/source-folder.o \
     d4/source-redis.o d4/seen.o
 
+# What tests talk to the programs with.
+TOOLS = $(patsubst %.c,%,$(wildcard t/tool/*.c))
+# What benchmarks load them with.
+LOAD = t/bench/load t/bench/sink
+$(TOOLS) $(LOAD): LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) -pthread
+
 # -- rules --------------------------------------------------------------------
 
 OBJS = $(ROOMS:%=lib/%.o) $(patsubst %.c,%.o,$(wildcard d4*/*.c)) \
-    $(UNITS:%=%.o)
+    $(UNITS:%=%.o) $(TOOLS:%=%.o) $(LOAD:%=%.o)
 
 all: found $(PROGS)
 
@@ -153,11 +165,11 @@ $(LIB): $(ROOMS:%=lib/%.o)
 	rm -f $@
 	$(AR) rc $@ $^
 
-$(PROGS) $(UNITS): $(LIB)
+$(PROGS) $(UNITS) $(TOOLS) $(LOAD): $(LIB)
 	$(CC) $(CFLAGS) $(LDHARDEN) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) \
 	    $(LDLIBS)
 
-$(UNITS): %: %.o
+$(UNITS) $(TOOLS) $(LOAD): %: %.o
 
 # Objects made with other flags are made again.
 .flags: FORCE
@@ -173,7 +185,7 @@ DEPS_BUILD = gcc libc6-dev pkg-config libssl-dev uuid-dev libjansson-dev \
     libhiredis-dev libpcap-dev zlib1g-dev ?libipsec-mb-dev ?libisal-dev \
     ?libzstd-dev
 DEPS_RUN = openssl socat tcpdump
-DEPS_CHECK = perl redis-server python3 zstd
+DEPS_CHECK = perl redis-server python3 tcpreplay zstd
 DEPS_LINT = clang mandoc shellcheck
 DEPS = $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_CHECK)
 
@@ -194,16 +206,22 @@ do-demo: all
 
 TESTS = $(wildcard t/*.t) $(UNITS)
 
-do-check: all $(UNITS)
+do-check: all $(UNITS) $(TOOLS)
 	D4_SANITIZE='$(SANITIZE)' prove -e '' $(PROVEFLAGS) $(TESTS)
 
-bench: all
+bench: all $(LOAD)
 	@sh t/bench/run.sh
+	@sh t/bench/tls.sh
+	@sh t/bench/collect.sh
 	@perl t/bench/pibs.pl
+
+bench-idle: all $(LOAD)
+	@sh t/bench/idle.sh
 
 # Every file with both compilers, warnings as errors, into nowhere.
 LINT_CFLAGS = $(STD) $(WARN) -Werror $(DEFINES) -O2 -c -o /dev/null
-SOURCES = $(sort $(wildcard lib/*.c d4*/*.c t/unit/*.c t/fuzz/*.c))
+SOURCES = $(sort $(wildcard lib/*.c d4*/*.c t/unit/*.c t/tool/*.c \
+    t/fuzz/*.c t/bench/*.c))
 SCRIPTS = $(sort $(wildcard t/*.sh t/*.t t/bench/*.sh) .ci/run \
     d4-admin/completion.bash)
 
@@ -220,9 +238,10 @@ install: all
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(SBINDIR) \
 	    $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 \
 	    $(DESTDIR)$(MANDIR)/man7 $(DESTDIR)$(MANDIR)/man8 \
-	    $(DESTDIR)$(DOCDIR)/conf.sample/recv
+	    $(DESTDIR)$(DOCDIR)/conf.sample/recv \
+	    $(DESTDIR)$(DOCDIR)/conf.sample/collector $(DESTDIR)$(UNITDIR)
 	install -m 755 d4/d4 d4-pibs/d4-pibs $(DESTDIR)$(BINDIR)
-	install -m 755 d4-meta/d4-meta $(DESTDIR)$(BINDIR)
+	install -m 755 d4-meta/d4-meta d4-stdout/d4-stdout $(DESTDIR)$(BINDIR)
 	install -m 755 d4-recv/d4-recv d4-admin/d4-admin $(DESTDIR)$(SBINDIR)
 	for n in 1 5 7 8; do \
 	    install -m 644 man/*.$$n $(DESTDIR)$(MANDIR)/man$$n || exit 1; \
@@ -231,15 +250,23 @@ install: all
 	install -m 644 d4-admin/completion.bash $(DESTDIR)$(BASHDIR)/d4-admin
 	install -m 644 d4-admin/completion.zsh $(DESTDIR)$(ZSHDIR)/_d4-admin
 	install -m 644 README.md LICENSE $(DESTDIR)$(DOCDIR)
-	install -m 644 $(filter-out %/recv,$(wildcard conf.sample/*)) \
+	install -m 644 $(filter-out %/recv %/collector,$(wildcard conf.sample/*)) \
 	    $(DESTDIR)$(DOCDIR)/conf.sample
 	install -m 644 conf.sample/recv/* $(DESTDIR)$(DOCDIR)/conf.sample/recv
+	install -m 644 conf.sample/collector/* \
+	    $(DESTDIR)$(DOCDIR)/conf.sample/collector
+	for u in systemd/*; do \
+	    sed -e 's|/usr/local/sbin/|$(SBINDIR)/|g' \
+	    -e 's|/usr/local/bin/|$(BINDIR)/|g' \
+	    -e 's|/usr/local/share/doc/d4/|$(DOCDIR)/|g' $$u \
+	    > $(DESTDIR)$(UNITDIR)/$${u#*/} || exit 1; \
+	done
 
 clean:
-	rm -f $(PROGS) $(UNITS) $(LIB) .flags lib/*.[od] d4*/*.[od] \
-	    t/unit/*.[od]
+	rm -f $(PROGS) $(UNITS) $(TOOLS) $(LOAD) $(LIB) .flags lib/*.[od] \
+	    d4*/*.[od] t/unit/*.[od] t/tool/*.[od] t/bench/*.[od]
 
 FORCE:
-.PHONY: all found deps deps-lint demo do-demo check do-check bench lint install \
-    clean FORCE
+.PHONY: all found deps deps-lint demo do-demo check do-check bench bench-idle \
+    lint install clean FORCE
 .DELETE_ON_ERROR:

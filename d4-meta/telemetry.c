@@ -10,6 +10,7 @@
 
 #include "d4-meta/metrics.h"
 #include "d4-meta/telemetry.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/meta-line.h"
 #include "lib/os-host.h"
@@ -218,15 +219,6 @@ report(struct telemetry *t, struct send *out)
 	return send_bytes(out, D4_TYPE_EXTENDED, bytes, len);
 }
 
-static int64_t
-now_ms(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 /* Waits until the moment, a signal, or the reader's end.  Returns -1 at the
  * latter. */
 static int
@@ -238,7 +230,7 @@ wait_until(int64_t moment_ms, const struct send *out)
 	};
 	int64_t left;
 
-	while (!d4_stop_wanted() && (left = moment_ms - now_ms()) > 0) {
+	while (!d4_stop_wanted() && (left = moment_ms - d4_clock_ms()) > 0) {
 		/* poll(2) counts in int; a long wait is taken in parts. */
 		(void)poll(fds, 2, left < 3600000 ? (int)left : 3600000);
 		d4_stop_drain();
@@ -258,7 +250,7 @@ int
 telemetry_run(struct telemetry *t, struct send *out, const void *header,
     size_t len)
 {
-	int64_t next = now_ms();
+	int64_t next = d4_clock_ms();
 
 	if (send_bytes(out, D4_TYPE_META, header, len) == -1)
 		return -1;
@@ -268,7 +260,7 @@ telemetry_run(struct telemetry *t, struct send *out, const void *header,
 		/* What was missed, asleep or stopped, is not made up for. */
 		do
 			next += (int64_t)t->options->interval * 1000;
-		while (next <= now_ms());
+		while (next <= d4_clock_ms());
 		if (wait_until(next, out) == -1)
 			return -1;
 	}

@@ -26,7 +26,7 @@ struct attacks {
 	uint64_t		 count, lost;
 	uint32_t		*heads;		/* hash chains */
 	size_t			 nheads;
-	uint64_t		*repeats;	/* hash and second of SYN/ACKs */
+	uint64_t		*repeats;	/* hash and second of each */
 	size_t			 nrepeats;
 
 	uint64_t		 clock, before;	/* time; of the packet before */

@@ -12,7 +12,7 @@
 #define REPEAT_SECONDS	120	/* a SYN/ACK is not sent again later */
 #define REPEAT_MASK	((UINT64_C(1) << 20) - 1)
 
-/* -- memory ----------------------------------------------------------------- */
+/* -- memory ---------------------------------------------------------------- */
 
 static void *
 reserve(size_t len)
@@ -99,7 +99,7 @@ attack_watch(struct attacks *a,
 	a->watch_arg = arg;
 }
 
-/* -- the wheel: flows by the time when they may end ------------------------- */
+/* -- the wheel: flows by the time when they may end ------------------------ */
 
 static uint64_t
 due(const struct attacks *a, const struct flow *f)
@@ -134,7 +134,7 @@ take_off_wheel(struct attacks *a, const struct flow *f)
 		a->flows[f->after].before = f->before;
 }
 
-/* -- the table -------------------------------------------------------------- */
+/* -- the table ------------------------------------------------------------- */
 
 static uint64_t
 hash_flow(const struct attacks *a, struct addr target, uint8_t proto)
@@ -255,7 +255,7 @@ find_flow(struct attacks *a, struct addr target, uint8_t proto, uint64_t hash)
 	return n == 0 ? NONE : n - 1;
 }
 
-/* -- time ------------------------------------------------------------------- */
+/* -- time ------------------------------------------------------------------ */
 
 static int
 compare(const void *x, const void *y)
@@ -339,7 +339,7 @@ set_clock(struct attacks *a, uint64_t time)
 	}
 }
 
-/* -- packets ---------------------------------------------------------------- */
+/* -- packets --------------------------------------------------------------- */
 
 static inline unsigned
 counts(const struct attacks *a, uint8_t class)

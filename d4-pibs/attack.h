@@ -50,7 +50,7 @@ void attack_each(struct attacks *);
 uint64_t attack_count(const struct attacks *);
 uint64_t attack_lost(const struct attacks *);
 
-/* -- as bytes --------------------------------------------------------------- */
+/* -- as bytes -------------------------------------------------------------- */
 
 /* Writes the clock and all open flows by calls of put. */
 void attack_save(const struct attacks *, void (*put)(void *, const void *,

@@ -52,7 +52,7 @@ int capture_percent(const struct capture *);
 /* Whether its times are finer than a microsecond. */
 bool capture_nsec(const struct capture *);
 
-/* -- filters ---------------------------------------------------------------- */
+/* -- filters --------------------------------------------------------------- */
 
 struct filter;
 

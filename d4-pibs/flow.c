@@ -6,7 +6,7 @@
 
 #define BLOCKS_MIN	4
 
-/* -- tallies ---------------------------------------------------------------- */
+/* -- tallies --------------------------------------------------------------- */
 
 static void
 tally_add(struct tally *t, uint32_t key, uint32_t n)
@@ -49,7 +49,7 @@ tally_sort(struct tally *t)
 	qsort(t->entry, t->n, sizeof(*t->entry), compare);
 }
 
-/* -- destinations ----------------------------------------------------------- */
+/* -- destinations ---------------------------------------------------------- */
 
 /* Where the block of the key is, or the free one where it could be. */
 static struct block *
@@ -114,7 +114,7 @@ add_destination(struct detail *d, uint64_t dst, struct budget *budget)
 	*bits |= bit;
 }
 
-/* -- rates ------------------------------------------------------------------ */
+/* -- rates ----------------------------------------------------------------- */
 
 /* Slides of the window as corsaro: counted from the first packet's second, the
  * best sum taken before each step.  A late packet counts where it belongs. */
@@ -171,7 +171,7 @@ flow_ppm(const struct flow *f, const struct flow_limits *l)
 	return peak * 60 / l->window;
 }
 
-/* -- what a packet says ----------------------------------------------------- */
+/* -- what a packet says ---------------------------------------------------- */
 
 static void
 add_isn(struct isn *n, const struct event *e)

@@ -96,7 +96,7 @@ struct detail {
 /* What a flow keeps of a packet. */
 struct event {
 	uint64_t	time;
-	uint64_t	dst;		/* or a hash, its low 8 bits as they are */
+	uint64_t	dst;		/* or a hash, but its low 8 bits */
 	struct addr	reporter;
 	uint32_t	bytes, ack, v4;	/* v4: the IPv4 destination */
 	uint16_t	port, window;

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,6 +26,7 @@ struct intake {
 	bool		 idle;
 
 	bool		 threaded;
+	atomic_int	 percent;		/* done by the thread */
 	pthread_t	 thread;
 	pthread_mutex_t	 mutex;
 	pthread_cond_t	 changed;
@@ -34,7 +36,7 @@ struct intake {
 	struct crate	 crates[CRATES];
 };
 
-/* -- decoding --------------------------------------------------------------- */
+/* -- decoding -------------------------------------------------------------- */
 
 static void
 check_links(struct decoder *d, const struct frame *f, size_t n)
@@ -72,7 +74,7 @@ decode(struct intake *t, struct packet *packets)
 	return (int)n;
 }
 
-/* -- the thread ahead ------------------------------------------------------- */
+/* -- the thread ahead ------------------------------------------------------ */
 
 /* Waits until a crate is empty.  NULL when there is no use in going on. */
 static struct crate *
@@ -108,6 +110,7 @@ fill(void *arg)
 	while (n != -2 && (c = wait_empty(t)) != NULL) {
 		for (c->n = 0; n != -2 && c->n < BATCHES; c->n++)
 			n = c->count[c->n] = decode(t, c->packets[c->n]);
+		atomic_store(&t->percent, capture_percent(t->capture));
 		change(t, &t->filled);
 	}
 	return NULL;
@@ -149,7 +152,7 @@ start(struct intake *t)
 	return rc;
 }
 
-/* -- the door --------------------------------------------------------------- */
+/* -- the door -------------------------------------------------------------- */
 
 struct intake *
 intake_open(struct capture *capture, struct decoder *decoder, bool frames)
@@ -195,6 +198,13 @@ intake_next(struct intake *t, const struct packet **packets,
 	*packets = t->crates[0].packets[0];
 	*frames = t->frames;
 	return decode(t, t->crates[0].packets[0]);
+}
+
+int
+intake_percent(const struct intake *t)
+{
+	return t->threaded ? atomic_load(&t->percent) :
+	    capture_percent(t->capture);
 }
 
 bool

@@ -44,6 +44,9 @@ void intake_close(struct intake *);
 int intake_next(struct intake *, const struct packet **,
     const struct frame **);
 
+/* How much of the capture is done, in percent, -1 when nobody knows. */
+int intake_percent(const struct intake *);
+
 /* Whether more has to be waited for, as far as one can know. */
 bool intake_idle(const struct intake *);
 

@@ -78,7 +78,7 @@ addr6(const uint8_t *p)
 	return (struct addr){ d4_get64be(p), d4_get64be(p + 8) };
 }
 
-/* -- from the link to IP ---------------------------------------------------- */
+/* -- from the link to IP --------------------------------------------------- */
 
 static uint16_t
 by_version(const struct rest *r)
@@ -198,7 +198,7 @@ packet_ip(const struct frame *f, size_t *len, uint16_t *ethertype)
 	    r.p : NULL;
 }
 
-/* -- IP --------------------------------------------------------------------- */
+/* -- IP -------------------------------------------------------------------- */
 
 /* What the two IP versions say alike. */
 struct ip {
@@ -313,7 +313,7 @@ open_ip(struct rest *r, uint16_t type, struct ip *ip)
 	return type == ETHERTYPE_IPV4 ? open_ip4(r, ip) : open_ip6(r, ip);
 }
 
-/* -- TCP -------------------------------------------------------------------- */
+/* -- TCP ------------------------------------------------------------------- */
 
 /* As corsaro: RST counts with any other flag, and so does SYN with ACK. */
 #define CLASS(f) ((f) & RST ? PACKET_RST : \
@@ -367,7 +367,7 @@ decode_tcp(struct packet *k, const struct rest *r, bool brief)
 	return k->class;
 }
 
-/* -- ICMP and UDP ----------------------------------------------------------- */
+/* -- ICMP and UDP ---------------------------------------------------------- */
 
 /* Which types are answers: 0 no, 1 yes, 2 errors that quote a packet. */
 static int
@@ -446,7 +446,7 @@ decode_udp(struct packet *k, const struct rest *r)
 	return k->sport == 53 ? PACKET_UDP_DNS : PACKET_UDP;
 }
 
-/* -- a packet --------------------------------------------------------------- */
+/* -- a packet -------------------------------------------------------------- */
 
 /* Any frame at all. */
 static enum packet_class
@@ -538,7 +538,7 @@ packet_decode(struct packet *k, const struct frame *f, size_t n, bool brief)
 {
 	size_t i;
 
-	/* Two loops, so that the compiler leaves out what brief does not need. */
+	/* Two loops, so that what brief does not need is left out. */
 	if (brief) {
 		for (i = 0; i < n; i++) {
 			__builtin_prefetch(f[i].data + AHEAD);
@@ -552,7 +552,7 @@ packet_decode(struct packet *k, const struct frame *f, size_t n, bool brief)
 	}
 }
 
-/* -- PIBS's reading --------------------------------------------------------- */
+/* -- PIBS's reading -------------------------------------------------------- */
 
 size_t
 packet_decode_pibs(struct shadow *s, struct packet *k, const struct frame *f,

@@ -47,7 +47,7 @@ enum packet_class {
 	PACKET_UDP_DNS,		/* UDP from port 53 */
 	PACKET_UDP,
 	PACKET_FRAGMENT,	/* not the first fragment */
-	PACKET_CUT,		/* headers cut off by capture or fragmentation */
+	PACKET_CUT,		/* headers cut off by capture, fragments */
 	PACKET_BAD,		/* lengths or versions that contradict */
 	PACKET_PROTOCOL,	/* another IP protocol */
 	PACKET_NOT_IP,
@@ -56,7 +56,7 @@ enum packet_class {
 
 /* What is looked at most comes first. */
 struct packet {
-	struct addr	src;		/* of an ICMP error: the quoted target */
+	struct addr	src;		/* of ICMP errors: the quoted target */
 	uint32_t	sec, nsec;
 	uint8_t		class;		/* enum packet_class */
 	uint8_t		flags;		/* TCP flags, low eight */
@@ -71,7 +71,7 @@ struct packet {
 	uint8_t		ttl;
 	uint8_t		proto;		/* of the attack: 6, 17, 1, 58... */
 	uint8_t		type, code;	/* ICMP */
-	bool		quoted;		/* src and ports are of a quoted packet */
+	bool		quoted;		/* src and ports are of a quoted one */
 	bool		mismatch;	/* quoted source is not dst */
 	struct addr	reporter;	/* of an ICMP error: who sent it */
 };

@@ -76,7 +76,7 @@ new_lib(char fault[CAPTURE_FAULT])
 	return l;
 }
 
-/* -- files ------------------------------------------------------------------ */
+/* -- files ----------------------------------------------------------------- */
 
 static ssize_t
 read_cookie(void *arg, char *buf, size_t len)
@@ -119,7 +119,7 @@ open_lib(struct window *w, char fault[CAPTURE_FAULT])
 	return l;
 }
 
-/* -- interfaces ------------------------------------------------------------- */
+/* -- interfaces ------------------------------------------------------------ */
 
 static int
 set_up(pcap_t *p, const char *expr, char fault[CAPTURE_FAULT])
@@ -178,7 +178,7 @@ reader_lib_live(const char *name, const char *expr, char fault[CAPTURE_FAULT])
 	return l;
 }
 
-/* -- both ------------------------------------------------------------------- */
+/* -- both ------------------------------------------------------------------ */
 
 static void
 callback_frame(u_char *arg, const struct pcap_pkthdr *h, const u_char *bytes)
@@ -255,7 +255,7 @@ nsec_lib(const void *arg)
 
 const struct reader reader_lib = { open_lib, close_lib, next_lib, nsec_lib };
 
-/* -- filters ---------------------------------------------------------------- */
+/* -- filters --------------------------------------------------------------- */
 
 /* Compiles for a link type, for its first frame.  NULL when there is no such
  * filter: nothing of that link passes. */

@@ -93,7 +93,7 @@ close_pcapng(void *arg)
 	free(c);
 }
 
-/* -- blocks ----------------------------------------------------------------- */
+/* -- blocks ---------------------------------------------------------------- */
 
 /* A section begins: its interfaces are its own.  A few words, or NULL. */
 static const char *
@@ -227,7 +227,7 @@ read_packet(const struct pcapng *c, const struct block *b, struct frame *f)
 	return NULL;
 }
 
-/* -- the walk --------------------------------------------------------------- */
+/* -- the walk -------------------------------------------------------------- */
 
 /* Looks at the head of a block: 0 and the block, or words in *fault. */
 static int

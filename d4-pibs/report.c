@@ -75,7 +75,7 @@ put_date(struct out *o, uint64_t ns)
 	    (unsigned long long)(ns % SECOND / 1000));
 }
 
-/* -- JSON ------------------------------------------------------------------- */
+/* -- JSON ------------------------------------------------------------------ */
 
 /* "SYN+ACK", or "none". */
 static void
@@ -236,7 +236,7 @@ report_json(const struct report *r, struct flow *f, uint32_t sent_syn,
 	out_printf(o, ",\"open\":%s}\n", open ? "true" : "false");
 }
 
-/* -- a table ---------------------------------------------------------------- */
+/* -- a table --------------------------------------------------------------- */
 
 static void
 report_table(const struct report *r, struct flow *f, bool open)
@@ -273,7 +273,7 @@ report_header(const struct report *r)
 		    "packets", "bytes", "peak/min", "dests", "ports");
 }
 
-/* -- MISP ------------------------------------------------------------------- */
+/* -- MISP ------------------------------------------------------------------ */
 
 static void
 put_attribute(struct out *o, const char *relation, const char *type,
@@ -345,7 +345,7 @@ report_misp(const struct report *r, struct flow *f)
 	put_misp_date(o, "last-seen", f->last);
 	put_misp_rates(r, f);
 	out_printf(o, "{\"object_relation\":\"text\",\"type\":\"text\","
-	    "\"category\":\"Other\",\"value\":\"Seen indirectly, by backscatter:"
+	    "\"category\":\"Other\",\"value\":\"Seen by its backscatter:"
 	    " %llu packets to %llu addresses, at most %llu a minute; rates %s"
 	    "\"}]}\n", (unsigned long long)f->packets,
 	    (unsigned long long)f->detail->destinations,

@@ -21,7 +21,7 @@ enum report_format {
 struct report {
 	struct out		*out;
 	enum report_format	 format;
-	uint64_t		 telescope;	/* addresses watched, 0 unknown */
+	uint64_t		 telescope;	/* addresses watched, or 0 */
 	const struct flow_limits *limits;
 };
 

@@ -45,7 +45,7 @@ struct run {
 	bool			 progress;	/* a line of it stands there */
 };
 
-/* -- attacks ---------------------------------------------------------------- */
+/* -- attacks --------------------------------------------------------------- */
 
 static void
 callback_flow(void *arg, struct flow *f, bool over, bool open)
@@ -63,7 +63,7 @@ callback_flow(void *arg, struct flow *f, bool over, bool open)
 		plot_attack(&r->plot, f);
 }
 
-/* -- opening ---------------------------------------------------------------- */
+/* -- opening --------------------------------------------------------------- */
 
 static int
 open_file(const char *name, int *fd)
@@ -163,7 +163,7 @@ run_open(const struct settings *s, int *status)
 	return NULL;
 }
 
-/* -- a batch ---------------------------------------------------------------- */
+/* -- a batch --------------------------------------------------------------- */
 
 static void
 save_batch(struct run *r, const struct frame *f, const uint8_t *index,
@@ -210,7 +210,7 @@ take_batch(struct run *r, const struct packet *k, const struct frame *f,
 		attack_add(r->attacks, k, n);
 }
 
-/* -- figures and progress --------------------------------------------------- */
+/* -- figures and progress -------------------------------------------------- */
 
 static void
 say_figures(const struct run *r)
@@ -238,9 +238,9 @@ since(const struct timespec *t)
 
 /* A line that overwrites itself, on a terminal, each second. */
 static void
-show_progress(struct run *r, const struct capture *c, const char *name)
+show_progress(struct run *r, const struct intake *t, const char *name)
 {
-	int percent = capture_percent(c);
+	int percent = intake_percent(t);
 	char line[160];
 	struct out o = { .fd = STDERR_FILENO };
 	int n;
@@ -270,12 +270,11 @@ end_progress(struct run *r)
 	r->progress = false;
 }
 
-/* -- a capture -------------------------------------------------------------- */
+/* -- a capture ------------------------------------------------------------- */
 
 /* Until the end, a signal or a fault of the output. */
 static void
-take_all(struct run *r, struct intake *t, const struct capture *c,
-    const char *name)
+take_all(struct run *r, struct intake *t, const char *name)
 {
 	bool terminal = isatty(STDERR_FILENO) == 1;
 	const struct packet *packets;
@@ -292,7 +291,7 @@ take_all(struct run *r, struct intake *t, const struct capture *c,
 		if (intake_idle(t))
 			(void)out_flush(&r->out);
 		if (terminal && ++batches % PROGRESS == 0)
-			show_progress(r, c, name);
+			show_progress(r, t, name);
 	}
 	end_progress(r);
 }
@@ -310,7 +309,7 @@ run_capture(struct run *r, struct capture *c, const char *name)
 		d4_log_warn("%s", name);
 		return -1;
 	}
-	take_all(r, t, c, name);
+	take_all(r, t, name);
 	intake_close(t);
 	/* Who follows a queue may have to wait long for the next file. */
 	(void)out_flush(&r->out);
@@ -375,7 +374,7 @@ run_broken(const struct run *r)
 	return r->out.fault != 0 || r->save.out.fault != 0;
 }
 
-/* -- the end ---------------------------------------------------------------- */
+/* -- the end --------------------------------------------------------------- */
 
 int
 run_save_state(struct run *r)

@@ -52,7 +52,7 @@ whole(unsigned value)
 	return value;
 }
 
-/* -- one table, of either width --------------------------------------------- */
+/* -- one table, of either width -------------------------------------------- */
 
 static size_t
 capacity(unsigned bits)
@@ -253,7 +253,7 @@ insert(struct seen *s, struct table *t, struct addr a, uint32_t sec)
 	set_slot(slot, t->words, a, sec);
 }
 
-/* -- the two of them -------------------------------------------------------- */
+/* -- the two of them ------------------------------------------------------- */
 
 struct seen *
 seen_new(size_t limit, uint32_t expire, bool pibs)

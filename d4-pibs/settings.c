@@ -62,11 +62,11 @@ help(void)
 {
 	usage(stdout);
 	printf("Who is under attack, seen from its backscatter.\n\n"
-	    "  -r file         read a capture, - for standard input; may repeat\n"
+	    "  -r file         read a capture, - is stdin; may repeat\n"
 	    "  -i interface    capture live\n"
 	    "  -u uuid         take names of captures from the queue uuid:\n"
 	    "  -z host -p port -y db   in Redis (port 6380, db 0)\n"
-	    "  -d directory    in the store directory; without -u the queue's own\n"
+	    "  -d directory    in that store; without -u the queue itself\n"
 	    "  -f, --follow    wait for more names\n"
 	    "  filter          as for tcpdump\n\n"
 	    "  -b              a line for each backscatter packet of TCP\n"
@@ -74,9 +74,9 @@ help(void)
 	    "  -w file         the backscatter packets of TCP as pcap\n"
 	    "  -s              statistics\n"
 	    "  --pibs-compat   -b and -w exactly as PIBS, faults included\n"
-	    "  --format json|csv|table, --misp   how attacks and bins are printed\n"
-	    "  --bins seconds, --bins-file file  packets and targets over time\n"
-	    "  --plot file     the time line and the greatest targets as SVG\n\n"
+	    "  --format json|csv|table, --misp   of attacks and bins\n"
+	    "  --bins seconds, --bins-file file  packets, targets over time\n"
+	    "  --plot file     time line and top targets as SVG\n\n"
 	    "  --state file    scanners and open attacks from run to run\n"
 	    "  --flush         end open attacks with the input\n"
 	    "  --open          print open attacks as well, and keep them open\n"
@@ -89,7 +89,7 @@ help(void)
 	    "  -h help, -V version, -v say more\n");
 }
 
-/* -- values ----------------------------------------------------------------- */
+/* -- values ---------------------------------------------------------------- */
 
 static int
 refuse(const char *option, const char *value, const char *expected)
@@ -199,7 +199,7 @@ format(const char *text, struct settings *s)
 	return -1;
 }
 
-/* -- options ---------------------------------------------------------------- */
+/* -- options --------------------------------------------------------------- */
 
 static int
 set_long(struct settings *s, int ch)
@@ -321,7 +321,7 @@ set_short(struct settings *s, int ch)
 	return rc;
 }
 
-/* -- checks ----------------------------------------------------------------- */
+/* -- checks ---------------------------------------------------------------- */
 
 static int
 complain(const char *words)

@@ -66,7 +66,7 @@ result(struct checksum *c)
 	return c->sum;
 }
 
-/* -- reading ---------------------------------------------------------------- */
+/* -- reading --------------------------------------------------------------- */
 
 static int
 fail(char fault[STATE_FAULT], const char *words)
@@ -138,7 +138,7 @@ state_load(const char *path, struct seen *seen, struct attacks *attacks,
 	return rc;
 }
 
-/* -- writing ---------------------------------------------------------------- */
+/* -- writing --------------------------------------------------------------- */
 
 static void
 put(void *arg, const void *p, size_t len)

@@ -29,7 +29,7 @@ struct window {
 	bool		 mapped;
 	uint8_t		*map;
 	size_t		 maplen;
-	uint64_t	 next;			/* file offset behind at + len */
+	uint64_t	 next;			/* offset behind at + len */
 
 	struct d4_gz_in	*gz;
 	uint8_t		*buf;

@@ -7,8 +7,9 @@
 #include "lib/type.h"
 #include "lib/uuid.h"
 
-/* A connection that was heard of this long ago may be a dead one's ghost. */
-#define GHOST_MS	5000
+/* A connection that was last heard of this long ago, in seconds, may be a dead
+ * one's ghost. */
+#define GHOST_S		5
 
 unsigned
 admit_address(struct conn_context *ctx, const char *address)
@@ -58,6 +59,16 @@ take_key(struct conn_context *ctx, struct conn *c,
 	return 0;
 }
 
+/* From now on nobody comes from there. */
+static unsigned
+block_address(struct conn_context *ctx, const struct conn *c)
+{
+	if (d4_registry_add(ctx->registry, D4_SET_BLOCKED_ADDRESSES,
+	    c->peer) == -1)
+		d4_log_warnx("%s", d4_registry_why(ctx->registry));
+	return REFUSED_BLOCKED_ADDRESS;
+}
+
 unsigned
 admit_sensor(struct conn_context *ctx, struct conn *c,
     const struct d4_header *h)
@@ -67,12 +78,8 @@ admit_sensor(struct conn_context *ctx, struct conn *c,
 
 	if (look_up(ctx, h->uuid, &sensor) == -1)
 		return REFUSED_OURS;
-	if (sensor.block_address) {
-		if (d4_registry_add(ctx->registry, D4_SET_BLOCKED_ADDRESSES,
-		    c->peer) == -1)
-			d4_log_warnx("%s", d4_registry_why(ctx->registry));
-		return REFUSED_BLOCKED_ADDRESS;
-	}
+	if (sensor.block_address)
+		return block_address(ctx, c);
 	reason = judge(ctx, &sensor);
 	if (reason == REFUSED_NOT_REGISTERED && !sensor.known &&
 	    d4_uuid_is_v4(h->uuid) && d4_registry_stranger(ctx->registry,
@@ -83,22 +90,38 @@ admit_sensor(struct conn_context *ctx, struct conn *c,
 	return reason != 0 ? reason : take_key(ctx, c, &sensor);
 }
 
-/* What the search for an older connection looks at. */
-struct ghost {
-	const struct conn	*conn;
-	uint64_t		 as_of_ms;	/* the newest sign of life */
-};
-
-static int
-on_connection(void *cookie, const struct d4_registry_live *live)
+/* The older connection, when it is one of this worker's; else NULL. */
+static const struct conn *
+find_older(const struct conn_context *ctx, const struct conn *c)
 {
-	struct ghost *g = cookie;
+	const struct conn *older;
 
-	if (live->type == g->conn->session.type && memcmp(live->uuid,
-	    g->conn->session.uuid, sizeof(live->uuid)) == 0 &&
-	    live->as_of_ms > g->as_of_ms)
-		g->as_of_ms = live->as_of_ms;
-	return 0;
+	for (older = ctx->first; older != NULL; older = older->next) {
+		if (older->claim != NULL && older != c &&
+		    older->session.type == c->session.type &&
+		    memcmp(older->session.uuid, c->session.uuid,
+		    sizeof(c->session.uuid)) == 0)
+			break;
+	}
+	return older;
+}
+
+/* When a sensor was last heard of as this type, by any worker; 0: never. */
+static uint64_t
+last_heard(struct conn_context *ctx, const struct session *session)
+{
+	struct d4_registry_facts facts = { .first = 0 };
+	uint64_t last = 0;
+	size_t i;
+
+	if (d4_registry_facts(ctx->registry, session->uuid, &facts) == -1)
+		last = UINT64_MAX;
+	for (i = 0; i < facts.nseen && last != UINT64_MAX; i++) {
+		if (facts.seen[i].type == session->type)
+			last = facts.seen[i].last;
+	}
+	d4_registry_facts_free(&facts);
+	return last;
 }
 
 /*
@@ -109,11 +132,15 @@ on_connection(void *cookie, const struct d4_registry_live *live)
 static bool
 older_is_dead(struct conn_context *ctx, const struct conn *c)
 {
-	struct ghost g = { .conn = c };
+	const struct conn *older;
+	uint64_t last;
 
-	if (d4_registry_connections(ctx->registry, on_connection, &g) == -1)
-		return false;
-	return g.as_of_ms + GHOST_MS < (uint64_t)ctx->now * 1000;
+	if ((older = find_older(ctx, c)) != NULL)
+		return older->ended || older->refusal != 0 ||
+		    ctx->now_ms - older->heard_ms > GHOST_S * 1000;
+	last = last_heard(ctx, &c->session);
+	return last < UINT64_MAX - GHOST_S &&
+	    last + GHOST_S < (uint64_t)ctx->now;
 }
 
 unsigned
@@ -153,7 +180,7 @@ admit_again(struct conn_context *ctx, struct conn *c)
 		return 0;
 	if (look_up(ctx, c->session.uuid, &sensor) == -1)
 		return 0;
-	return sensor.block_address ? REFUSED_BLOCKED_UUID :
+	return sensor.block_address ? block_address(ctx, c) :
 	    judge(ctx, &sensor);
 }
 

@@ -26,6 +26,7 @@ struct analyze {
 	uint64_t		 generation;	/* of the registry, as last seen */
 	uint64_t		 pushed;
 	uint64_t		 dropped;	/* by queues closed since, too */
+	bool			 said;		/* a fault, in this second */
 };
 
 /* One item on its way into the queues that want it. */
@@ -34,6 +35,8 @@ struct push {
 	const void	*item;
 	size_t		 len;
 	bool		 again;
+	unsigned	 had;		/* by so many queues */
+	unsigned	 missed;	/* by those that failed */
 };
 
 static void
@@ -72,6 +75,14 @@ analyze_free(struct analyze *a)
 	free(a);
 }
 
+static void
+say(struct analyze *a, const char *fault)
+{
+	if (!a->said)
+		d4_log_warnx("%s", fault);
+	a->said = true;
+}
+
 /* The queue of a definition, opened when it is first used. */
 static struct open_queue *
 get_queue(struct analyze *a, const struct d4_registry_queue *def)
@@ -92,7 +103,7 @@ get_queue(struct analyze *a, const struct d4_registry_queue *def)
 		return NULL;
 	memcpy(q->uuid, def->uuid, sizeof(q->uuid));
 	if ((q->queue = d4_queue_open(&where, why)) == NULL) {
-		d4_log_warnx("%s", why);
+		say(a, why);
 		free(q);
 		return NULL;
 	}
@@ -104,22 +115,45 @@ get_queue(struct analyze *a, const struct d4_registry_queue *def)
 	return q;
 }
 
+static void
+flush(struct analyze *a, struct open_queue *q)
+{
+	uint64_t dropped;
+
+	if (!q->unflushed)
+		return;
+	q->unflushed = false;
+	if (d4_queue_flush(q->queue) == -1)
+		say(a, d4_queue_fault(q->queue));
+	dropped = d4_queue_dropped(q->queue);
+	a->dropped += dropped - q->dropped;
+	q->dropped = dropped;
+	d4_registry_note_queue(a->registry, q->uuid, (uint64_t)time(NULL));
+}
+
+/* A queue that fails does not hold up the others, and is opened anew. */
 static int
 on_queue(void *cookie, const struct d4_registry_queue *def)
 {
 	struct push *p = cookie;
 	struct open_queue *q;
 
-	if ((q = get_queue(p->a, def)) == NULL)
-		return -1;
-	if (p->again && d4_queue_has(q->queue, p->item, p->len) == 1)
+	if ((q = get_queue(p->a, def)) == NULL) {
+		p->missed++;
 		return 0;
-	if (d4_queue_push(q->queue, p->item, p->len) == -1) {
-		d4_log_warnx("%s", d4_queue_fault(q->queue));
-		return -1;
 	}
-	q->unflushed = true;
-	p->a->pushed++;
+	if (p->again && d4_queue_has(q->queue, p->item, p->len) == 1) {
+		p->had++;
+	} else if (d4_queue_push(q->queue, p->item, p->len) == 0) {
+		q->unflushed = true;
+		p->a->pushed++;
+		p->had++;
+	} else {
+		say(p->a, d4_queue_fault(q->queue));
+		flush(p->a, q);
+		close_queue(d4_table_take(p->a->open, q->uuid));
+		p->missed++;
+	}
 	return 0;
 }
 
@@ -133,9 +167,17 @@ push(void *cookie, const uint8_t uuid[D4_UUID_LEN], const char *queue,
 	bool plain = *queue >= '0' && *queue <= '9' && strlen(queue) <= 3 &&
 	    strspn(queue, "0123456789") == strlen(queue);
 
-	return d4_registry_queues_for(p.a->registry,
+	if (d4_registry_queues_for(p.a->registry,
 	    plain ? (uint8_t)atoi(queue) : D4_TYPE_EXTENDED,
-	    plain ? NULL : queue, uuid, on_queue, &p) == 0 ? 0 : -1;
+	    plain ? NULL : queue, uuid, on_queue, &p) == -1) {
+		say(p.a, d4_registry_why(p.a->registry));
+		return -1;
+	}
+	/* When none has it, it can come again without being there twice. */
+	if (p.missed > 0 && p.had == 0)
+		return -1;
+	p.a->dropped += p.missed;
+	return 0;
 }
 
 struct items
@@ -146,22 +188,6 @@ analyze_items(struct analyze *a)
 	return items;
 }
 
-static void
-flush(struct analyze *a, struct open_queue *q)
-{
-	uint64_t dropped;
-
-	if (!q->unflushed)
-		return;
-	q->unflushed = false;
-	if (d4_queue_flush(q->queue) == -1)
-		d4_log_warnx("%s", d4_queue_fault(q->queue));
-	dropped = d4_queue_dropped(q->queue);
-	a->dropped += dropped - q->dropped;
-	q->dropped = dropped;
-	d4_registry_note_queue(a->registry, q->uuid, (uint64_t)time(NULL));
-}
-
 void
 analyze_tick(struct analyze *a)
 {
@@ -169,6 +195,7 @@ analyze_tick(struct analyze *a)
 	struct d4_table *fresh;
 	size_t at = 0;
 
+	a->said = false;
 	while ((q = d4_table_next(a->open, &at)) != NULL)
 		flush(a, q);
 	if (a->generation == d4_registry_generation(a->registry))

@@ -4,7 +4,9 @@
 
 /*
  * Items for analyzers: each goes into every queue that wants what this sensor
- * sends as this type, by the definitions of the registry.
+ * sends as this type, by the definitions of the registry.  A queue that cannot
+ * take an item misses it, which is counted with those that full queues drop; an
+ * item that none of them could take comes again.
  */
 
 #include <stdbool.h>
@@ -30,7 +32,7 @@ struct items analyze_items(struct analyze *);
 /* Once a second: hands over what waits, forgets queues that are no more. */
 void analyze_tick(struct analyze *);
 
-/* Items given to queues, and dropped by full ones. */
+/* Items given to queues, and dropped by full or failing ones. */
 uint64_t analyze_pushed(const struct analyze *);
 uint64_t analyze_dropped(const struct analyze *);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -16,6 +17,8 @@
 #include "d4-recv/conn.h"
 #include "d4-recv/figures.h"
 #include "d4-recv/recover.h"
+#include "d4-recv/reload.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/net.h"
 #include "lib/stop.h"
@@ -24,7 +27,9 @@
 #define ACCEPTS		64	/* of one listener in one turn */
 #define TICK_MS		1000
 #define FLUSH_SENSORS	512	/* whose counts are written in one tick */
-#define DRAIN_MS	3000	/* for what waits to be finished, at the end */
+#define SPARE_FILES	1024	/* that no connection may count on */
+#define REST_MS		1000	/* for what has arrived, at the end */
+#define DRAIN_MS	2500	/* for what waits to be finished, then */
 
 /* What an epoll event is for when it is none of a connection's. */
 static char listener_tag, stop_tag, finish_tag;
@@ -35,6 +40,7 @@ struct collect {
 	struct analyze		*analyze;
 	struct finish		*finish;
 	struct figures		 figures;
+	size_t			 max_files;	/* open, 0: any number */
 	bool			 recovering;	/* more may have been left */
 	bool			 listening;
 	int64_t			 listen_at;	/* again, when out of places */
@@ -42,19 +48,10 @@ struct collect {
 	bool			 stdin_polls;	/* epoll can wait for stdin */
 };
 
-static int64_t
-now_ms(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 static void
 look_at_clock(struct collect *c)
 {
-	c->ctx.now_ms = now_ms();
+	c->ctx.now_ms = d4_clock_ms();
 	c->ctx.now = time(NULL);
 }
 
@@ -85,21 +82,6 @@ listen_to_all(struct collect *c, bool on)
 	}
 	c->listening = on;
 	return 0;
-}
-
-static struct d4_tls_context *
-open_tls(const struct settings *s)
-{
-	struct d4_tls_server server = {
-		.cert = s->server_pem,
-		.client_ca = *s->client_ca != '\0' ? s->client_ca : NULL
-	};
-	struct d4_tls_context *tls;
-	char why[256];
-
-	if ((tls = d4_tls_server_new(&server, why)) == NULL)
-		d4_log_warnx("%s", why);
-	return tls;
 }
 
 static int
@@ -134,6 +116,7 @@ store_settings(const struct collect *c)
 	struct store_settings settings = {
 		.finish = c->finish, .rotate = s->rotate,
 		.rotate_size = s->rotate_size, .compress = s->compress,
+		.max_files = c->max_files,
 		.items = analyze_items(c->analyze)
 	};
 
@@ -196,16 +179,51 @@ open_stdin(struct collect *c)
 		conn_new(&c->ctx, fd, "stdin");
 }
 
+/* A connection may hold a socket and a file.  Where there are not descriptors
+ * enough for both of all, a third of them is for files, which are ended sooner
+ * then. */
+static void
+fit_descriptors(struct collect *c)
+{
+	unsigned wanted = c->s->settings->max_connections;
+	rlim_t need = 2 * (rlim_t)wanted + SPARE_FILES, places;
+	struct rlimit limit;
+
+	c->ctx.max_connections = wanted;
+	c->max_files = 0;
+	if (getrlimit(RLIMIT_NOFILE, &limit) == -1 || limit.rlim_cur >= need)
+		return;
+	limit.rlim_cur = need;
+	if (limit.rlim_max < need)
+		limit.rlim_max = need;
+	if (setrlimit(RLIMIT_NOFILE, &limit) == 0 ||
+	    getrlimit(RLIMIT_NOFILE, &limit) == -1)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+	places = limit.rlim_cur > 2 * SPARE_FILES ?
+	    limit.rlim_cur - SPARE_FILES : limit.rlim_cur / 2;
+	if (wanted > places / 3 * 2) {
+		c->ctx.max_connections = (unsigned)(places / 3 * 2);
+		d4_log_warnx("max_connections: only %u, for %llu descriptors",
+		    c->ctx.max_connections,
+		    (unsigned long long)limit.rlim_cur);
+	}
+	c->max_files = (size_t)places - c->ctx.max_connections;
+}
+
 static int
 begin(struct collect *c)
 {
 	c->ctx.settings = c->s->settings;
+	TAILQ_INIT(&c->ctx.strangers);
+	fit_descriptors(c);
 	look_at_clock(c);
 	if ((c->ctx.epoll = epoll_create1(EPOLL_CLOEXEC)) == -1) {
 		d4_log_warn("epoll");
 		return -1;
 	}
-	if (c->s->tls && (c->ctx.tls = open_tls(c->s->settings)) == NULL)
+	if (c->s->tls && (c->ctx.tls = reload_open_tls(c->s->settings)) == NULL)
 		return -1;
 	if (open_mac(c) == -1 || open_registry(c) == -1 ||
 	    open_store(c) == -1 || watch(c, d4_stop_fd(), &stop_tag) == -1)
@@ -257,42 +275,39 @@ dispatch(struct collect *c, const struct epoll_event *event)
 	}
 }
 
-/* A new configuration takes the place of the old where it is without fault. */
+static void
+take_settings(struct collect *c)
+{
+	const struct settings *s = c->s->settings;
+	struct store_settings store = store_settings(c);
+	struct conn_key *key;
+
+	store_reload(c->ctx.store, &store);
+	key = conn_key_new(c->ctx.mac, s->key, s->keylen);
+	if (key != NULL) {
+		conn_key_drop(c->ctx.default_key);
+		c->ctx.default_key = key;
+	}
+	if (finish_set_hook(c->finish, *s->hook != '\0' ? s->hook :
+	    NULL) == -1 || admit_rules(&c->ctx) == -1 || key == NULL)
+		d4_log_warnx("%s: taken in part", c->s->dir);
+	d4_log_info(1, "%s: taken", c->s->dir);
+}
+
+/* A new configuration takes the place of the old where it is without fault;
+ * connections go on with the key and certificate that they have. */
 static void
 reload(struct collect *c)
 {
-	struct settings *s = c->s->settings, fresh;
 	struct d4_tls_context *tls = NULL;
-	struct store_settings store;
-	struct conn_key *key;
-	struct d4_conf *conf;
-	int faults = 1;
 
-	memset(&fresh, 0, sizeof(fresh));
-	if ((conf = d4_conf_open(c->s->dir)) == NULL)
-		d4_log_warn("%s", c->s->dir);
-	else
-		faults = settings_load(&fresh, conf);
-	d4_conf_close(conf);
-	if (faults > 0 || (c->s->tls && (tls = open_tls(&fresh)) == NULL) ||
-	    (key = conn_key_new(c->ctx.mac, fresh.key, fresh.keylen)) == NULL) {
-		d4_log_warnx("%s: not taken, the old configuration stays",
-		    c->s->dir);
-		settings_free(&fresh);
+	if (reload_settings(c->s->settings, c->s->dir,
+	    c->s->tls ? &tls : NULL) == -1)
 		return;
-	}
-	settings_free(s);
-	*s = fresh;
 	d4_tls_context_free(c->ctx.tls);
 	c->ctx.tls = tls;
-	conn_key_drop(c->ctx.default_key);
-	c->ctx.default_key = key;
-	store = store_settings(c);
-	store_reload(c->ctx.store, &store);
-	if (finish_set_hook(c->finish, *s->hook != '\0' ? s->hook :
-	    NULL) == -1 || admit_rules(&c->ctx) == -1)
-		d4_log_warnx("%s: taken in part", c->s->dir);
-	d4_log_info(1, "%s: taken", c->s->dir);
+	fit_descriptors(c);
+	take_settings(c);
 }
 
 /* Goes on with what a dead process left, until nothing is left. */
@@ -309,11 +324,11 @@ recover(struct collect *c)
 	else if (n > 0)
 		d4_log_info(1, "%s: %ld unfinished files taken up",
 		    c->s->settings->destination, n);
-	c->recovering = n > 0;
+	c->recovering = n != 0;
 }
 
 static void
-tick(struct collect *c)
+tick(struct collect *c, bool *again)
 {
 	struct conn_context *ctx = &c->ctx;
 	int changed;
@@ -325,7 +340,7 @@ tick(struct collect *c)
 	    (changed == 1 && admit_rules(ctx) == -1))
 		d4_log_warnx("%s", d4_registry_why(ctx->registry));
 	conn_tick(ctx, changed == 1);
-	(void)conn_turn(ctx);
+	*again = conn_turn(ctx) || *again;
 	(void)store_tick(ctx->store, ctx->now);
 	finish_run(c->finish);
 	recover(c);
@@ -338,15 +353,16 @@ tick(struct collect *c)
 	    c->analyze);
 }
 
-/* One turn of the loop: what is ready, verified together, then taken. */
-static void
-turn(struct collect *c, bool *again)
+/* One turn of the loop: what is ready, verified together, then taken.  Returns
+ * how much was ready. */
+static int
+turn(struct collect *c, bool wait, bool *again)
 {
 	struct epoll_event events[EVENTS];
 	int i, n, timeout = 0;
 
-	if (!*again) {
-		timeout = (int)(c->tick_at - now_ms());
+	if (wait && !*again) {
+		timeout = (int)(c->tick_at - d4_clock_ms());
 		if (timeout < 0)
 			timeout = 0;
 	}
@@ -357,7 +373,21 @@ turn(struct collect *c, bool *again)
 	for (i = 0; i < n; i++)
 		dispatch(c, &events[i]);
 	*again = conn_turn(&c->ctx);
-	tick(c);
+	tick(c, again);
+	return n;
+}
+
+/* A regular file on stdin is always ready, which epoll doesn't tell. */
+static bool
+read_stdin(struct collect *c)
+{
+	struct conn *conn = c->ctx.first;
+
+	if (c->stdin_polls || conn == NULL || conn->backlog_len > 0 ||
+	    conn->ended)
+		return false;
+	conn_ready(&c->ctx, conn);
+	return true;
 }
 
 static void
@@ -366,38 +396,70 @@ run(struct collect *c)
 	bool again = false;
 
 	while (!d4_stop_wanted()) {
-		turn(c, &again);
+		(void)turn(c, true, &again);
 		if (d4_stop_take_reload())
 			reload(c);
 		if (c->s->from_stdin && c->ctx.nconns == 0)
 			break;
-		if (c->s->from_stdin && !c->stdin_polls &&
-		    c->ctx.first != NULL) {
-			conn_ready(&c->ctx, c->ctx.first);
-			again = true;
-		}
+		if (c->s->from_stdin)
+			again = read_stdin(c) || again;
 	}
 }
 
 /* -- end -------------------------------------------------------------------- */
 
+/* Nobody comes any more, also when our parent is gone; what has arrived is
+ * taken as long as there is time. */
+static void
+take_the_rest(struct collect *c)
+{
+	int64_t until = d4_clock_ms() + REST_MS;
+	bool again = false;
+	size_t i;
+
+	(void)listen_to_all(c, false);
+	c->listen_at = INT64_MAX;
+	for (i = 0; i < c->s->nlisteners; i++)
+		(void)close(c->s->listeners[i]);
+	while ((turn(c, false, &again) > 0 || again) && d4_clock_ms() < until)
+		continue;
+	conn_end_all(&c->ctx);
+}
+
+/* Files are closed, what waits for room gets it if there is some. */
+static int
+finish_files(struct collect *c)
+{
+	int64_t until = d4_clock_ms() + DRAIN_MS;
+	int64_t left;
+	int rc = 0;
+
+	while (store_tick(c->ctx.store, c->ctx.now) && d4_clock_ms() < until)
+		(void)finish_drain(c->finish, 50);
+	if (store_sync(c->ctx.store, c->ctx.now) == -1)
+		rc = -1;
+	left = until - d4_clock_ms();
+	if (finish_drain(c->finish, left > 0 ? (int)left : 0) == -1)
+		d4_log_info(1, "%s: the next start goes on with the rest",
+		    c->s->settings->destination);
+	return rc;
+}
+
 static int
 end(struct collect *c)
 {
-	int rc = 0;
+	int rc;
 
-	look_at_clock(c);
-	conn_end_all(&c->ctx);
-	if (store_sync(c->ctx.store, c->ctx.now) == -1)
-		rc = -1;
-	if (finish_drain(c->finish, DRAIN_MS) == -1)
-		d4_log_info(1, "%s: the next start goes on with the rest",
-		    c->s->settings->destination);
+	take_the_rest(c);
+	rc = finish_files(c);
 	analyze_tick(c->analyze);
 	if (d4_registry_flush(c->ctx.registry, 0) == -1) {
 		d4_log_warnx("%s", d4_registry_why(c->ctx.registry));
 		rc = -1;
 	}
+	/* On stdin there is one stream, and it was refused. */
+	if (c->s->from_stdin && refusals_any(&c->ctx.refusals))
+		rc = -1;
 	figures_end(&c->figures, c->s, &c->ctx, finish_figures(c->finish),
 	    c->analyze);
 	return rc;

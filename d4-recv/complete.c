@@ -17,7 +17,8 @@
 bool
 complete_waits(int err)
 {
-	return err == ENOSPC || err == EDQUOT;
+	return err == ENOSPC || err == EDQUOT || err == EMFILE ||
+	    err == ENFILE;
 }
 
 /* After a failure the kernel forgets what it could not write, and a second

@@ -33,12 +33,13 @@ struct complete_file {
 /*
  * Completes the file.  Returns 1: it has its name, in final, and fd is the
  * entry that remains; 0: there was nothing to keep and no entry remains; -1
- * with errno: ENOSPC and EDQUOT, ask again, it goes on where it was; EINTR, it
+ * with errno: complete_waits(), ask again, it goes on where it was; EINTR, it
  * was stopped; else it can't be done.  The descriptors stay the caller's.
  */
 int complete_run(struct complete *, struct complete_file *);
 
-/* Whether that errno means that room must be waited for. */
+/* Whether that errno means that room must be waited for, on the disk or among
+ * descriptors. */
 bool complete_waits(int err);
 
 #endif

@@ -12,6 +12,7 @@
 #include "lib/bytes.h"
 #include "lib/log.h"
 #include "lib/type.h"
+#include "lib/uuid.h"
 
 #define READ_BYTES	((size_t)128 << 10)	/* of a sensor in one turn */
 #define READ_STRANGER	((size_t)4 << 10)	/* of one that is not known */
@@ -20,7 +21,6 @@
 #define RECORD_MS	30000	/* for a record once begun, and for each KiB */
 #define RECORD_KIB_MS	1000	/* that it announces */
 #define ENDING_MS	10000	/* to answer the end of a sensor */
-#define END_TURNS	128	/* of reading, when we end */
 
 struct conn_key *
 conn_key_new(struct d4_mac *mac, const void *bytes, size_t len)
@@ -59,8 +59,10 @@ enter(struct conn_context *ctx, struct conn *c, enum conn_state state)
 
 	c->state = state;
 	c->since_ms = ctx->now_ms;
-	if (before && !is_stranger(c))
+	if (before && !is_stranger(c)) {
+		TAILQ_REMOVE(&ctx->strangers, c, stranger);
 		ctx->nstrangers--;
+	}
 }
 
 /* -- beginning and end ------------------------------------------------------ */
@@ -75,6 +77,7 @@ link_in(struct conn_context *ctx, struct conn *c)
 		ctx->first = c;
 	ctx->last = c;
 	ctx->nconns++;
+	TAILQ_INSERT_TAIL(&ctx->strangers, c, stranger);
 	ctx->nstrangers++;
 }
 
@@ -106,6 +109,48 @@ release(struct conn_context *ctx, struct conn *c)
 	free(c);
 }
 
+/* Who it is, for messages: a uuid only once it has verified. */
+static const char *
+name_of(const struct conn *c, char name[D4_NET_HOST + D4_UUID_TEXT])
+{
+	size_t len = strlen(c->peer);
+
+	memcpy(name, c->peer, len + 1);
+	if (c->verified) {
+		name[len] = ' ';
+		d4_uuid_text(name + len + 1, c->session.uuid);
+	}
+	return name;
+}
+
+/* What the turn brought goes into the registry. */
+static void
+note_turn(struct conn_context *ctx, struct conn *c)
+{
+	if (c->turn_records > 0 && c->claim != NULL &&
+	    d4_registry_note(ctx->registry, c->claim, c->turn_records,
+	    c->turn_bytes, (uint64_t)ctx->now) == -1)
+		d4_log_warnx("%s", d4_registry_why(ctx->registry));
+	c->turn_records = c->turn_bytes = 0;
+}
+
+static void
+tell_session(const struct conn *c)
+{
+	char name[D4_NET_HOST + D4_UUID_TEXT];
+
+	if (!c->verified)
+		return;
+	d4_log_info(1, "%s: type %u (%s), %llu records, %llu bytes",
+	    name_of(c, name), c->session.type,
+	    d4_type_get(c->session.type)->name,
+	    (unsigned long long)c->session.nrecords,
+	    (unsigned long long)c->session.nbytes);
+	if (c->backlog_at < c->backlog_len)
+		d4_log_warnx("%s: %zu bytes found no room", name,
+		    c->backlog_len - c->backlog_at);
+}
+
 /* Nothing more is read or written; what it holds is freed after the turn, for
  * records of it may still stand in the batch. */
 static void
@@ -113,6 +158,8 @@ bury(struct conn_context *ctx, struct conn *c)
 {
 	if (c->state == CONN_DEAD)
 		return;
+	note_turn(ctx, c);
+	tell_session(c);
 	store_close(c->stream, ctx->now);
 	c->stream = NULL;
 	d4_registry_release(ctx->registry, c->claim);
@@ -123,62 +170,88 @@ bury(struct conn_context *ctx, struct conn *c)
 	ctx->dead = c;
 }
 
-void
-conn_refuse(struct conn_context *ctx, struct conn *c, unsigned reason,
+/* The connection is over for this reason. */
+static void
+refuse(struct conn_context *ctx, struct conn *c, unsigned reason,
     const char *more)
 {
+	char name[D4_NET_HOST + D4_UUID_TEXT];
+
 	if (c->state == CONN_DEAD)
 		return;
-	refusals_say(&ctx->refusals, ctx->now_ms, reason, c->peer, more);
+	refusals_say(&ctx->refusals, ctx->now_ms, reason, name_of(c, name),
+	    more != NULL ? more : "");
 	/* Of strangers nothing is kept, for or against the uuid they name. */
-	if (c->claim != NULL && d4_registry_note_error(ctx->registry,
+	if (c->verified && d4_registry_note_error(ctx->registry,
 	    c->session.uuid, refused_str(reason), (uint64_t)ctx->now) == -1)
 		d4_log_warnx("%s", d4_registry_why(ctx->registry));
 	bury(ctx, c);
+}
+
+/* The same once all that has verified is stored. */
+static void
+refuse_stored(struct conn_context *ctx, struct conn *c, unsigned reason,
+    const char *more)
+{
+	if (c->backlog_len == 0) {
+		refuse(ctx, c, reason, more);
+	} else if (!c->condemned) {
+		c->condemned = true;
+		c->refusal = reason;
+		c->more = more;
+	}
 }
 
 /* When strangers are too many the one that was quiet longest has to go. */
 static void
 make_room(struct conn_context *ctx)
 {
-	struct conn *c;
-
-	if (ctx->nstrangers < ctx->settings->max_unauthenticated)
-		return;
-	for (c = ctx->first; c != NULL && !is_stranger(c); c = c->next)
-		continue;
-	if (c != NULL)
-		conn_refuse(ctx, c, REFUSED_FULL, "a stranger, quiet longest");
+	if (ctx->nstrangers >= ctx->settings->max_unauthenticated)
+		refuse(ctx, TAILQ_FIRST(&ctx->strangers), REFUSED_FULL,
+		    "a stranger, quiet longest");
 }
 
-/* Sets what epoll waits for.  Nothing while there is no room for more. */
+/* What to wait for; 0 while there is no room for more. */
+static uint32_t
+wanted_events(const struct conn *c)
+{
+	uint32_t tls = c->tls == NULL ? 0 : (uint32_t)d4_tls_waits(c->tls);
+
+	if (c->backlog_len > 0 || (c->state == CONN_ENDING && !c->answering))
+		return 0;
+	return tls != 0 ? tls : EPOLLIN;
+}
+
+/* Who waits for nothing leaves epoll, which would tell of a lost link again
+ * and again. */
 static void
 watch(struct conn_context *ctx, struct conn *c)
 {
-	uint32_t events = EPOLLIN;
-	struct epoll_event event;
+	struct epoll_event event = { .events = wanted_events(c) };
+	int op = EPOLL_CTL_MOD;
 
-	if (c->state == CONN_HANDSHAKE)
-		events = (uint32_t)d4_tls_waits(c->tls);
-	else if (c->backlog_len > 0)
-		events = 0;
-	if (events == c->events)
+	if (event.events == c->events)
 		return;
-	event.events = events;
+	if (c->events == 0)
+		op = EPOLL_CTL_ADD;
+	else if (event.events == 0)
+		op = EPOLL_CTL_DEL;
 	event.data.ptr = c;
-	if (epoll_ctl(ctx->epoll, EPOLL_CTL_MOD, c->fd, &event) == 0)
-		c->events = events;
+	if (epoll_ctl(ctx->epoll, op, c->fd, &event) == 0)
+		c->events = event.events;
+	/* A regular file, as stdin, is always ready and not for epoll. */
+	else if (errno != EPERM)
+		refuse(ctx, c, REFUSED_OURS, strerror(errno));
 }
 
 static unsigned
 open_conn(struct conn_context *ctx, struct conn *c)
 {
-	struct epoll_event event = { .events = EPOLLIN, .data.ptr = c };
 	unsigned reason;
 
 	if ((reason = admit_address(ctx, c->peer)) != 0)
 		return reason;
-	if (ctx->nconns >= ctx->settings->max_connections)
+	if (ctx->nconns >= ctx->max_connections)
 		return REFUSED_FULL;
 	c->counted = peers_add(ctx->peers, c->peer,
 	    ctx->settings->max_per_address);
@@ -189,12 +262,7 @@ open_conn(struct conn_context *ctx, struct conn *c)
 		return REFUSED_OURS;
 	if ((c->feed = d4_feed_new(D4_PAYLOAD_MAX)) == NULL)
 		return REFUSED_OURS;
-	/* A regular file, as stdin, is always ready and not for epoll. */
-	if (epoll_ctl(ctx->epoll, EPOLL_CTL_ADD, c->fd, &event) == -1 &&
-	    errno != EPERM)
-		return REFUSED_OURS;
 	c->blocking = (fcntl(c->fd, F_GETFL) & O_NONBLOCK) == 0;
-	c->events = EPOLLIN;
 	return 0;
 }
 
@@ -205,7 +273,6 @@ conn_new(struct conn_context *ctx, int fd, const char *peer)
 	unsigned reason;
 
 	ctx->naccepted++;
-	make_room(ctx);
 	if ((c = calloc(1, sizeof(*c))) == NULL) {
 		refusals_say(&ctx->refusals, ctx->now_ms, REFUSED_OURS, peer,
 		    "not enough memory");
@@ -220,8 +287,20 @@ conn_new(struct conn_context *ctx, int fd, const char *peer)
 		release(ctx, c);
 		return;
 	}
+	make_room(ctx);
 	c->state = c->tls != NULL ? CONN_HANDSHAKE : CONN_QUIET;
 	link_in(ctx, c);
+	watch(ctx, c);
+}
+
+static void
+touch(struct conn_context *ctx, struct conn *c)
+{
+	if (c->is_touched)
+		return;
+	c->is_touched = true;
+	c->touched = ctx->touched;
+	ctx->touched = c;
 }
 
 /* -- what was verified ------------------------------------------------------ */
@@ -246,10 +325,11 @@ keep(struct conn *c, const uint8_t *bytes, size_t len)
 static int
 took(struct conn_context *ctx, struct conn *c, enum store_result result)
 {
-	if (result == STORE_BAD_DATA)
-		conn_refuse(ctx, c, D4_BAD_DATA, store_why(c->stream));
-	else if (result == STORE_FAILED)
-		conn_refuse(ctx, c, REFUSED_OURS, strerror(errno));
+	if (result == STORE_BAD_DATA) {
+		c->backlog_len = c->backlog_at = 0;
+		refuse(ctx, c, D4_BAD_DATA, store_why(c->stream));
+	} else if (result == STORE_FAILED)
+		refuse(ctx, c, REFUSED_OURS, strerror(errno));
 	return c->state == CONN_DEAD ? -1 : 0;
 }
 
@@ -268,7 +348,7 @@ keep_data(struct conn_context *ctx, struct conn *c, const uint8_t *payload,
 	}
 	if (result == STORE_FULL &&
 	    keep(c, payload + taken, len - taken) == -1)
-		conn_refuse(ctx, c, REFUSED_OURS, "not enough memory");
+		refuse(ctx, c, REFUSED_OURS, "not enough memory");
 }
 
 /* Tries again what there was no room for. */
@@ -286,7 +366,10 @@ drain_backlog(struct conn_context *ctx, struct conn *c)
 	free(c->backlog);
 	c->backlog = NULL;
 	c->backlog_len = c->backlog_at = 0;
-	watch(ctx, c);
+	/* The wait was ours, not the sensor's; bytes may lie decrypted. */
+	if (c->record_ms != 0)
+		c->record_ms = ctx->now_ms;
+	touch(ctx, c);
 }
 
 /* The stream of data begins: with the first record, or behind a meta header. */
@@ -299,7 +382,7 @@ open_stream(struct conn_context *ctx, struct conn *c, uint8_t type)
 	if (type == D4_TYPE_EXTENDED) {
 		reason = session_close_meta(&c->session, &ctx->rules, &why);
 		if (reason != D4_OK) {
-			conn_refuse(ctx, c, reason, why);
+			refuse(ctx, c, reason, why);
 			return -1;
 		}
 		name = d4_meta_type(c->session.header);
@@ -311,7 +394,7 @@ open_stream(struct conn_context *ctx, struct conn *c, uint8_t type)
 	    c->session.header, &why);
 	if (c->stream != NULL)
 		return 0;
-	conn_refuse(ctx, c, errno == ENOMEM ? REFUSED_OURS : D4_BAD_META, why);
+	refuse(ctx, c, errno == ENOMEM ? REFUSED_OURS : D4_BAD_META, why);
 	return -1;
 }
 
@@ -322,9 +405,10 @@ take(struct conn_context *ctx, struct conn *c, const struct d4_header *h,
 {
 	unsigned reason;
 
+	c->verified = true;
 	if (c->state == CONN_QUIET) {
 		if ((reason = admit_live(ctx, c)) != 0) {
-			conn_refuse(ctx, c, reason, "");
+			refuse(ctx, c, reason, NULL);
 			return;
 		}
 		enter(ctx, c, CONN_LIVE);
@@ -334,7 +418,7 @@ take(struct conn_context *ctx, struct conn *c, const struct d4_header *h,
 	ctx->nrecords++;
 	if (h->type == D4_TYPE_META) {
 		if (session_take_meta(&c->session, payload, h->size) != D4_OK)
-			conn_refuse(ctx, c, D4_BAD_META, "it is too long");
+			refuse(ctx, c, D4_BAD_META, "it is too long");
 		return;
 	}
 	if (c->stream == NULL && open_stream(ctx, c, h->type) == -1)
@@ -358,10 +442,10 @@ settle(struct conn_context *ctx)
 		d4_log_warnx("HMAC: cannot be computed");
 	for (i = 0; i < n; i++) {
 		c = ctx->owners[i];
-		if (c->state == CONN_DEAD)
+		if (c->state == CONN_DEAD || c->condemned)
 			continue;
 		if (!ctx->jobs[i].good)
-			conn_refuse(ctx, c, D4_BAD_HMAC, "");
+			refuse_stored(ctx, c, D4_BAD_HMAC, NULL);
 		else
 			take(ctx, c, &ctx->headers[i],
 			    ctx->jobs[i].record + D4_HEADER_LEN);
@@ -418,17 +502,28 @@ receive(struct conn *c, void *buf, size_t len)
 	return n;
 }
 
+static void
+lose_link(struct conn *c, int err)
+{
+	c->refusal = REFUSED_CUT_OFF;
+	if (c->tls == NULL)
+		c->more = strerror(err);
+	else if (!d4_tls_cut_off(c->tls))
+		c->more = d4_tls_why(c->tls);
+}
+
 /* Reads up to a bound into the feed.  c->again says that more may wait. */
 static void
 read_some(struct conn_context *ctx, struct conn *c)
 {
 	size_t want = c->state == CONN_QUIET ? READ_STRANGER : READ_BYTES;
 	size_t got = 0, room;
+	int err;
 	ssize_t n = 0;
 	uint8_t *at;
 
 	if ((room = d4_feed_space(c->feed, want, &at)) == 0) {
-		conn_refuse(ctx, c, REFUSED_OURS, "not enough memory");
+		refuse(ctx, c, REFUSED_OURS, "not enough memory");
 		return;
 	}
 	if (room > want)
@@ -438,23 +533,16 @@ read_some(struct conn_context *ctx, struct conn *c)
 		if (c->blocking)
 			break;
 	}
+	err = errno;
 	d4_feed_filled(c->feed, got);
 	gather(ctx, c);
 	c->again = n > 0;
+	if (got > 0)
+		c->heard_ms = ctx->now_ms;
 	if (n == 0)
 		c->ended = true;
 	else if (n == D4_TLS_FAILED && c->refusal == 0)
-		c->refusal = REFUSED_CUT_OFF;
-}
-
-static void
-touch(struct conn_context *ctx, struct conn *c)
-{
-	if (c->is_touched)
-		return;
-	c->is_touched = true;
-	c->touched = ctx->touched;
-	ctx->touched = c;
+		lose_link(c, err);
 }
 
 static void
@@ -463,7 +551,7 @@ shake_hands(struct conn_context *ctx, struct conn *c)
 	int rc = d4_tls_handshake(c->tls);
 
 	if (rc == D4_TLS_FAILED)
-		conn_refuse(ctx, c, REFUSED_TLS, d4_tls_why(c->tls));
+		refuse(ctx, c, REFUSED_TLS, d4_tls_why(c->tls));
 	else if (rc == 0)
 		enter(ctx, c, CONN_QUIET);
 }
@@ -472,17 +560,23 @@ shake_hands(struct conn_context *ctx, struct conn *c)
 static void
 answer(struct conn_context *ctx, struct conn *c)
 {
+	enum store_result result;
+
 	if (c->backlog_len > 0)
 		return;
-	if (c->stream != NULL) {
-		enum store_result result = store_flush(c->stream, ctx->now);
-
+	if (!c->answering && c->stream != NULL) {
+		result = store_flush(c->stream, ctx->now);
 		if (result == STORE_FULL || took(ctx, c, result) == -1)
 			return;
 	}
-	if (c->tls != NULL && d4_tls_shutdown(c->tls) == D4_TLS_AGAIN &&
-	    ctx->now_ms - c->since_ms < ENDING_MS)
-		return;
+	if (c->tls != NULL) {
+		if (!c->answering)
+			c->since_ms = ctx->now_ms;
+		c->answering = true;
+		if (d4_tls_shutdown(c->tls) == D4_TLS_AGAIN &&
+		    ctx->now_ms - c->since_ms < ENDING_MS)
+			return;
+	}
 	bury(ctx, c);
 }
 
@@ -496,7 +590,8 @@ conn_ready(struct conn_context *ctx, struct conn *c)
 		shake_hands(ctx, c);
 	/* A second read would move the records that stand in the batch. */
 	if ((c->state == CONN_QUIET || c->state == CONN_LIVE) &&
-	    !c->was_read) {
+	    !c->was_read && !c->ended && c->refusal == 0 &&
+	    c->backlog_len == 0) {
 		c->was_read = true;
 		read_some(ctx, c);
 	}
@@ -520,29 +615,32 @@ finish_turn(struct conn_context *ctx, struct conn *c)
 {
 	if (c->state == CONN_DEAD)
 		return;
-	if (c->refusal != 0) {
-		conn_refuse(ctx, c, c->refusal, c->refusal == REFUSED_CUT_OFF ?
-		    c->tls != NULL ? d4_tls_why(c->tls) : "connection lost" :
-		    "");
+	mind_record(ctx, c);
+	note_turn(ctx, c);
+	d4_feed_idle(c->feed);
+	if (c->refusal != 0 && c->backlog_len == 0) {
+		refuse(ctx, c, c->refusal, c->more);
 		return;
 	}
-	mind_record(ctx, c);
-	if (c->turn_records > 0 && d4_registry_note(ctx->registry, c->claim,
-	    c->turn_records, c->turn_bytes, (uint64_t)ctx->now) == -1)
-		d4_log_warnx("%s", d4_registry_why(ctx->registry));
-	c->turn_records = c->turn_bytes = 0;
-	d4_feed_idle(c->feed);
-	if (c->ended && c->state != CONN_ENDING) {
-		if (d4_feed_pending(c->feed) > 0) {
-			conn_refuse(ctx, c, D4_SHORT, "");
-			return;
-		}
-		enter(ctx, c, CONN_ENDING);
+	if (c->ended && c->refusal == 0 && c->state != CONN_ENDING) {
+		if (d4_feed_pending(c->feed) > 0)
+			refuse_stored(ctx, c, D4_SHORT, NULL);
+		else
+			enter(ctx, c, CONN_ENDING);
 	}
 	if (c->state == CONN_ENDING)
 		answer(ctx, c);
 	if (c->state != CONN_DEAD)
 		watch(ctx, c);
+}
+
+/* Whether bytes lie decrypted, of which epoll doesn't tell. */
+static bool
+waits_unseen(const struct conn *c)
+{
+	return c->state != CONN_DEAD && c->again && c->tls != NULL &&
+	    !c->ended && c->refusal == 0 && c->backlog_len == 0 &&
+	    d4_tls_pending(c->tls);
 }
 
 bool
@@ -558,8 +656,7 @@ conn_turn(struct conn_context *ctx)
 		next = c->touched;
 		c->is_touched = c->was_read = false;
 		finish_turn(ctx, c);
-		if (c->state != CONN_DEAD && c->again && c->tls != NULL &&
-		    c->backlog_len == 0 && d4_tls_pending(c->tls)) {
+		if (waits_unseen(c)) {
 			touch(ctx, c);
 			again = true;
 		}
@@ -585,36 +682,33 @@ mind_deadline(struct conn_context *ctx, struct conn *c)
 	int64_t age = ctx->now_ms - c->since_ms;
 
 	if (c->state == CONN_HANDSHAKE && age > HANDSHAKE_MS)
-		conn_refuse(ctx, c, REFUSED_TIMEOUT, "TLS handshake");
+		refuse(ctx, c, REFUSED_TIMEOUT, "TLS handshake");
 	else if (c->record_ms != 0 && c->backlog_len == 0 &&
 	    ctx->now_ms - c->record_ms > record_time(c))
-		conn_refuse(ctx, c, REFUSED_TIMEOUT, "a record");
+		refuse(ctx, c, REFUSED_TIMEOUT, "a record");
 	else if (c->state == CONN_QUIET &&
 	    age > (int64_t)ctx->settings->quiet * 1000)
-		conn_refuse(ctx, c, REFUSED_TIMEOUT, "no record");
+		refuse(ctx, c, REFUSED_TIMEOUT, "no record");
 }
 
 void
-conn_tick(struct conn_context *ctx, bool again)
+conn_tick(struct conn_context *ctx, bool judge)
 {
 	struct conn *c, *next;
 	unsigned reason;
 
 	while ((c = d4_registry_lost(ctx->registry)) != NULL)
-		conn_refuse(ctx, c, REFUSED_TAKEN_OVER, "");
+		refuse_stored(ctx, c, REFUSED_TAKEN_OVER, NULL);
 	for (c = ctx->first; c != NULL; c = next) {
 		next = c->next;
-		if (again && (reason = admit_again(ctx, c)) != 0) {
-			conn_refuse(ctx, c, reason, "");
-			continue;
-		}
-		mind_deadline(ctx, c);
-		if (c->state == CONN_DEAD)
-			continue;
-		if (c->backlog_len > 0)
+		if (judge && (reason = admit_again(ctx, c)) != 0)
+			refuse_stored(ctx, c, reason, NULL);
+		if (c->state != CONN_DEAD)
+			mind_deadline(ctx, c);
+		if (c->state != CONN_DEAD && c->backlog_len > 0)
 			drain_backlog(ctx, c);
 		if (c->state == CONN_ENDING)
-			answer(ctx, c);
+			touch(ctx, c);
 	}
 	refusals_tick(&ctx->refusals);
 }
@@ -630,37 +724,10 @@ conn_reread(struct conn_context *ctx)
 	}
 }
 
-/* Reads what has arrived, no more than a kernel holds, and ends it. */
-static void
-end(struct conn_context *ctx, struct conn *c)
-{
-	int turns;
-
-	for (turns = 0; turns < END_TURNS; turns++) {
-		c->again = c->was_read = false;
-		conn_ready(ctx, c);
-		settle(ctx);
-		if (!c->again || c->refusal != 0 || c->backlog_len > 0 ||
-		    c->state == CONN_DEAD)
-			break;
-	}
-	if (c->state == CONN_LIVE)
-		enter(ctx, c, CONN_ENDING);
-}
-
 void
 conn_end_all(struct conn_context *ctx)
 {
-	struct conn *c, *next;
-
-	for (c = ctx->first; c != NULL; c = next) {
-		next = c->next;
-		end(ctx, c);
-	}
-	(void)conn_turn(ctx);
-	for (c = ctx->first; c != NULL; c = next) {
-		next = c->next;
-		bury(ctx, c);
-	}
+	while (ctx->first != NULL)
+		bury(ctx, ctx->first);
 	(void)conn_turn(ctx);
 }

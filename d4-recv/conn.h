@@ -12,10 +12,15 @@
  *			is stored
  *	DEAD		to be freed at the end of the turn
  *
+ * What has verified and finds no room waits with the connection, which is not
+ * read meanwhile, and does not end before it is stored.
+ *
  * Records of all connections that are ready in one turn of the loop are
  * gathered, verified together and then taken in order, each connection's by
  * itself.  Nothing of a record is acted on before its HMAC has verified.
  */
+
+#include <sys/queue.h>
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -45,6 +50,7 @@ struct conn_key {
 
 struct conn {
 	struct conn		*prev, *next;	/* of all, by age */
+	TAILQ_ENTRY(conn)	 stranger;	/* of those, by age */
 	struct conn		*touched;	/* the next one of this turn */
 	bool			 is_touched;
 	bool			 was_read;	/* in this turn: its feed holds
@@ -53,11 +59,13 @@ struct conn {
 	enum conn_state		 state;
 	int			 fd;
 	bool			 blocking;	/* stdin: one read at a time */
-	uint32_t		 events;	/* what epoll waits for now */
+	uint32_t		 events;	/* what epoll waits for, 0: it
+						 * does not know us */
 	struct d4_tls		*tls;		/* or NULL */
 	char			 peer[D4_NET_HOST];
 	struct peer		*counted;	/* among those of its address */
 	int64_t			 since_ms;	/* the state was entered */
+	int64_t			 heard_ms;	/* bytes came last */
 	int64_t			 record_ms;	/* a record was begun, or 0 */
 	struct d4_feed		*feed;
 	struct session		 session;
@@ -68,7 +76,12 @@ struct conn {
 	uint8_t			*backlog;	/* verified, not yet stored */
 	size_t			 backlog_len, backlog_at;
 	bool			 ended;		/* the peer said so */
-	unsigned		 refusal;	/* of the next record, 0: none */
+	bool			 answering;	/* close_notify is on its way */
+	bool			 verified;	/* a record has, ever */
+	bool			 condemned;	/* no more is taken of it */
+	unsigned		 refusal;	/* why it is to end, 0: not */
+	const char		*more;		/* words to that, static or of
+						 * tls; NULL: none */
 	uint64_t		 turn_records;	/* taken in this turn */
 	uint64_t		 turn_bytes;
 };
@@ -85,12 +98,14 @@ struct conn_context {
 	struct refusals		 refusals;
 	struct peers		*peers;
 	int			 epoll;
+	unsigned		 max_connections; /* that fit our descriptors */
 	int64_t			 now_ms;	/* monotonic */
 	time_t			 now;
 
 	struct conn		*first, *last;	/* of all, by age */
 	size_t			 nconns;
-	size_t			 nstrangers;	/* HANDSHAKE and QUIET */
+	TAILQ_HEAD(, conn)	 strangers;	/* HANDSHAKE and QUIET */
+	size_t			 nstrangers;
 	struct conn		*touched;	/* in this turn */
 	struct conn		*dead;		/* to be freed after it */
 
@@ -119,17 +134,14 @@ void conn_ready(struct conn_context *, struct conn *);
 bool conn_turn(struct conn_context *);
 
 /* Once a second: deadlines, what waits for room, changes by administrators
- * (judge anew when the registry changed). */
+ * (judge anew when the registry changed).  A turn must be ended after. */
 void conn_tick(struct conn_context *, bool judge);
 
-/* The connection is over for this reason. */
-void conn_refuse(struct conn_context *, struct conn *, unsigned reason,
-    const char *more);
 
 /* After a turn that returned true: reads those connections again. */
 void conn_reread(struct conn_context *);
 
-/* All connections end in good order: what has arrived is stored. */
+/* All connections end, without an answer: what was read is stored. */
 void conn_end_all(struct conn_context *);
 
 /* Makes a room's key shared; drops a share.  Both take NULL. */

@@ -16,10 +16,12 @@
 #include "d4-recv/complete.h"
 #include "d4-recv/finish.h"
 #include "d4-recv/hook.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 
 /* So many files in hand or waiting are enough: each holds a descriptor. */
 #define BUSY		512
+#define LOADED		(BUSY - BUSY / 8)	/* before what can wait */
 
 /* Seconds between two looks whether a full disk has room. */
 #define FULL_FIRST	1
@@ -466,26 +468,17 @@ finish_run(struct finish *f)
 	hook_tick(f->hook);
 }
 
-static long long
-now_ms(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (long long)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 int
 finish_drain(struct finish *f, int timeout_ms)
 {
 	struct pollfd pfd = { .fd = f->wake[0], .events = POLLIN };
-	long long end = now_ms() + timeout_ms, left;
+	long long end = d4_clock_ms() + timeout_ms, left;
 
 	for (;;) {
 		finish_run(f);
 		if (f->figures.waiting == 0 && hook_nwait(f->hook) == 0)
 			return 0;
-		if ((left = end - now_ms()) <= 0)
+		if ((left = end - d4_clock_ms()) <= 0)
 			return -1;
 		/* Hooks end, and queues get room, without a word. */
 		(void)poll(&pfd, 1, left < 50 ? (int)left : 50);
@@ -496,6 +489,12 @@ bool
 finish_busy(const struct finish *f)
 {
 	return f->figures.waiting >= BUSY || hook_nwait(f->hook) >= BUSY;
+}
+
+bool
+finish_loaded(const struct finish *f)
+{
+	return f->figures.waiting >= LOADED || hook_nwait(f->hook) >= LOADED;
 }
 
 const struct finish_figures *

@@ -95,6 +95,9 @@ int finish_drain(struct finish *, int timeout_ms);
  * this by itself. */
 bool finish_busy(const struct finish *);
 
+/* Whether nearly as much waits: what can be handed over later should be. */
+bool finish_loaded(const struct finish *);
+
 const struct finish_figures *finish_figures(struct finish *);
 
 /* The store as an absolute path, and its directory .open as a descriptor. */

@@ -9,6 +9,7 @@
  *	session.[ch]	which records one stream may hold
  *	filter.[ch]	one stream from a descriptor to a descriptor
  *	supervise.[ch]	the parent of the workers
+ *	reload.[ch]	a new configuration in the place of the old
  *	collect.[ch]	one worker: its loop
  *	conn.[ch]	a sensor's life, from accept to close
  *	admit.[ch]	who may send, by the registry
@@ -43,7 +44,8 @@
 #include "lib/os.h"
 #include "lib/stop.h"
 
-#define LISTENERS	64	/* descriptors to listen on, at most */
+#define LISTENERS	256	/* descriptors to listen on, at most */
+#define ADDRESSES	4	/* that one name may stand for */
 #define FIRST_PASSED	3	/* of a service manager, sd_listen_fds(3) */
 
 enum { METRICS = 256, STATS };
@@ -226,7 +228,7 @@ open_listeners(const struct settings *s, int fds[LISTENERS], bool *shared)
 	struct d4_net_addr addr = s->addr;
 	unsigned i, sets;
 	char why[256];
-	int n, total = 0;
+	int n = 0, total;
 
 	*shared = true;
 	if ((total = take_passed(fds)) > 0)
@@ -235,7 +237,9 @@ open_listeners(const struct settings *s, int fds[LISTENERS], bool *shared)
 	*shared = s->addr.kind == D4_NET_UNIX || s->workers == 1;
 	sets = *shared ? 1 : s->workers;
 	for (i = 0; i < sets; i++) {
-		n = d4_net_listen(&addr, !*shared, fds + total, 1, why);
+		/* Each worker has as many as the first. */
+		n = d4_net_listen(&addr, !*shared, fds + total,
+		    i == 0 ? ADDRESSES : (size_t)n, why);
 		if (n == -1) {
 			d4_log_warnx("%s: %s", s->source, why);
 			return -1;
@@ -264,10 +268,6 @@ run_collector(struct settings *s, const struct options *o)
 
 	if (!s->listens)
 		return collect_run(&c) == COLLECT_OK ? 0 : -1;
-	if (s->workers > LISTENERS) {
-		d4_log_warnx("workers: more than %d", LISTENERS);
-		return -1;
-	}
 	if ((n = open_listeners(s, fds, &shared)) == -1)
 		return -1;
 	rc = supervise_run(&c, fds, (size_t)n, s->workers, shared);

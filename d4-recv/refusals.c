@@ -57,6 +57,16 @@ refused_name(unsigned reason)
 	return ours[reason - D4_REFUSALS].name;
 }
 
+bool
+refusals_any(const struct refusals *r)
+{
+	unsigned i;
+
+	for (i = 0; i < REFUSED_REASONS && r->counts[i] == 0; i++)
+		continue;
+	return i < REFUSED_REASONS;
+}
+
 void
 refusals_say(struct refusals *r, int64_t now_ms, unsigned reason,
     const char *peer, const char *more)

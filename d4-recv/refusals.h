@@ -7,6 +7,7 @@
  * at most REFUSALS_LINES times a second, so that nobody can fill a log.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "lib/header.h"
@@ -40,6 +41,9 @@ struct refusals {
 /* A few words, and a name for metrics; static. */
 const char *refused_str(unsigned reason);
 const char *refused_name(unsigned reason);
+
+/* Whether there was any. */
+bool refusals_any(const struct refusals *);
 
 /* Counts, and says "peer: words: more" if that many lines were not said yet
  * this second; more may be "". */

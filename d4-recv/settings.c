@@ -235,7 +235,7 @@ load_store(struct settings *s, struct d4_conf *conf)
 	faults += load_unsigned(conf, "rotate", 1, 86400, 300, &s->rotate);
 	faults += load_number(conf, "rotate_size", 0, UINT64_MAX / 2, 0,
 	    &s->rotate_size);
-	faults += load_unsigned(conf, "workers", 1, 256, 1, &s->workers);
+	faults += load_unsigned(conf, "workers", 1, 64, 1, &s->workers);
 	faults += load_unsigned(conf, "quiet", 1, 86400, 300, &s->quiet);
 	faults += load_unsigned(conf, "max_connections", 1, 1000000, 20000,
 	    &s->max_connections);

@@ -15,6 +15,8 @@
 #define BUFFER_MIN	((size_t)4 << 10)
 #define BUFFER_MAX	((size_t)64 << 10)	/* stays in a core's cache */
 
+#define HURRY_S		5	/* age of files, once half of those that may
+				 * be open are */
 #define MAGIC_LEN	4u		/* tells what type 4 is given as */
 
 struct store {
@@ -131,7 +133,8 @@ open_file(struct store_stream *s, time_t now)
 {
 	struct store *store = s->store;
 
-	if (finish_busy(store->set.finish))
+	if (finish_busy(store->set.finish) || (store->set.max_files > 0 &&
+	    store->figures.nfiles >= store->set.max_files))
 		return STORE_FULL;
 	place_stream(&s->place, s->uuid, s->type, s->kind,
 	    *s->ext == '\0' ? NULL : s->ext, now, store->set.compress);
@@ -222,10 +225,24 @@ hand_over(struct store_stream *s, enum finish_how how)
 
 /* -- rotation ------------------------------------------------------------ */
 
+/* Seconds until a file is ended, 0: never. */
+static unsigned
+rotation(const struct store *store)
+{
+	const struct store_settings *set = &store->set;
+
+	if (set->max_files == 0 ||
+	    store->figures.nfiles < set->max_files / 2 ||
+	    (set->rotate > 0 && set->rotate < HURRY_S))
+		return set->rotate;
+	return HURRY_S;
+}
+
 static bool
 is_due(const struct store_stream *s, time_t now)
 {
 	const struct store_settings *set = &s->store->set;
+	unsigned seconds;
 
 	if (s->renew)
 		return true;
@@ -235,8 +252,9 @@ is_due(const struct store_stream *s, time_t now)
 	if (set->rotate_size > 0 && file_size(s) >= set->rotate_size)
 		return true;
 	/* A clock that was set back must not hold a file open. */
-	return set->rotate > 0 && s->fd != -1 && (now < s->opened ||
-	    now - s->opened >= (time_t)set->rotate);
+	seconds = rotation(s->store);
+	return seconds > 0 && s->fd != -1 && (now < s->opened ||
+	    now - s->opened >= (time_t)seconds);
 }
 
 /* Ends the file at a border; the next begins with the preamble. */
@@ -619,7 +637,9 @@ store_tick(struct store *store, time_t now)
 		}
 		if (s->border == NULL || s->err != 0)
 			continue;
-		if (is_due(s, now))
+		/* Files of silent sensors are in no hurry: new ones must not
+		 * have to wait for the finisher because of them. */
+		if (!finish_loaded(store->set.finish) && is_due(s, now))
 			waits = rotate(s, now) == STORE_FULL || waits;
 		waits = flush(s, now) == STORE_FULL || waits || s->pending;
 		shrink(s);

@@ -45,6 +45,9 @@ struct store_settings {
 	unsigned	 rotate;	/* seconds, 0: never */
 	uint64_t	 rotate_size;	/* bytes before compression, 0: never */
 	enum d4_gz_kind	 compress;
+	size_t		 max_files;	/* open at a time, 0: any number; from
+					 * half of it on files are ended after
+					 * a few seconds */
 	struct items	 items;
 };
 

@@ -7,10 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "d4-recv/reload.h"
 #include "d4-recv/supervise.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/notify.h"
 #include "lib/os.h"
@@ -30,28 +31,21 @@ struct worker {
 	char		 metrics[4096];
 };
 
-static int64_t
-now_ms(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 /* The child: never returns. */
 static void
-work(const struct collect_settings *s, const struct worker *w)
+work(const struct collect_settings *s, const struct worker *w, pid_t parent)
 {
 	struct collect_settings own = *s;
 
 	d4_os_end_with_parent();
+	if (getppid() != parent)
+		_exit(0);
 	own.listeners = w->listeners;
 	own.nlisteners = w->nlisteners;
 	if (own.metrics != NULL)
 		own.metrics = w->metrics;
 	/* Signals came for the parent; the child has its own wake-up. */
-	if (d4_stop_install(true) == -1) {
+	if (d4_stop_install_child() == -1) {
 		d4_log_warn("signals");
 		_exit(1);
 	}
@@ -61,16 +55,16 @@ work(const struct collect_settings *s, const struct worker *w)
 static void
 start(const struct collect_settings *s, struct worker *w)
 {
-	pid_t pid;
+	pid_t pid, parent = getpid();
 
-	w->started_ms = now_ms();
+	w->started_ms = d4_clock_ms();
 	w->starts++;
 	if ((pid = fork()) == -1) {
 		d4_log_warn("worker");
 		return;
 	}
 	if (pid == 0)
-		work(s, w);
+		work(s, w, parent);
 	w->pid = pid;
 }
 
@@ -136,18 +130,29 @@ wait_a_little(void)
 		d4_stop_drain();
 }
 
+/* Workers that are started from now on have the new values, too. */
+static void
+reload(const struct collect_settings *s, struct worker *workers, unsigned n)
+{
+	struct d4_tls_context *tls = NULL;
+
+	if (reload_settings(s->settings, s->dir, s->tls ? &tls : NULL) == 0)
+		signal_all(workers, n, SIGHUP);
+	d4_tls_context_free(tls);
+}
+
 /* Until a signal, or until a worker can't begin: -1. */
 static int
 keep_running(const struct collect_settings *s, struct worker *workers,
     unsigned n)
 {
-	bool well;
+	bool well = true;
 	unsigned i;
 
 	while (!d4_stop_wanted()) {
 		wait_a_little();
 		if (d4_stop_take_reload())
-			signal_all(workers, n, SIGHUP);
+			reload(s, workers, n);
 		if (d4_stop_take_figures())
 			signal_all(workers, n, SIGUSR1);
 		(void)reap(workers, n, &well);
@@ -155,7 +160,7 @@ keep_running(const struct collect_settings *s, struct worker *workers,
 			if (workers[i].hopeless)
 				return -1;
 			if (workers[i].pid == 0 &&
-			    now_ms() - workers[i].started_ms >= RESTART_MS)
+			    d4_clock_ms() - workers[i].started_ms >= RESTART_MS)
 				start(s, &workers[i]);
 		}
 		d4_notify_send("WATCHDOG=1");
@@ -166,16 +171,16 @@ keep_running(const struct collect_settings *s, struct worker *workers,
 static int
 end(struct worker *workers, unsigned n)
 {
-	int64_t until = now_ms() + END_MS;
+	int64_t until = d4_clock_ms() + END_MS;
 	bool well = true;
 
 	d4_notify_send("STOPPING=1");
 	signal_all(workers, n, SIGTERM);
 	while (reap(workers, n, &well) > 0) {
-		if (now_ms() >= until) {
+		if (d4_clock_ms() >= until) {
 			d4_log_warnx("workers: do not end");
 			signal_all(workers, n, SIGKILL);
-			until = now_ms() + END_MS;
+			until = d4_clock_ms() + END_MS;
 			well = false;
 		}
 		(void)poll(NULL, 0, 10);
@@ -212,7 +217,7 @@ supervise_run(const struct collect_settings *s, const int *listeners,
 		if (workers[i].listeners == NULL)
 			goto out;
 		for (k = 0; k < nlisteners; k++) {
-			if (shared || k % n == i)
+			if (shared || k / (nlisteners / n) == i)
 				workers[i].listeners[workers[i].nlisteners++] =
 				    listeners[k];
 		}

@@ -11,8 +11,8 @@
 #include "d4-recv/collect.h"
 
 /*
- * listeners are all sockets; worker i gets those with number i modulo workers,
- * or with shared all of them.  Returns 0 after SIGTERM or SIGINT when every
+ * listeners are all sockets; each worker gets its share of them, the first of
+ * them the first worker, or with shared all.  Returns 0 after SIGTERM or SIGINT when every
  * worker ended well, else -1.
  */
 int supervise_run(const struct collect_settings *, const int *listeners,

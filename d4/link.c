@@ -8,10 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "d4/link.h"
+#include "lib/clock.h"
 #include "lib/io.h"
 
 #define CONNECT_MS	30000
@@ -41,15 +41,6 @@ struct link {
 	long long		 deadline_ms;	/* of CLOSING */
 	char			 why[256];
 };
-
-static long long
-now_ms(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (long long)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
 
 struct link *
 link_new(const struct link_settings *settings)
@@ -95,7 +86,7 @@ begin_tls(struct dial *d)
 static int
 shake_hands(struct dial *d)
 {
-	long long end = now_ms() + HANDSHAKE_MS, left;
+	long long end = d4_clock_ms() + HANDSHAKE_MS, left;
 	struct pollfd pfd;
 	int rc;
 
@@ -104,7 +95,7 @@ shake_hands(struct dial *d)
 	while ((rc = d4_tls_handshake(d->tls)) == D4_TLS_AGAIN) {
 		pfd.fd = d->fd;
 		pfd.events = d4_tls_waits(d->tls);
-		left = end - now_ms();
+		left = end - d4_clock_ms();
 		if (left <= 0 || poll(&pfd, 1, (int)left) == 0) {
 			(void)snprintf(d->why, sizeof(d->why),
 			    "TLS handshake timed out");
@@ -348,7 +339,7 @@ step_closing(struct link *l)
 		arrived = l->tls != NULL && d4_tls_cut_off(l->tls) &&
 		    d4_net_unacked(l->fd) == 0;
 		lose(l, reason(l));
-	} else if (now_ms() >= l->deadline_ms) {
+	} else if (d4_clock_ms() >= l->deadline_ms) {
 		arrived = d4_net_unacked(l->fd) <= 0;
 		lose(l, "no answer to the end of the stream");
 	}
@@ -400,7 +391,7 @@ link_write(struct link *l, const void *bytes, size_t len)
 void
 link_close(struct link *l, int timeout_ms)
 {
-	l->deadline_ms = now_ms() + timeout_ms;
+	l->deadline_ms = d4_clock_ms() + timeout_ms;
 	if (l->settings.fd != -1) {
 		l->state = LINK_CLOSED;
 		return;

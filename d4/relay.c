@@ -8,6 +8,7 @@
 
 #include "d4/figures.h"
 #include "d4/relay.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/notify.h"
 #include "lib/stop.h"
@@ -49,15 +50,6 @@ struct relay {
 	size_t		 first_mark;
 	size_t		 nmarks;
 };
-
-static int64_t
-now_ms(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
 
 /* Full jitter: many sensors that lost one collector do not come back as one. */
 static void
@@ -402,12 +394,12 @@ relay_run(const struct relay_settings *s)
 		return -1;
 	}
 	r->s = s;
-	r->now = r->refilled_at = now_ms();
+	r->now = r->refilled_at = d4_clock_ms();
 	r->stats_at = r->now + (int64_t)s->stats_s * 1000;
 	r->figures.last_ms = r->now;
 	d4_notify_send("READY=1");
 	for (;;) {
-		r->now = now_ms();
+		r->now = d4_clock_ms();
 		if (d4_stop_wanted() && !r->stopping && on_stop(r) == -1)
 			break;
 		if (input && !r->eof && read_source(r) == -1)
@@ -424,7 +416,7 @@ relay_run(const struct relay_settings *s)
 		}
 		input = wait_for_work(r, metrics_at);
 	}
-	r->now = now_ms();
+	r->now = d4_clock_ms();
 	metrics_at = 0;
 	write_metrics(r, &metrics_at);
 	gather_figures(r);

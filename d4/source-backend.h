@@ -25,9 +25,6 @@ struct source_kind {
 extern const struct source_kind source_redis;	/* source-redis.c */
 extern const struct source_kind source_folder;	/* source-folder.c */
 
-/* A clock for waiting, in ms, that nobody sets. */
-int64_t source_now(void);
-
 /* How long it is until then, in ms, for poll(2); 0 when that has passed. */
 int source_until(int64_t then);
 

@@ -14,6 +14,7 @@
 #include "d4/seen.h"
 #include "d4/source-backend.h"
 #include "lib/base64.h"
+#include "lib/clock.h"
 #include "lib/io.h"
 #include "lib/log.h"
 #include "lib/os.h"
@@ -283,7 +284,7 @@ static void
 look(struct folder *f)
 {
 	struct look l = { .folder = f, .now = time(NULL) };
-	int64_t start = source_now();
+	int64_t start = d4_clock_ms();
 	char path[PATH_MAX];
 	struct seen *old;
 
@@ -308,8 +309,8 @@ look(struct folder *f)
 	}
 	seen_free(old);
 	f->unread = l.failed;
-	f->earliest = source_now() + 10 * (source_now() - start);
-	want_look(f, f->more ? 0 : source_now() + (f->blind ? BLIND_MS :
+	f->earliest = d4_clock_ms() + 10 * (d4_clock_ms() - start);
+	want_look(f, f->more ? 0 : d4_clock_ms() + (f->blind ? BLIND_MS :
 	    l.unsettled ? SETTLE_S * 1000 : LOOK_MS));
 }
 
@@ -367,7 +368,7 @@ attend(struct folder *f)
 	}
 	if (f->next == f->nqueue) {
 		f->next = f->nqueue = 0;
-		if (f->due <= source_now())
+		if (f->due <= d4_clock_ms())
 			look(f);
 	}
 }
@@ -428,14 +429,14 @@ next_file(struct folder *f)
 {
 	int rc = 0;
 
-	if (f->pause > source_now())
+	if (f->pause > d4_clock_ms())
 		return false;
 	while (rc == 0 && f->next < f->nqueue) {
 		char *path = f->queue[f->next].path;
 
 		rc = open_file(f, path);
 		if (rc == -1) {
-			f->pause = source_now() + RETRY_MS;
+			f->pause = d4_clock_ms() + RETRY_MS;
 			return false;
 		}
 		f->next++;

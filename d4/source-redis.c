@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "d4/source-backend.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/redis.h"
 
@@ -137,7 +138,7 @@ lose(struct queue *q, const char *why)
 	d4_redis_drop(q->redis);
 	q->state = DOWN;
 	q->nremove = q->ntake = 0;
-	q->retry = source_now() + q->retry_ms;
+	q->retry = d4_clock_ms() + q->retry_ms;
 	q->retry_ms *= 2;
 	if (q->retry_ms > RETRY_MAX_MS)
 		q->retry_ms = RETRY_MAX_MS;
@@ -157,7 +158,7 @@ static void
 expect_answer(struct queue *q, int ms)
 {
 	q->received = d4_redis_received(q->redis);
-	q->deadline = source_now() + ms;
+	q->deadline = d4_clock_ms() + ms;
 }
 
 static void
@@ -214,7 +215,7 @@ ask_items(struct queue *q)
 		q->ntake = 1;
 		return d4_redis_send(q->redis, 4, wait, NULL);
 	}
-	if (q->empty && q->again > source_now())
+	if (q->empty && q->again > d4_clock_ms())
 		return 0;
 	n = n > ROUND ? ROUND : n < 1 ? 1 : n;
 	if (!q->empty)
@@ -247,7 +248,7 @@ on_reply(struct queue *q, const struct d4_redis_reply *reply)
 		found(q);
 		q->empty = reply->kind != D4_REDIS_STRING;
 		if (q->empty)
-			q->again = source_now() + EMPTY_MS;
+			q->again = d4_clock_ms() + EMPTY_MS;
 		if (q->empty || add_item(q, reply) == 0)
 			return 0;
 	}
@@ -282,7 +283,7 @@ advance(struct queue *q)
 	int rc;
 
 	if (q->state == DOWN) {
-		if (q->closing || q->retry > source_now())
+		if (q->closing || q->retry > d4_clock_ms())
 			return;
 		begin(q);
 		if (q->state == DOWN)
@@ -300,7 +301,7 @@ advance(struct queue *q)
 	} while (!is_awaited(q) && ask(q));
 	if (q->received != d4_redis_received(q->redis))
 		expect_answer(q, ANSWER_MS + BLOCK_S * 1000);
-	else if (is_awaited(q) && source_now() >= q->deadline)
+	else if (is_awaited(q) && d4_clock_ms() >= q->deadline)
 		lose(q, "no answer in time");
 }
 
@@ -359,14 +360,14 @@ static void
 redis_close(void *state)
 {
 	struct queue *q = state;
-	int64_t end = source_now() + CLOSE_MS;
+	int64_t end = d4_clock_ms() + CLOSE_MS;
 	struct pollfd pfd;
 
 	q->closing = true;
 	for (;;) {
 		advance(q);
 		if (q->state != TAKING || q->first == NULL ||
-		    q->first->end > q->sent || source_now() >= end)
+		    q->first->end > q->sent || d4_clock_ms() >= end)
 			break;
 		d4_redis_poll(q->redis, &pfd);
 		(void)poll(&pfd, 1, source_until(end));

@@ -8,10 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "d4/source-backend.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/net.h"
 
@@ -135,19 +135,10 @@ source_sent(struct source *src, uint64_t mark)
 		src->kind->sent(src->state, mark);
 }
 
-int64_t
-source_now(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 int
 source_until(int64_t then)
 {
-	int64_t left = then - source_now();
+	int64_t left = then - d4_clock_ms();
 
 	return left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;
 }
@@ -317,12 +308,12 @@ accept_writer(struct listener *l)
 {
 	struct sockaddr_storage peer;
 
-	if (l->again <= source_now()) {
+	if (l->again <= d4_clock_ms()) {
 		if ((l->writer = d4_net_accept(l->fd, &peer)) != -1)
 			return 0;
 		if (errno != EAGAIN) {
 			d4_log_warn("%s: accept", l->name);
-			l->again = source_now() + ACCEPT_MS;
+			l->again = d4_clock_ms() + ACCEPT_MS;
 		}
 	}
 	errno = EAGAIN;
@@ -360,7 +351,7 @@ unix_poll(const void *state, struct pollfd *pfd)
 {
 	const struct listener *l = state;
 
-	if (l->writer == -1 && l->again > source_now()) {
+	if (l->writer == -1 && l->again > d4_clock_ms()) {
 		pfd->fd = -1;
 		return source_until(l->again);
 	}

@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdbool.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "lib/io.h"
@@ -134,6 +136,48 @@ d4_io_writev_full(int fd, struct iovec *iov, size_t n, size_t *done)
 	if (done != NULL)
 		*done = sent;
 	return rc;
+}
+
+static int
+open_part(int dir, const char *path, size_t len, int flags)
+{
+	char name[NAME_MAX + 1] = ".";
+
+	if (len > NAME_MAX || (len == 2 && path[0] == '.' && path[1] == '.')) {
+		errno = len > NAME_MAX ? ENAMETOOLONG : EXDEV;
+		return -1;
+	}
+	if (len > 0) {
+		memcpy(name, path, len);
+		name[len] = '\0';
+	}
+	return openat(dir, name, flags | O_NOFOLLOW | O_CLOEXEC);
+}
+
+int
+d4_io_open_beneath(int dir, const char *path, int flags)
+{
+	int at = dir, next, saved;
+	bool more;
+
+	if (path[0] == '/' || path[0] == '\0') {
+		errno = path[0] == '/' ? EXDEV : ENOENT;
+		return -1;
+	}
+	do {
+		size_t len = strcspn(path, "/");
+
+		more = path[len] == '/';
+		next = open_part(at, path, len, more ?
+		    O_RDONLY | O_DIRECTORY : flags);
+		saved = errno;
+		if (at != dir)
+			(void)close(at);
+		errno = saved;
+		at = next;
+		path += len + more;
+	} while (more && next != -1);
+	return next;
 }
 
 int

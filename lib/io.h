@@ -41,6 +41,11 @@ int d4_io_writev_full(int fd, struct iovec *, size_t n, size_t *done);
  */
 void d4_io_hold_standard(void);
 
+/* Opens the path, relative to the directory and beneath it: no component may
+ * be a symbolic link or "..".  A descriptor, or -1 with errno, ELOOP or ENOTDIR
+ * for a symbolic link, EXDEV for a path that would lead out. */
+int d4_io_open_beneath(int dir, const char *path, int flags);
+
 /* Takes the last n bytes off a regular file, where the descriptor stands at its
  * end: the half of something that could not be written whole.  With n 0, and
  * for anything else, nothing happens.  Returns 0, or -1 with errno. */

@@ -164,9 +164,3 @@ err0:
 		jobs[i].good = false;
 	return -1;
 }
-
-void
-d4_mac_wipe(void *secret, size_t len)
-{
-	OPENSSL_cleanse(secret, len);
-}

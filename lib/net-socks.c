@@ -9,9 +9,9 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "lib/bytes.h"
+#include "lib/clock.h"
 #include "lib/net-socks.h"
 
 #define VERSION		5
@@ -26,15 +26,6 @@ struct talk {
 	int64_t	 deadline;
 	char	*why;
 };
-
-static int64_t
-now_ms(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
 
 static int
 fail(struct talk *talk, const char *reason)
@@ -51,7 +42,7 @@ wait_for(struct talk *talk, short events)
 	int n;
 
 	do {
-		left = talk->deadline - now_ms();
+		left = talk->deadline - d4_clock_ms();
 		n = poll(&pfd, 1, left > 0 ? (int)left : 0);
 	} while (n == -1 && errno == EINTR);
 	if (n == 0)
@@ -200,7 +191,7 @@ net_socks_request(int fd, const char *host, uint16_t port, int timeout_ms,
     char why[256])
 {
 	struct talk talk = {
-		.fd = fd, .deadline = now_ms() + timeout_ms, .why = why
+		.fd = fd, .deadline = d4_clock_ms() + timeout_ms, .why = why
 	};
 
 	return greet(&talk) == 0 && ask(&talk, host, port) == 0 &&

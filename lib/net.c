@@ -17,11 +17,11 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "lib/net.h"
+#include "lib/clock.h"
 #include "lib/net-socks.h"
+#include "lib/net.h"
 
 #define WHY		256
 #define TARGETS		16	/* addresses of one name that are tried */
@@ -159,15 +159,6 @@ d4_net_text(const struct d4_net_addr *addr, char text[D4_NET_NAME])
 }
 
 /* -- what every socket needs ---------------------------------------------- */
-
-static int64_t
-now_ms(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
 
 static const char *
 words(int error)
@@ -426,7 +417,7 @@ run_race(struct race *race, int64_t deadline)
 	int fd = -1;
 	size_t i;
 
-	while (fd == -1 && (now = now_ms()) < deadline) {
+	while (fd == -1 && (now = d4_clock_ms()) < deadline) {
 		begin_due(race, now);
 		if (race->live == 0)
 			return -1;
@@ -456,7 +447,7 @@ connect_unix(const char *path, int64_t deadline, int sndbuf, char why[WHY])
 
 	unix_target(&target, path);
 	while ((fd = begin(&target, sndbuf)) == -1 && errno == EAGAIN) {
-		if (now_ms() >= deadline) {
+		if (d4_clock_ms() >= deadline) {
 			errno = ETIMEDOUT;
 			break;
 		}
@@ -490,7 +481,7 @@ int
 d4_net_connect(const struct d4_net_addr *addr, const struct d4_net_addr *proxy,
     int timeout_ms, int sndbuf, char why[WHY])
 {
-	int64_t deadline = now_ms() + timeout_ms, left;
+	int64_t deadline = d4_clock_ms() + timeout_ms, left;
 	char reason[WHY];
 	int fd;
 
@@ -501,7 +492,7 @@ d4_net_connect(const struct d4_net_addr *addr, const struct d4_net_addr *proxy,
 		snprintf(why, WHY, "proxy: %.*s", WHY - 8, reason);
 		return -1;
 	}
-	left = deadline - now_ms();
+	left = deadline - d4_clock_ms();
 	if (net_socks_request(fd, addr->host, addr->port,
 	    left > 0 ? (int)left : 0, why) == 0)
 		return fd;

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include <sys/inotify.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,6 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#ifdef SYS_openat2
+#include <linux/openat2.h>
+#endif
 
 #include "lib/os.h"
 
@@ -46,6 +51,25 @@ void
 d4_os_end_with_parent(void)
 {
 	(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+}
+
+int
+d4_os_open_beneath(int dir, const char *path, int flags)
+{
+#ifdef SYS_openat2
+	struct open_how how = {
+		.flags = (unsigned)flags,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS
+	};
+
+	return (int)syscall(SYS_openat2, dir, path, &how, sizeof(how));
+#else
+	(void)dir;
+	(void)path;
+	(void)flags;
+	errno = ENOSYS;
+	return -1;
+#endif
 }
 
 struct d4_os_watch *

@@ -15,6 +15,16 @@ d4_os_end_with_parent(void)
 {
 }
 
+int
+d4_os_open_beneath(int dir, const char *path, int flags)
+{
+	(void)dir;
+	(void)path;
+	(void)flags;
+	errno = ENOSYS;
+	return -1;
+}
+
 struct d4_os_watch *
 d4_os_watch_new(void)
 {

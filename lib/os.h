@@ -14,6 +14,11 @@ void d4_os_grow_pipe(int fd);
 /* Ends this process with SIGTERM when its parent dies. */
 void d4_os_end_with_parent(void);
 
+/* Opens the path, which no symbolic link in it and no ".." leads out of the
+ * directory: d4_io_open_beneath() in one system call.  A descriptor, or -1 with
+ * errno, ENOSYS where the system can't. */
+int d4_os_open_beneath(int dir, const char *path, int flags);
+
 /*
  * Watches directories, each by itself, for files that become complete: closed
  * by a writer or renamed into place.

@@ -12,6 +12,8 @@ struct queue_backend {
 	int	 (*push)(struct d4_queue *, const void *, size_t);
 	int	 (*flush)(struct d4_queue *);
 	int	 (*take)(struct d4_queue *, struct d4_queue_item *, int);
+	/* More that are there, if it is cheap; none is no fault. */
+	size_t	 (*more)(struct d4_queue *, struct d4_queue_item *, size_t);
 	int	 (*ack)(struct d4_queue *, const struct d4_queue_item *);
 	int	 (*put_back)(struct d4_queue *, const struct d4_queue_item *);
 	int64_t	 (*recover)(struct d4_queue *);
@@ -19,7 +21,11 @@ struct queue_backend {
 	int	 (*peek)(struct d4_queue *, size_t,
 		    int (*)(void *, const uint8_t *, size_t), void *);
 	int	 (*clear)(struct d4_queue *);
+	bool	 (*lost)(const struct d4_queue *);
 };
+
+/* About so many bytes are taken together. */
+#define QUEUE_SOME	(1u << 20)
 
 /* The first member of a backend's own struct. */
 struct d4_queue {
@@ -35,9 +41,7 @@ struct d4_queue *queue_redis_open(const struct d4_queue_where *,
 
 /* -- waiting (queue-wait.c) ------------------------------------------------ */
 
-int64_t queue_now_ms(void);
-
-/* The milliseconds left until a time of that clock, -1 for one of -1, fit for
+/* The milliseconds left until a time of lib/clock.h, -1 for one of -1, fit for
  * poll(2). */
 int queue_left_ms(int64_t until);
 

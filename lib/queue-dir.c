@@ -14,6 +14,7 @@
 #include <sys/inotify.h>
 #endif
 
+#include "lib/clock.h"
 #include "lib/io.h"
 #include "lib/queue-backend.h"
 #include "lib/queue-names.h"
@@ -288,7 +289,7 @@ static int
 take_dir(struct d4_queue *q, struct d4_queue_item *item, int timeout_ms)
 {
 	struct dir_queue *d = inside(q);
-	int64_t until = timeout_ms < 0 ? -1 : queue_now_ms() + timeout_ms;
+	int64_t until = timeout_ms < 0 ? -1 : d4_clock_ms() + timeout_ms;
 	int rc;
 
 	for (;;) {
@@ -297,6 +298,21 @@ take_dir(struct d4_queue *q, struct d4_queue_item *item, int timeout_ms)
 		if (queue_left_ms(until) == 0 || !wait_for_item(d, until))
 			return 0;
 	}
+}
+
+static size_t
+more_dir(struct d4_queue *q, struct d4_queue_item *items, size_t most)
+{
+	struct dir_queue *d = inside(q);
+	size_t n, bytes = 0;
+
+	for (n = 0; n < most && bytes < QUEUE_SOME; n++) {
+		memset(&items[n], 0, sizeof(items[n]));
+		if (take_now(d, &items[n]) != 1)
+			break;
+		bytes += items[n].len;
+	}
+	return n;
 }
 
 static int
@@ -422,9 +438,17 @@ peek_dir(struct d4_queue *q, size_t n,
 	return rc;
 }
 
+/* There is no server. */
+static bool
+lost_dir(const struct d4_queue *q)
+{
+	(void)q;
+	return false;
+}
+
 static const struct queue_backend backend = {
-	close_dir, push_dir, flush_dir, take_dir, ack_dir, put_back_dir,
-	recover_dir, length_dir, peek_dir, clear_dir
+	close_dir, push_dir, flush_dir, take_dir, more_dir, ack_dir,
+	put_back_dir, recover_dir, length_dir, peek_dir, clear_dir, lost_dir
 };
 
 /* -- opening --------------------------------------------------------------- */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/clock.h"
 #include "lib/queue-backend.h"
 
 #define KEY_MAX		160
@@ -32,6 +33,9 @@ struct redis_queue {
 	struct d4_redis		*redis;
 	char			 where[D4_REDIS_NAME];
 	char			 key[KEY_MAX], hand[KEY_MAX + 8];
+	bool			 plain;		/* without hand */
+	bool			 one_by_one;	/* the server's RPOP */
+	size_t			 usual;		/* bytes of an item */
 	int64_t			 retry_at;
 	size_t			 outstanding, bytes;	/* pushes */
 	/* A take whose reply comes later: the server waits for an item up to
@@ -89,12 +93,14 @@ keep(struct redis_queue *r, struct d4_queue_item *item,
 static int
 block(struct redis_queue *r)
 {
-	const char *argv[] = { "BRPOPLPUSH", r->key, r->hand, BLOCK_S };
+	const char *hand[] = { "BRPOPLPUSH", r->key, r->hand, BLOCK_S };
+	const char *plain[] = { "BRPOP", r->key, BLOCK_S };
 
-	if (d4_redis_send(r->redis, WORDS(argv), argv, NULL) == -1)
+	if ((r->plain ? d4_redis_send(r->redis, WORDS(plain), plain, NULL) :
+	    d4_redis_send(r->redis, WORDS(hand), hand, NULL)) == -1)
 		return fail(r, "out of memory");
 	r->blocked = true;
-	r->blocked_until = queue_now_ms() + BLOCK_MS + ANSWER_MS;
+	r->blocked_until = d4_clock_ms() + BLOCK_MS + ANSWER_MS;
 	return 0;
 }
 
@@ -116,6 +122,12 @@ unblock(struct redis_queue *r, struct d4_queue_item *item, bool wait)
 	r->blocked = false;
 	if (rc == -1)
 		return fail(r, d4_redis_why(r->redis));
+	/* BRPOP tells the key first. */
+	if (reply.kind == D4_REDIS_ARRAY && reply.n == 2) {
+		struct d4_redis_reply pair = reply;
+
+		d4_redis_element(&pair, 1, &reply);
+	}
 	if (reply.kind == D4_REDIS_STRING)
 		return keep(r, item, &reply);
 	return check(r, &reply);
@@ -130,10 +142,10 @@ ready(struct redis_queue *r)
 		return r->blocked && unblock(r, &r->early, true) == -1 ? -1 : 0;
 	r->outstanding = r->bytes = 0;
 	r->blocked = false;
-	if (queue_now_ms() < r->retry_at)
+	if (d4_clock_ms() < r->retry_at)
 		return -1;
 	if (d4_redis_connect(r->redis, ANSWER_MS) == -1) {
-		r->retry_at = queue_now_ms() + RETRY_MS;
+		r->retry_at = d4_clock_ms() + RETRY_MS;
 		return fail(r, d4_redis_why(r->redis));
 	}
 	return 0;
@@ -211,7 +223,8 @@ settle(struct redis_queue *r)
 static int
 take_now(struct redis_queue *r, struct d4_queue_item *item)
 {
-	const char *argv[] = { "RPOPLPUSH", r->key, r->hand };
+	const char *hand[] = { "RPOPLPUSH", r->key, r->hand };
+	const char *plain[] = { "RPOP", r->key };
 	struct d4_redis_reply reply;
 	int rc;
 
@@ -225,9 +238,42 @@ take_now(struct redis_queue *r, struct d4_queue_item *item)
 		if (rc != 0 || r->blocked)
 			return rc;
 	}
-	if (settle(r) == -1 || call(r, &reply, WORDS(argv), argv, NULL) == -1)
+	if (settle(r) == -1 || (r->plain ?
+	    call(r, &reply, WORDS(plain), plain, NULL) :
+	    call(r, &reply, WORDS(hand), hand, NULL)) == -1)
 		return -1;
 	return reply.kind == D4_REDIS_STRING ? keep(r, item, &reply) : 0;
+}
+
+/* As many as fit, going by those before.  RPOP takes a number since Redis
+ * 6.2; what is in hand is taken singly. */
+static size_t
+more_redis(struct d4_queue *q, struct d4_queue_item *items, size_t most)
+{
+	struct redis_queue *r = inside(q);
+	size_t fit = QUEUE_SOME / (r->usual + 1), n, bytes = 0;
+	char count[24];
+	const char *argv[] = { "RPOP", r->key, count };
+	struct d4_redis_reply reply, item;
+
+	if (!r->plain || r->one_by_one || r->blocked || fit == 0 ||
+	    !d4_redis_ready(r->redis))
+		return 0;
+	(void)snprintf(count, sizeof(count), "%zu", most < fit ? most : fit);
+	if (call(r, &reply, WORDS(argv), argv, NULL) == -1) {
+		r->one_by_one = d4_redis_ready(r->redis);
+		return 0;
+	}
+	if (reply.kind != D4_REDIS_ARRAY)
+		return 0;
+	for (n = 0; n < reply.n; n++) {
+		d4_redis_element(&reply, n, &item);
+		if (keep(r, &items[n], &item) == -1)
+			break;
+		bytes += items[n].len;
+	}
+	r->usual = n > 0 ? bytes / n : 0;
+	return n;
 }
 
 /*
@@ -239,7 +285,7 @@ static int
 take_redis(struct d4_queue *q, struct d4_queue_item *item, int timeout_ms)
 {
 	struct redis_queue *r = inside(q);
-	int64_t until = timeout_ms < 0 ? -1 : queue_now_ms() + timeout_ms;
+	int64_t until = timeout_ms < 0 ? -1 : d4_clock_ms() + timeout_ms;
 	int rc = take_now(r, item), ms, left;
 	struct pollfd pfd;
 
@@ -266,9 +312,21 @@ ack_redis(struct d4_queue *q, const struct d4_queue_item *item)
 	const size_t lens[] = { 4, strlen(r->hand), 2, item->len };
 	struct d4_redis_reply reply;
 
+	if (r->plain)
+		return 0;
 	if (settle(r) == -1 || call(r, &reply, WORDS(argv), argv, lens) == -1)
 		return -1;
 	return reply.number == 1 ? 0 : fail(r, "item is not in hand");
+}
+
+static int
+give_back(struct redis_queue *r, const struct d4_queue_item *item)
+{
+	const char *argv[] = { "RPUSH", r->key, (const char *)item->data };
+	const size_t lens[] = { 5, strlen(r->key), item->len };
+	struct d4_redis_reply reply;
+
+	return call(r, &reply, WORDS(argv), argv, lens);
 }
 
 static int
@@ -281,7 +339,11 @@ put_back_redis(struct d4_queue *q, const struct d4_queue_item *item)
 	    strlen(r->key), item->len };
 	struct d4_redis_reply reply;
 
-	if (settle(r) == -1 || call(r, &reply, WORDS(argv), argv, lens) == -1)
+	if (settle(r) == -1)
+		return -1;
+	if (r->plain)
+		return give_back(r, item);
+	if (call(r, &reply, WORDS(argv), argv, lens) == -1)
 		return -1;
 	return reply.number == 1 ? 0 : fail(r, "item is not in hand");
 }
@@ -378,9 +440,19 @@ close_redis(struct d4_queue *q)
 	free(r);
 }
 
+static bool
+lost_redis(const struct d4_queue *q)
+{
+	const union { const struct d4_queue *q; const struct redis_queue *r; }
+	    u = { .q = q };
+
+	return !d4_redis_ready(u.r->redis);
+}
+
 static const struct queue_backend backend = {
-	close_redis, push_redis, flush_redis, take_redis, ack_redis,
-	put_back_redis, recover_redis, length_redis, peek_redis, clear_redis
+	close_redis, push_redis, flush_redis, take_redis, more_redis,
+	ack_redis, put_back_redis, recover_redis, length_redis, peek_redis,
+	clear_redis, lost_redis
 };
 
 struct d4_queue *
@@ -396,6 +468,7 @@ queue_redis_open(const struct d4_queue_where *w, char fault[D4_QUEUE_FAULT])
 		return NULL;
 	}
 	r->q.backend = &backend;
+	r->plain = w->plain;
 	d4_redis_text(w->redis, r->where);
 	n = snprintf(r->key, sizeof(r->key), "analyzer:%s:%s", w->type,
 	    w->uuid);

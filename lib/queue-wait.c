@@ -2,24 +2,15 @@
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
-#include <time.h>
 
+#include "lib/clock.h"
 #include "lib/queue-backend.h"
 #include "lib/stop.h"
-
-int64_t
-queue_now_ms(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 int
 queue_left_ms(int64_t until)
 {
-	int64_t left = until - queue_now_ms();
+	int64_t left = until - d4_clock_ms();
 
 	if (until == -1)
 		return -1;

@@ -100,11 +100,29 @@ d4_queue_take(struct d4_queue *q, struct d4_queue_item *item, int timeout_ms)
 }
 
 int
+d4_queue_take_some(struct d4_queue *q, struct d4_queue_item *items,
+    size_t most, int timeout_ms)
+{
+	int n = d4_queue_take(q, items, timeout_ms);
+
+	if (n == 1 && most > 1)
+		n += (int)q->backend->more(q, items + 1, most - 1);
+	return n;
+}
+
+bool
+d4_queue_lost(const struct d4_queue *q)
+{
+	return q->backend->lost(q);
+}
+
+int
 d4_queue_ack(struct d4_queue *q, struct d4_queue_item *item)
 {
 	int rc = q->backend->ack(q, item);
 
-	d4_queue_item_free(item);
+	if (rc == 0 || !d4_queue_lost(q))
+		d4_queue_item_free(item);
 	return rc;
 }
 
@@ -113,7 +131,8 @@ d4_queue_put_back(struct d4_queue *q, struct d4_queue_item *item)
 {
 	int rc = q->backend->put_back(q, item);
 
-	d4_queue_item_free(item);
+	if (rc == 0 || !d4_queue_lost(q))
+		d4_queue_item_free(item);
 	return rc;
 }
 

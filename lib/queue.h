@@ -52,6 +52,9 @@ struct d4_queue_where {
 	const char	*user;		/* of Redis, see d4_redis_new() */
 	const char	*password;	/* these two are not copied */
 	const char	*type, *uuid;	/* not with path */
+	/* Of Redis: items are taken for good, with RPOP, as d4-core's analyzers
+	 * do.  There is no hand then: what a dead process had is lost. */
+	bool		 plain;
 	bool		 create;	/* the directory, if missing */
 };
 
@@ -110,13 +113,23 @@ int d4_queue_has(struct d4_queue *, const void *, size_t len);
  */
 int d4_queue_take(struct d4_queue *, struct d4_queue_item *, int timeout_ms);
 
+/* The same, and up to most - 1 more items that are there already, about a MiB
+ * in all.  Returns how many, 0 or -1 likewise. */
+int d4_queue_take_some(struct d4_queue *, struct d4_queue_item *, size_t most,
+    int timeout_ms);
+
 /* Done with an item taken: it is gone for good.  Frees its data.  Returns 0,
  * or -1: it was in hand no more, or a fault. */
 int d4_queue_ack(struct d4_queue *, struct d4_queue_item *);
 
-/* Puts an item taken back where it was, as the oldest.  Frees its data.
- * Returns 0, or -1 likewise. */
+/* Puts an item taken back where it was, as the oldest; so of several the last
+ * one taken first.  Frees its data.  Returns 0, or -1 likewise. */
 int d4_queue_put_back(struct d4_queue *, struct d4_queue_item *);
+
+/* After -1: whether the server was lost.  Then the next call connects again,
+ * once a second at most, and an item not acknowledged or put back was not
+ * freed, so that this can be tried again. */
+bool d4_queue_lost(const struct d4_queue *);
 
 /* d4_queue_take() and d4_queue_ack(), keeping the data for the caller, who
  * frees it with d4_queue_item_free(). */

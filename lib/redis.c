@@ -7,10 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <hiredis/hiredis.h>
 
+#include "lib/clock.h"
 #include "lib/redis.h"
 
 struct d4_redis {
@@ -291,20 +291,11 @@ d4_redis_next(struct d4_redis *r, struct d4_redis_reply *reply)
 	return rc;
 }
 
-static long long
-now_ms(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (long long)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 /* Waits for a reply, or with NULL until it is ready for commands. */
 static int
 wait_for(struct d4_redis *r, struct d4_redis_reply *reply, int timeout_ms)
 {
-	long long end = now_ms() + timeout_ms, left;
+	long long end = d4_clock_ms() + timeout_ms, left;
 	struct d4_redis_reply none;
 	struct pollfd pfd;
 	int rc;
@@ -315,7 +306,7 @@ wait_for(struct d4_redis *r, struct d4_redis_reply *reply, int timeout_ms)
 			return -1;
 		if (rc == 1 || (reply == NULL && d4_redis_ready(r)))
 			return 0;
-		if ((left = end - now_ms()) <= 0)
+		if ((left = end - d4_clock_ms()) <= 0)
 			return fail(r, "", "no answer in time");
 		d4_redis_poll(r, &pfd);
 		if (poll(&pfd, 1, (int)left) == -1 && errno != EINTR)

@@ -49,8 +49,8 @@ wake_open(void)
 	return 0;
 }
 
-int
-d4_stop_install(bool with_reload)
+static int
+install(bool with_reload, int once_flags)
 {
 	static const int once[] = { SIGTERM, SIGINT };
 	static const int often[] = { SIGUSR1, SIGALRM, SIGHUP };
@@ -66,7 +66,7 @@ d4_stop_install(bool with_reload)
 		if (sigaction(often[i], &sa, NULL) == -1)
 			return -1;
 	}
-	sa.sa_flags = (int)SA_RESETHAND;
+	sa.sa_flags = once_flags;
 	for (i = 0; i < sizeof(once) / sizeof(once[0]); i++) {
 		if (sigaction(once[i], &sa, NULL) == -1)
 			return -1;
@@ -74,6 +74,18 @@ d4_stop_install(bool with_reload)
 	sa.sa_flags = 0;
 	sa.sa_handler = SIG_IGN;
 	return sigaction(SIGPIPE, &sa, NULL);
+}
+
+int
+d4_stop_install(bool with_reload)
+{
+	return install(with_reload, (int)SA_RESETHAND);
+}
+
+int
+d4_stop_install_child(void)
+{
+	return install(true, 0);
 }
 
 bool

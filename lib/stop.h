@@ -17,9 +17,14 @@
 
 #include <stdbool.h>
 
-/* Installs the handlers, SIGHUP's too with reload; again in a child after
- * fork(2).  Returns 0, or -1 with errno. */
+/* Installs the handlers, SIGHUP's too with reload.  Returns 0, or -1 with
+ * errno. */
 int d4_stop_install(bool reload);
+
+/* The same, with SIGHUP's, in a child after fork(2).  A terminal or a service
+ * manager may tell child and parent, and the parent tells the child once more:
+ * so a second one changes nothing here. */
+int d4_stop_install_child(void);
 
 /* Whether the end was asked for. */
 bool d4_stop_wanted(void);

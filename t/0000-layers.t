@@ -14,7 +14,7 @@ cd "$TOP" || exit 1
 
 # Rooms by layer; a room stands on its own layer and those before it.
 pure='bytes base64 digest header mac uuid type feed border table meta'
-descriptors='io record conf cidr net stop confine log os notify'
+descriptors='io record conf clock cidr net stop confine log os notify'
 services='tls cert redis queue registry gz'
 
 # Headers of outside libraries and the room that may include them.
@@ -30,7 +30,7 @@ links_d4_recv="$links_d4 z isal zstd"
 links_d4_stdout='uuid hiredis crypto ssl z isal zstd'
 links_d4_meta="$links_d4"
 links_d4_pibs='pcap hiredis z isal zstd crypto ssl jansson uuid'
-links_d4_admin='hiredis crypto ssl uuid jansson IPSec_MB'
+links_d4_admin='hiredis crypto ssl uuid jansson'
 
 # lib/mac-lanes.c is of the room mac.
 room_of() {

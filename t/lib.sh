@@ -173,6 +173,11 @@ free_port() {
 	    LocalAddr => "127.0.0.1", Listen => 1)->sockport'
 }
 
+# Whether something listens at the port, on IPv4.
+listens_at() {
+	grep -q ":$(printf %04X "$1") 00000000:0000 0A " /proc/net/tcp
+}
+
 # begins file part: the file begins with all of the part, which is not empty.
 begins() {
 	[ -s "$2" ] && cmp -n "$(stat -c %s "$2")" "$1" "$2"

@@ -170,9 +170,7 @@ def sources(n, flags, how='spread'):
     buf = bytearray()
     for i in range(n):
         a = i * 0x9e3779b1 & 0xffffffff
-        if how == 'few':
-            a = i % 1000 * 0x9e3779b1 & 0xffffffff
-        elif how == 'collide':  # the low ten bits that PIBS takes, the same
+        if how == 'collide':    # the low ten bits that PIBS takes, the same
             a = (i << 10 | 1) & 0xffffffff
         struct.pack_into('<I', record, 0, 1600000000 + i * 60 // n)
         struct.pack_into('>I', record, 42, a)

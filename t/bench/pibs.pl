@@ -76,8 +76,8 @@ compare('-b of .gz / zcat', 1.8, "$pibs -b -r $dir/mixed.pcap.gz",
     "zcat $dir/mixed.pcap.gz");
 unlink "$dir/mixed.pcap", "$dir/mixed.pcap.gz";
 
-# As many scanners as packets, and few: only SYNs, the source is what differs.
-sh("python3 '$top/t/pibs.py' sources $packets 2 > $dir/many.pcap");
-sh("python3 '$top/t/pibs.py' sources $packets 2 few > $dir/few.pcap");
+# Scanners alone, drawn from as many as there are packets, and from few.
+telescope('many', '--noise 1 --victims 0 --mix syn=256 --scanners', $packets);
+telescope('few', '--noise 1 --victims 0 --mix syn=256 --scanners 1000');
 compare("-b, $packets scanners / 1000", 0.35, "$pibs -b -r $dir/many.pcap",
     "$pibs -b -r $dir/few.pcap");

@@ -9,7 +9,7 @@
 
 struct result {
 	unsigned	ended, attacks, open;
-	struct flow	last;		/* the last attack; its detail is gone */
+	struct flow	last;		/* the last attack; no detail */
 	struct detail	detail;
 };
 

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: ISC */
+#include <stdio.h>
+#include <string.h>
+
+#include "d4-stdout/about.h"
+#include "lib/conf.h"
+#include "lib/log.h"
+#include "lib/queue.h"
+
+#define ANSWER_MS	5000
+#define DEFINITIONS	0		/* database of them, in d4-core */
+
+/* A text of others: what is not plain ASCII is shown as \ooo. */
+static void
+show(const uint8_t *text, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++) {
+		if (text[i] == '\\')
+			(void)fputs("\\\\", stdout);
+		else if (text[i] >= ' ' && text[i] <= '~')
+			(void)putchar(text[i]);
+		else
+			(void)printf("\\%03o", text[i]);
+	}
+	(void)putchar('\n');
+}
+
+static int
+show_item(void *arg, const uint8_t *item, size_t len)
+{
+	(void)arg;
+	show(item, len);
+	return ferror(stdout) ? -1 : 0;
+}
+
+static void
+show_value(const char *name, const void *text, size_t len)
+{
+	if (len == 0)
+		return;
+	(void)printf("%s: ", name);
+	show(text, len);
+}
+
+/* The definition beside the items; d4-store(5).  Returns 0, or -1. */
+static int
+define_dir(const struct options *o)
+{
+	char path[D4_CONF_TEXT], text[D4_CONF_TEXT];
+	uint64_t limit;
+	struct d4_conf *conf;
+	int rc = 0;
+
+	(void)snprintf(path, sizeof(path), "%s/queues/%s/%s", o->store,
+	    o->type, o->uuid);
+	if ((conf = d4_conf_open(path)) == NULL) {
+		d4_log_warn("%s", path);
+		return -1;
+	}
+	if (!d4_conf_blank(conf, "max_size")) {
+		rc = d4_conf_number(conf, "max_size", 0, UINT64_MAX, &limit);
+		if (rc == 0)
+			(void)printf("limit: %llu\n",
+			    (unsigned long long)limit);
+	} else
+		(void)printf("limit: default\n");
+	if (rc == 0 && !d4_conf_blank(conf, "description") && (rc =
+	    d4_conf_text(conf, "description", text, "a line of text")) == 0)
+		show_value("description", text, strlen(text));
+	if (rc == -1)
+		d4_log_warnx("%s", d4_conf_fault(conf));
+	d4_conf_close(conf);
+	return rc;
+}
+
+/* The definition that d4-core's web interface made.  Returns 0, or -1. */
+static int
+define_redis(const struct options *o)
+{
+	char key[64], name[D4_REDIS_NAME];
+	const char *argv[] = { "HMGET", key, "max_size", "description" };
+	struct d4_redis_addr addr = o->redis;
+	struct d4_redis_reply reply, limit, text;
+	struct d4_redis *redis;
+	int rc = -1;
+
+	addr.db = DEFINITIONS;
+	d4_redis_text(&addr, name);
+	(void)snprintf(key, sizeof(key), "analyzer:%s", o->uuid);
+	if ((redis = d4_redis_new(&addr, NULL, NULL)) == NULL) {
+		d4_log_warnx("memory: not enough");
+		return -1;
+	}
+	if (d4_redis_connect(redis, ANSWER_MS) == -1 ||
+	    d4_redis_call(redis, &reply, ANSWER_MS, 4, argv, NULL) == -1)
+		d4_log_warnx("%s: %s", name, d4_redis_why(redis));
+	else if (reply.kind != D4_REDIS_ARRAY || reply.n != 2)
+		d4_log_warnx("%s: %s: no definition of a queue", name, key);
+	else {
+		d4_redis_element(&reply, 0, &limit);
+		d4_redis_element(&reply, 1, &text);
+		if (limit.kind != D4_REDIS_STRING)
+			(void)printf("limit: default\n");
+		else
+			show_value("limit", limit.text, limit.len);
+		if (text.kind == D4_REDIS_STRING)
+			show_value("description", text.text, text.len);
+		rc = 0;
+	}
+	d4_redis_free(redis);
+	return rc;
+}
+
+static int
+print(const struct options *o, struct d4_queue *q)
+{
+	int64_t n;
+
+	if (o->list) {
+		if ((n = d4_queue_length(q)) == -1) {
+			d4_log_warnx("%s", d4_queue_fault(q));
+			return -1;
+		}
+		(void)printf("length: %lld\n", (long long)n);
+		if ((o->store != NULL ? define_dir(o) : define_redis(o)) == -1)
+			return -1;
+	}
+	if (o->show > 0 &&
+	    d4_queue_peek(q, (size_t)o->show, show_item, NULL) == -1) {
+		d4_log_warnx("%s", d4_queue_fault(q));
+		return -1;
+	}
+	return 0;
+}
+
+int
+about_print(const struct options *o)
+{
+	struct d4_queue_where where = {
+		.store = o->store, .redis = o->store == NULL ? &o->redis : NULL,
+		.type = o->type, .uuid = o->uuid, .plain = true
+	};
+	char why[D4_QUEUE_FAULT];
+	struct d4_queue *q = d4_queue_open(&where, why);
+	int rc;
+
+	if (q == NULL) {
+		d4_log_warnx("%s", why);
+		return 1;
+	}
+	rc = print(o, q);
+	d4_queue_close(q);
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		d4_log_warn("stdout");
+		rc = -1;
+	}
+	return rc == 0 ? 0 : 1;
+}

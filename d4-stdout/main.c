@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * d4-stdout: an analyzer queue becomes a stream.
+ *
+ *	main.c		opening, the order of things
+ *	options.[ch]	the command line
+ *	drain.[ch]	the loop, from item to item
+ *	supply.[ch]	the queue, over losses of its server
+ *	output.[ch]	standard output
+ *	files.[ch]	the files that items name
+ *	merge.[ch]	files joined to one stream
+ *	pcap.[ch]	the form of captures, and from one to another
+ *	figures.[ch]	what was done, for people and machines
+ *	about.[ch]	what a queue is and holds
+ */
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "d4-stdout/about.h"
+#include "d4-stdout/drain.h"
+#include "d4-stdout/files.h"
+#include "d4-stdout/options.h"
+#include "d4-stdout/output.h"
+#include "d4-stdout/supply.h"
+#include "lib/io.h"
+#include "lib/log.h"
+#include "lib/notify.h"
+#include "lib/os.h"
+#include "lib/stop.h"
+
+static int
+run(const struct options *o)
+{
+	struct output out = { .fd = STDOUT_FILENO };
+	struct files *files = NULL;
+	struct supply supply;
+	int status = 1;
+
+	if (o->content != CONTENT_ITEM &&
+	    (files = files_new(o, &out)) == NULL)
+		return 2;
+	/* What lies in the pipe when its reader dies is gone. */
+	if (!o->acknowledge)
+		d4_os_grow_pipe(out.fd);
+	if (supply_open(&supply, o) == 0) {
+		d4_notify_send("READY=1");
+		status = drain_run(o, &supply, files, &out);
+	}
+	supply_close(&supply);
+	files_free(files);
+	/* A file system may tell only now that it could not keep the data. */
+	if (close(out.fd) == -1 && errno != EINTR) {
+		d4_log_warn("stdout");
+		status = 1;
+	}
+	return status;
+}
+
+int
+main(int argc, char *argv[])
+{
+	struct options o;
+	int status;
+
+	d4_io_hold_standard();
+	d4_log_open("d4-stdout", 0);
+	if ((status = options_parse(&o, argc, argv)) != -1)
+		return status;
+	d4_log_open("d4-stdout", o.verbose);
+	if (d4_stop_install(false) == -1) {
+		d4_log_warn("signals");
+		return 1;
+	}
+	return o.list || o.show > 0 ? about_print(&o) : run(&o);
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: ISC */
+#include "d4-stdout/output.h"
+#include "lib/io.h"
+#include "lib/log.h"
+
+void
+output_begin(struct output *o)
+{
+	o->of_item = 0;
+}
+
+int
+output_write(struct output *o, const void *data, size_t len)
+{
+	size_t done;
+	int rc = d4_io_write_full(o->fd, data, len, &done);
+
+	if (rc == -1)
+		d4_log_warn("stdout");
+	o->bytes += done;
+	o->of_item += done;
+	return rc;
+}
+
+void
+output_take_back(struct output *o)
+{
+	if (d4_io_take_back(o->fd, o->of_item) == -1)
+		d4_log_warn("stdout");
+	o->of_item = 0;
+}

@@ -1,0 +1,33 @@
+#!/bin/sh
+# SPDX-License-Identifier: ISC
+#
+# make bench: d4 over TLS on loopback beside socat, which authenticates nothing,
+# from the same file to the same sink, and beside the two in a pipe.
+#
+#	BENCH_TLS_MIB=n	size of the input, 512
+#	BENCH_RUNS=n	interleaved runs of each, 5
+
+set -eu
+top=$(cd "$(dirname "$0")/../.." && pwd)
+dir=$(mktemp -d "${TMPDIR:-/tmp}/d4-bench.XXXXXX")
+trap 'kill $sink 2>/dev/null; rm -rf "$dir"' EXIT
+trap 'exit 1' HUP INT TERM
+sink=
+cd "$dir"
+
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 \
+    -subj /CN=localhost -addext subjectAltName=DNS:localhost -keyout s.key \
+    -out s.crt 2>openssl.log
+port=$(perl -MIO::Socket::INET -e 'print IO::Socket::INET->new(
+    LocalAddr => "127.0.0.1", Listen => 1)->sockport')
+cp -R "$top/conf.sample" conf
+cp s.crt conf/rootCA.crt
+echo "localhost:$port" >conf/destination
+"$top/d4/d4" --genkey >conf/key
+chmod 600 conf/key
+
+cat s.crt s.key >s.pem
+"$top/t/bench/sink" "$port" s.pem >sink.log &
+sink=$!
+
+perl "$top/t/bench/tls.pl" "$top" "$port"
