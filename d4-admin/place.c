@@ -91,6 +91,25 @@ load_place(struct d4_conf *conf, const char *name, const char *store,
 	return 0;
 }
 
+/* Without items of its own a Redis has them in database 2 of the same
+ * server, as d4-core has it. */
+static int
+load_places(struct place *p, struct d4_conf *conf)
+{
+	const char *slash;
+
+	if (load_place(conf, "registry", p->store, p->registry) == -1)
+		return -1;
+	if (!is_redis(p->registry) || d4_conf_has(conf, "queues"))
+		return load_place(conf, "queues", p->store, p->queues);
+	if ((slash = strrchr(p->registry, '/')) == NULL)
+		return d4_conf_refuse(conf, "registry", "names no database",
+		    "redis:HOST:PORT/DB");
+	(void)snprintf(p->queues, sizeof(p->queues), "%.*s/%d",
+	    (int)(slash - p->registry), p->registry, DB_ITEMS);
+	return 0;
+}
+
 static int
 find_conf(struct place *p, const char *dir)
 {
@@ -106,9 +125,7 @@ find_conf(struct place *p, const char *dir)
 	if (rc == 0 && strchr(p->store, '/') == NULL)
 		*p->store = '\0';
 	if (rc == 0)
-		rc = load_place(conf, "registry", p->store, p->registry);
-	if (rc == 0)
-		rc = load_place(conf, "queues", p->store, p->queues);
+		rc = load_places(p, conf);
 	if (rc == -1)
 		d4_log_warnx("%s", d4_conf_fault(conf));
 	d4_conf_close(conf);
