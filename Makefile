@@ -23,6 +23,8 @@ BINDIR = $(PREFIX)/bin
 SBINDIR = $(PREFIX)/sbin
 MANDIR = $(PREFIX)/share/man
 DOCDIR = $(PREFIX)/share/doc/d4
+BASHDIR = $(PREFIX)/share/bash-completion/completions
+ZSHDIR = $(PREFIX)/share/zsh/site-functions
 UNITDIR = $(PREFIX)/lib/systemd/system
 PKG_CONFIG = pkg-config
 
@@ -72,10 +74,10 @@ PCAP = $(shell $(PKG_CONFIG) --libs libpcap 2>/dev/null || echo -lpcap)
 
 ROOMS = header uuid type feed base64 digest border cidr table \
     mac mac-wipe mac-openssl $(if $(MB),mac-lanes,mac-nolanes) \
-    meta meta-ja3 meta-line \
+    meta meta-ja3 meta-line meta-value \
     io record conf clock net net-socks stop notify log \
     os-$(OS) os-swap-$(OS) os-host-$(OS) \
-    tls redis queue queue-dir queue-names queue-redis queue-wait \
+    tls cert redis queue queue-dir queue-names queue-redis queue-wait \
     gz gz-zlib $(if $(GZ_ISAL),gz-isal,gz-noisal) \
     $(if $(GZ_ZSTD),gz-zstd,gz-nozstd) \
     registry registry-admin registry-claim registry-facts registry-note \
@@ -88,7 +90,7 @@ LIB = lib/libd4.a
 # -- programs -----------------------------------------------------------------
 
 PROGS = d4/d4 d4-recv/d4-recv d4-meta/d4-meta d4-pibs/d4-pibs \
-    d4-stdout/d4-stdout
+    d4-stdout/d4-stdout d4-admin/d4-admin
 
 d4/d4: $(patsubst %,d4/%.o,main options settings encap cut window link \
     relay figures source source-folder source-redis seen)
@@ -118,9 +120,16 @@ d4-pibs/d4-pibs: LDLIBS += $(PCAP) $(REDIS) $(GZ) $(UUID) -pthread
 t/unit/pibs-seen t/unit/pibs-flow: $(patsubst %,d4-pibs/%.o,seen attack flow \
     hash)
 
+d4-admin/d4-admin: $(patsubst %,d4-admin/%.o,main verbs args place table order \
+    secret walk sensor sensor-set enroll block type queue stats mode check \
+    export import authority tls watch)
+d4-admin/d4-admin: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) -pthread
+
 d4-stdout/d4-stdout: $(patsubst %,d4-stdout/%.o,main options drain supply \
     output files merge pcap figures about)
-d4-stdout/d4-stdout: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(REDIS) $(GZ)
+d4-stdout/d4-stdout: LDLIBS += $(UUID) $(REDIS) $(GZ)
+t/unit/stdout-pcap: d4-stdout/pcap.o
+t/unit/stdout-merge: $(patsubst %,d4-stdout/%.o,merge pcap output)
 
 UNITS = $(patsubst %.c,%,$(wildcard t/unit/*.c))
 $(UNITS): LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) -pthread
@@ -210,6 +219,7 @@ bench: all $(LOAD)
 	@sh t/bench/tls.sh
 	@sh t/bench/collect.sh
 	@perl t/bench/pibs.pl
+	@bash t/bench/stdout.sh
 	@bash t/bench/redis.sh
 
 bench-idle: all $(LOAD)
@@ -219,7 +229,8 @@ bench-idle: all $(LOAD)
 LINT_CFLAGS = $(STD) $(WARN) -Werror $(DEFINES) -O2 -c -o /dev/null
 SOURCES = $(sort $(wildcard lib/*.c d4*/*.c t/unit/*.c t/tool/*.c \
     t/fuzz/*.c t/bench/*.c))
-SCRIPTS = $(sort $(wildcard t/*.sh t/*.t t/bench/*.sh) .ci/run)
+SCRIPTS = $(sort $(wildcard t/*.sh t/*.t t/bench/*.sh) .ci/run \
+    d4-admin/completion.bash)
 
 lint: deps-lint
 	@for f in $(SOURCES); do \
@@ -238,10 +249,13 @@ install: all
 	    $(DESTDIR)$(DOCDIR)/conf.sample/collector $(DESTDIR)$(UNITDIR)
 	install -m 755 d4/d4 d4-pibs/d4-pibs $(DESTDIR)$(BINDIR)
 	install -m 755 d4-meta/d4-meta d4-stdout/d4-stdout $(DESTDIR)$(BINDIR)
-	install -m 755 d4-recv/d4-recv $(DESTDIR)$(SBINDIR)
+	install -m 755 d4-recv/d4-recv d4-admin/d4-admin $(DESTDIR)$(SBINDIR)
 	for n in 1 5 7 8; do \
 	    install -m 644 man/*.$$n $(DESTDIR)$(MANDIR)/man$$n || exit 1; \
 	done
+	install -d $(DESTDIR)$(BASHDIR) $(DESTDIR)$(ZSHDIR)
+	install -m 644 d4-admin/completion.bash $(DESTDIR)$(BASHDIR)/d4-admin
+	install -m 644 d4-admin/completion.zsh $(DESTDIR)$(ZSHDIR)/_d4-admin
 	install -m 644 README.md LICENSE $(DESTDIR)$(DOCDIR)
 	install -m 644 $(filter-out %/recv %/collector,$(wildcard conf.sample/*)) \
 	    $(DESTDIR)$(DOCDIR)/conf.sample

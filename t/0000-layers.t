@@ -15,12 +15,12 @@ cd "$TOP" || exit 1
 # Rooms by layer; a room stands on its own layer and those before it.
 pure='bytes base64 digest header mac uuid type feed border table meta'
 descriptors='io record conf clock cidr net stop confine log os notify'
-services='tls redis queue registry gz'
+services='tls cert redis queue registry gz'
 
 # Headers of outside libraries and the room that may include them.
-doors='openssl/ssl.h=tls openssl/err.h=tls openssl/x509.h=tls
-openssl/x509v3.h=tls openssl/pem.h=tls openssl/bio.h=tls
-openssl/=mac,tls,digest intel-ipsec-mb.h=mac ipsec-mb.h=mac uuid/=uuid
+doors='openssl/ssl.h=tls openssl/err.h=tls,cert openssl/x509.h=tls,cert
+openssl/x509v3.h=tls,cert openssl/pem.h=tls,cert openssl/bio.h=tls,cert
+openssl/=mac,tls,digest,cert intel-ipsec-mb.h=mac ipsec-mb.h=mac uuid/=uuid
 jansson.h=meta hiredis=redis pcap=d4-pibs zlib.h=gz isa-l=gz igzip_lib.h=gz
 zstd.h=gz'
 

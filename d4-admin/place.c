@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: ISC */
+#include <sys/stat.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "d4-admin/place.h"
+#include "lib/log.h"
+#include "lib/uuid.h"
+
+#define PORT		"6380"	/* d4-core's, with its databases */
+#define DB_REGISTRY	0
+#define DB_ITEMS	2
+
+static bool
+is_redis(const char *spec)
+{
+	return strncmp(spec, "redis:", 6) == 0;
+}
+
+/* Joins a path; false when it does not fit. */
+static bool
+join(char path[D4_CONF_TEXT], const char *dir, const char *name)
+{
+	int n = snprintf(path, D4_CONF_TEXT, "%s/%s", dir, name);
+
+	return n > 0 && n < D4_CONF_TEXT;
+}
+
+static int
+find_store(struct place *p, const char *store)
+{
+	struct stat st;
+
+	if (stat(store, &st) == -1) {
+		d4_log_warn("%s", store);
+		return 2;
+	}
+	if (!S_ISDIR(st.st_mode)) {
+		d4_log_warnx("%s: not a directory (expected a store)", store);
+		return 2;
+	}
+	if (strlen(store) >= D4_CONF_TEXT ||
+	    !join(p->registry, store, "registry") ||
+	    !join(p->queues, store, "queues")) {
+		d4_log_warnx("%s: name too long", store);
+		return 2;
+	}
+	memcpy(p->store, store, strlen(store) + 1);
+	return 0;
+}
+
+/* HOST may be a path: that of a socket. */
+static int
+find_redis(struct place *p, const char *host, const char *port)
+{
+	static const unsigned db[2] = { DB_REGISTRY, DB_ITEMS };
+	char *spec[2] = { p->registry, p->queues };
+	struct d4_redis_addr addr;
+	bool socket = *host == '/', v6 = strchr(host, ':') != NULL;
+	const char *why;
+	int i, n;
+
+	for (i = 0; i < 2; i++) {
+		n = snprintf(spec[i], D4_CONF_TEXT, "redis:%s%s%s%s%s/%u",
+		    v6 && !socket ? "[" : "", host, v6 && !socket ? "]" : "",
+		    socket ? "" : ":", socket ? "" : port, db[i]);
+		if (n < 0 || n >= D4_CONF_TEXT ||
+		    d4_redis_parse(&addr, spec[i], &why) == -1) {
+			d4_log_warnx("-i %s -p %s: not a Redis server "
+			    "(expected a host or the path of a socket, and a "
+			    "port)", host, port);
+			return 2;
+		}
+	}
+	return 0;
+}
+
+/* Without a value of its own it lies below the store. */
+static int
+load_place(struct d4_conf *conf, const char *name, const char *store,
+    char value[D4_CONF_TEXT])
+{
+	if (d4_conf_has(conf, name))
+		return d4_conf_text(conf, name, value,
+		    "a directory or redis:HOST:PORT/DB");
+	if (*store == '\0' || !join(value, store, name))
+		return d4_conf_refuse(conf, "destination", "is no store",
+		    "a directory");
+	return 0;
+}
+
+/* Without items of its own a Redis has them in database 2 of the same
+ * server, as d4-core has it. */
+static int
+load_places(struct place *p, struct d4_conf *conf)
+{
+	const char *slash;
+
+	if (load_place(conf, "registry", p->store, p->registry) == -1)
+		return -1;
+	if (!is_redis(p->registry) || d4_conf_has(conf, "queues"))
+		return load_place(conf, "queues", p->store, p->queues);
+	if ((slash = strrchr(p->registry, '/')) == NULL)
+		return d4_conf_refuse(conf, "registry", "names no database",
+		    "redis:HOST:PORT/DB");
+	(void)snprintf(p->queues, sizeof(p->queues), "%.*s/%d",
+	    (int)(slash - p->registry), p->registry, DB_ITEMS);
+	return 0;
+}
+
+static int
+find_conf(struct place *p, const char *dir)
+{
+	struct d4_conf *conf;
+	int rc;
+
+	if ((conf = d4_conf_open(dir)) == NULL) {
+		d4_log_warn("%s", dir);
+		return 2;
+	}
+	(void)snprintf(p->conf, sizeof(p->conf), "%s", dir);
+	rc = d4_conf_text(conf, "destination", p->store, "a directory");
+	if (rc == 0 && strchr(p->store, '/') == NULL)
+		*p->store = '\0';
+	if (rc == 0)
+		rc = load_places(p, conf);
+	if (rc == -1)
+		d4_log_warnx("%s", d4_conf_fault(conf));
+	d4_conf_close(conf);
+	return rc == 0 ? 0 : 2;
+}
+
+int
+place_find(struct place *p, const char *store, const char *conf,
+    const char *host, const char *port)
+{
+	bool redis = host != NULL || port != NULL;
+
+	memset(p, 0, sizeof(*p));
+	if ((store != NULL) + (conf != NULL) + redis > 1) {
+		d4_log_warnx("-d, -c and -i exclude each other (expected one "
+		    "place)");
+		return 2;
+	}
+	p->given = store != NULL || conf != NULL || redis;
+	if (store != NULL)
+		return find_store(p, store);
+	if (conf != NULL)
+		return find_conf(p, conf);
+	return redis ? find_redis(p, host != NULL ? host : "127.0.0.1",
+	    port != NULL ? port : PORT) : 0;
+}
+
+struct d4_registry *
+place_open(const struct place *p, bool create)
+{
+	struct d4_registry *reg;
+	char why[256];
+
+	/* In Redis the definitions of queues are the registry's. */
+	reg = d4_registry_open(p->registry, is_redis(p->registry) &&
+	    !is_redis(p->queues) ? NULL : p->queues, create, why);
+	if (reg == NULL)
+		d4_log_warnx("%s", why);
+	return reg;
+}
+
+struct d4_queue *
+place_queue(const struct place *p, const struct d4_registry_queue *queue)
+{
+	struct d4_queue_where where = { .create = false };
+	char type[8], uuid[D4_UUID_TEXT], why[D4_QUEUE_FAULT];
+	struct d4_redis_addr addr;
+	struct d4_queue *q;
+	const char *reason;
+
+	(void)snprintf(type, sizeof(type), "%u", queue->type);
+	d4_uuid_text(uuid, queue->uuid);
+	where.type = *queue->extended != '\0' ? queue->extended : type;
+	where.uuid = uuid;
+	if (!is_redis(p->queues)) {
+		where.queues = p->queues;
+	} else if (d4_redis_parse(&addr, p->queues, &reason) == -1) {
+		d4_log_warnx("%s: %s", p->queues, reason);
+		return NULL;
+	} else {
+		where.redis = &addr;
+	}
+	if ((q = d4_queue_open(&where, why)) == NULL)
+		d4_log_warnx("%s", why);
+	return q;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef D4_ADMIN_PLACE_H
+#define D4_ADMIN_PLACE_H
+
+/*
+ * Where a collector keeps what: its store, its registry, the items of its
+ * queues.  From -d, a store; -c, a collector's configuration; -i and -p, a
+ * Redis server with d4-core's databases.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/conf.h"
+#include "lib/queue.h"
+#include "lib/registry.h"
+
+struct place {
+	bool	given;			/* one of the options was */
+	char	conf[D4_CONF_TEXT];	/* these are "" where there is none */
+	char	store[D4_CONF_TEXT];
+	char	registry[D4_CONF_TEXT];	/* a directory or redis:... */
+	char	queues[D4_CONF_TEXT];	/* likewise, of the items */
+};
+
+/* What the options say, each may be NULL.  Returns 0, or 2 and says why. */
+int place_find(struct place *, const char *store, const char *conf,
+    const char *host, const char *port);
+
+/* Opens the registry; NULL and says why. */
+struct d4_registry *place_open(const struct place *, bool create);
+
+/* Opens the items of a queue; NULL and says why. */
+struct d4_queue *place_queue(const struct place *,
+    const struct d4_registry_queue *);
+
+#endif

@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: ISC */
+#include <sys/stat.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "d4-admin/sensor.h"
+#include "d4-admin/table.h"
+#include "d4-admin/walk.h"
+#include "lib/log.h"
+#include "lib/type.h"
+#include "lib/uuid.h"
+
+#define LIST_TEXT	32768	/* of types and addresses: 16 and some */
+
+/* -- what is known of one -------------------------------------------------- */
+
+/* Appends an item and a newline where it fits. */
+static void
+append(char *list, size_t size, const char *item)
+{
+	size_t len = strlen(list);
+
+	if (len + strlen(item) + 2 <= size)
+		(void)snprintf(list + len, size - len, "%s\n", item);
+}
+
+static void
+type_text(char text[D4_TYPE_NAME_MAX + 1], uint8_t type, const char *extended)
+{
+	if (*extended != '\0')
+		(void)snprintf(text, D4_TYPE_NAME_MAX + 1, "%s", extended);
+	else
+		(void)snprintf(text, D4_TYPE_NAME_MAX + 1, "%u", type);
+}
+
+const char *
+sensor_state(const struct d4_registry_sensor *s, const struct known *k)
+{
+	if (s->blocked)
+		return "blocked";
+	if (s->registered)
+		return "registered";
+	return s->pending || k->stranger ? "pending" : "unregistered";
+}
+
+static int
+on_connection(void *cookie, const struct d4_registry_live *live)
+{
+	struct connected *c = cookie;
+	void *list;
+
+	list = realloc(c->list, (c->n + 1) * sizeof(*c->list));
+	if (list == NULL)
+		return -1;
+	c->list = list;
+	c->list[c->n++] = *live;
+	return 0;
+}
+
+int
+connected_load(struct admin *a, struct connected *c)
+{
+	memset(c, 0, sizeof(*c));
+	return d4_registry_connections(a->reg, on_connection, c) == 0 ? 0 :
+	    admin_fault(a);
+}
+
+size_t
+connected_count(const struct connected *c, const uint8_t uuid[D4_UUID_LEN])
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < c->n; i++)
+		n += memcmp(c->list[i].uuid, uuid, D4_UUID_LEN) == 0;
+	return n;
+}
+
+/* A text of the registry, or "". */
+static int
+get(struct admin *a, const uint8_t *uuid, enum d4_registry_field field,
+    char text[D4_REGISTRY_TEXT])
+{
+	size_t len;
+	int r;
+
+	r = d4_registry_get(a->reg, uuid, field, text, D4_REGISTRY_TEXT, &len);
+	if (r != 0)
+		*text = '\0';
+	return r == -1 ? admin_fault(a) : 0;
+}
+
+static void
+put_text(struct table *t, const char *text)
+{
+	table_text(t, *text != '\0' ? text : NULL);
+}
+
+static void
+put_some(struct table *t, uint64_t n)
+{
+	if (n == 0)
+		table_none(t);
+	else
+		table_number(t, n);
+}
+
+static void
+put_types(struct table *t, const struct d4_registry_facts *facts)
+{
+	char list[LIST_TEXT] = "", text[D4_TYPE_NAME_MAX + 1];
+	size_t i;
+
+	for (i = 0; i < facts->nseen; i++) {
+		type_text(text, facts->seen[i].type, facts->seen[i].extended);
+		append(list, sizeof(list), text);
+	}
+	table_text(t, list);
+}
+
+static void
+put_addresses(struct table *t, const struct d4_registry_facts *facts)
+{
+	char list[LIST_TEXT] = "";
+	size_t i;
+
+	for (i = 0; i < facts->naddresses; i++)
+		append(list, sizeof(list), facts->addresses[i].text);
+	table_text(t, list);
+}
+
+/* -- list ------------------------------------------------------------------ */
+
+static const struct column list_columns[] = {
+	{ "uuid", "UUID", CELL_TEXT },
+	{ "state", "STATE", CELL_TEXT },
+	{ "connections", "CONN", CELL_COUNT },
+	{ "types", "TYPES", CELL_LIST },
+	{ "first_seen", NULL, CELL_TIME },
+	{ "last_seen", "LAST SEEN (UTC)", CELL_TIME },
+	{ "error", NULL, CELL_TEXT },
+	{ "description", "DESCRIPTION", CELL_TEXT }
+};
+
+static int
+list_one(struct admin *a, struct table *t, const uint8_t *uuid,
+    const struct known *k, const struct connected *live)
+{
+	char hex[D4_UUID_TEXT], description[D4_REGISTRY_TEXT];
+	struct d4_registry_sensor sensor;
+	struct d4_registry_facts facts;
+
+	if (d4_registry_sensor(a->reg, uuid, &sensor) == -1)
+		return admin_fault(a);
+	if (get(a, uuid, D4_FIELD_DESCRIPTION, description) != 0)
+		return 1;
+	if (d4_registry_facts(a->reg, uuid, &facts) == -1) {
+		d4_registry_facts_free(&facts);
+		return admin_fault(a);
+	}
+	d4_uuid_text(hex, uuid);
+	table_text(t, hex);
+	table_text(t, sensor_state(&sensor, k));
+	table_number(t, connected_count(live, uuid));
+	put_types(t, &facts);
+	table_number(t, facts.first);
+	table_number(t, facts.last);
+	put_text(t, facts.error);
+	put_text(t, description);
+	d4_registry_facts_free(&facts);
+	return 0;
+}
+
+static int
+on_waiting(void *cookie, const struct d4_registry_waiting *one)
+{
+	return keep_uuid(cookie, one->uuid);
+}
+
+static int
+compare(const void *a, const void *b)
+{
+	return memcmp(a, b, D4_UUID_LEN);
+}
+
+static bool
+is_among(const struct uuids *uuids, const uint8_t *uuid)
+{
+	return uuids->n > 0 && bsearch(uuid, uuids->list, uuids->n,
+	    D4_UUID_LEN, compare) != NULL;
+}
+
+/* Those that wait, in order, and all others that anything is known of. */
+static int
+load_uuids(struct admin *a, struct uuids *all, struct uuids *waiting)
+{
+	size_t i, n;
+
+	if (d4_registry_sensors(a->reg, keep_uuid, all) != 0 ||
+	    d4_registry_waiting(a->reg, on_waiting, waiting) != 0)
+		return admin_fault(a);
+	if (waiting->n > 0)
+		qsort(waiting->list, waiting->n, D4_UUID_LEN, compare);
+	n = all->n;
+	for (i = 0; i < waiting->n; i++) {
+		if (n == 0 || bsearch(waiting->list[i], all->list, n,
+		    D4_UUID_LEN, compare) == NULL)
+			(void)keep_uuid(all, waiting->list[i]);
+	}
+	if (all->failed || waiting->failed) {
+		d4_log_warnx("memory: not enough");
+		return 1;
+	}
+	return 0;
+}
+
+int
+sensor_list(struct admin *a, const struct args *args)
+{
+	bool connected = args_option(args, "connected") != NULL;
+	bool pending = args_option(args, "pending") != NULL;
+	struct uuids all = { .n = 0 }, waiting = { .n = 0 };
+	struct connected live = { .n = 0 };
+	struct known known;
+	struct table *t;
+	int status;
+	size_t i;
+
+	if (connected && pending)
+		return args_misuse(args);
+	if ((t = table_new(list_columns, sizeof(list_columns) /
+	    sizeof(list_columns[0]), a->json, a->now)) == NULL)
+		return table_end(t);
+	status = load_uuids(a, &all, &waiting);
+	if (status == 0)
+		status = connected_load(a, &live);
+	for (i = 0; status == 0 && i < all.n; i++) {
+		known.stranger = is_among(&waiting, all.list[i]);
+		if ((!pending || known.stranger) && (!connected ||
+		    connected_count(&live, all.list[i]) > 0))
+			status = list_one(a, t, all.list[i], &known, &live);
+	}
+	free(all.list);
+	free(waiting.list);
+	free(live.list);
+	return table_end(t) == 0 ? status : 1;
+}
+
+/* -- show ------------------------------------------------------------------ */
+
+static const struct column show_columns[] = {
+	{ "uuid", "uuid", CELL_TEXT },
+	{ "state", "state", CELL_TEXT },
+	{ "registered", NULL, CELL_FLAG },
+	{ "blocked", NULL, CELL_FLAG },
+	{ "addresses_blocked", "addresses blocked", CELL_FLAG },
+	{ "kicked_until", "kicked until", CELL_TIME },
+	{ "description", "description", CELL_TEXT },
+	{ "mail", "mail", CELL_TEXT },
+	{ "third_party", "third party", CELL_TEXT },
+	{ "key", "key", CELL_TEXT },
+	{ "limit", "limit", CELL_COUNT },
+	{ "monitor", "may be silent", CELL_SECONDS },
+	{ "max_age", "greatest age", CELL_SECONDS },
+	{ "monotonic", "monotonic", CELL_FLAG },
+	{ "connections", "connections", CELL_COUNT },
+	{ "first_seen", "first seen", CELL_TIME },
+	{ "last_seen", "last seen", CELL_TIME },
+	{ "types", "types", CELL_LIST },
+	{ "addresses", "addresses", CELL_LIST },
+	{ "error", "last error", CELL_TEXT },
+	{ "error_time", "error time", CELL_TIME }
+};
+
+static void
+show_values(struct admin *a, struct table *t, const uint8_t *uuid,
+    const struct d4_registry_sensor *s)
+{
+	static const enum d4_registry_field texts[] = {
+		D4_FIELD_DESCRIPTION, D4_FIELD_MAIL, D4_FIELD_THIRD_PARTY
+	};
+	char text[D4_REGISTRY_TEXT];
+	size_t i;
+
+	for (i = 0; i < 3; i++) {
+		(void)get(a, uuid, texts[i], text);
+		put_text(t, text);
+	}
+	table_text(t, s->key != NULL ? "own" : "default");
+	put_some(t, s->limit);
+	(void)get(a, uuid, D4_FIELD_MONITOR, text);
+	put_some(t, strtoull(text, NULL, 10));
+	put_some(t, s->max_age);
+	table_number(t, s->monotonic);
+}
+
+static void
+show_facts(struct table *t, const struct d4_registry_facts *facts)
+{
+	table_number(t, facts->first);
+	table_number(t, facts->last);
+	put_types(t, facts);
+	put_addresses(t, facts);
+	put_text(t, facts->error);
+	if (*facts->error == '\0')
+		table_none(t);
+	else
+		table_number(t, facts->error_time);
+}
+
+static int
+show(struct admin *a, const uint8_t *uuid, const struct known *k,
+    const struct connected *live, const struct d4_registry_facts *facts)
+{
+	struct d4_registry_sensor sensor;
+	char text[D4_UUID_TEXT];
+	struct table *t;
+
+	if (d4_registry_sensor(a->reg, uuid, &sensor) == -1)
+		return admin_fault(a);
+	d4_uuid_text(text, uuid);
+	if (!sensor.known && facts->first == 0 && !k->stranger) {
+		d4_log_warnx("%s: unknown sensor", text);
+		return 1;
+	}
+	if ((t = table_form(show_columns, sizeof(show_columns) /
+	    sizeof(show_columns[0]), a->json, a->now)) == NULL)
+		return table_end(t);
+	table_text(t, text);
+	table_text(t, sensor_state(&sensor, k));
+	table_number(t, sensor.registered);
+	table_number(t, sensor.blocked);
+	table_number(t, sensor.block_address);
+	if (sensor.kicked_until > a->now)
+		table_number(t, sensor.kicked_until);
+	else
+		table_none(t);
+	show_values(a, t, uuid, &sensor);
+	table_number(t, connected_count(live, uuid));
+	show_facts(t, facts);
+	return table_end(t);
+}
+
+static int
+known_load(struct admin *a, const uint8_t *uuid, struct known *k)
+{
+	struct uuids all = { .n = 0 }, waiting = { .n = 0 };
+	int status = load_uuids(a, &all, &waiting);
+
+	k->stranger = is_among(&waiting, uuid);
+	free(all.list);
+	free(waiting.list);
+	return status;
+}
+
+int
+sensor_show(struct admin *a, const struct args *args)
+{
+	struct d4_registry_facts facts;
+	uint8_t uuid[D4_UUID_LEN];
+	struct connected live;
+	struct known known;
+	int status;
+
+	if (args_uuid(args->operand[0], uuid) != 0)
+		return 2;
+	if (known_load(a, uuid, &known) != 0 || connected_load(a, &live) != 0)
+		return 1;
+	if (d4_registry_facts(a->reg, uuid, &facts) == -1)
+		status = admin_fault(a);
+	else
+		status = show(a, uuid, &known, &live, &facts);
+	d4_registry_facts_free(&facts);
+	free(live.list);
+	return status;
+}
+
+/* -- files ----------------------------------------------------------------- */
+
+static const struct column file_columns[] = {
+	{ "type", "TYPE", CELL_TEXT },
+	{ "files", "FILES", CELL_COUNT },
+	{ "bytes", "BYTES", CELL_BYTES },
+	{ "last_changed", "LAST CHANGED (UTC)", CELL_TIME }
+};
+
+struct files {
+	uint64_t	n, bytes, last;
+};
+
+static int
+on_file(void *cookie, const char *path, const struct stat *st)
+{
+	struct files *files = cookie;
+
+	(void)path;
+	if (S_ISREG(st->st_mode)) {
+		files->n++;
+		files->bytes += (uint64_t)st->st_size;
+		if ((uint64_t)st->st_mtime > files->last)
+			files->last = (uint64_t)st->st_mtime;
+	}
+	return 0;
+}
+
+/* Counts what lies below the directory of one type. */
+static int
+count_files(struct table *t, const char *path)
+{
+	struct files files = { .n = 0 };
+
+	if (walk(path, on_file, &files) == -1)
+		return 1;
+	table_text(t, strrchr(path, '/') + 1);
+	table_number(t, files.n);
+	table_number(t, files.bytes);
+	table_number(t, files.last);
+	return 0;
+}
+
+int
+sensor_files(struct admin *a, const struct args *args)
+{
+	char dir[D4_CONF_TEXT + 64], path[D4_CONF_TEXT + 80];
+	char hex[D4_UUID_HEX];
+	uint8_t uuid[D4_UUID_LEN];
+	struct table *t;
+	int n, status = 0;
+	struct stat st;
+
+	if (args_uuid(args->operand[0], uuid) != 0)
+		return 2;
+	if (*a->place.store == '\0') {
+		d4_log_warnx("sensor files: no store named (expected -d store "
+		    "or -c directory)");
+		return 2;
+	}
+	if ((t = table_new(file_columns, sizeof(file_columns) /
+	    sizeof(file_columns[0]), a->json, a->now)) == NULL)
+		return table_end(t);
+	d4_uuid_hex(hex, uuid);
+	(void)snprintf(dir, sizeof(dir), "%s/%s", a->place.store, hex);
+	for (n = 0; status == 0 && n <= UINT8_MAX; n++) {
+		(void)snprintf(path, sizeof(path), "%s/%d", dir, n);
+		if (lstat(path, &st) == 0 && S_ISDIR(st.st_mode))
+			status = count_files(t, path);
+	}
+	return table_end(t) == 0 ? status : 1;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef D4_ADMIN_SENSOR_H
+#define D4_ADMIN_SENSOR_H
+
+/* What several verbs ask of sensors. */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "d4-admin/admin.h"
+
+struct known {
+	bool	stranger;	/* it waits for approval */
+};
+
+/* "registered", "pending", "blocked" or "unregistered". */
+const char *sensor_state(const struct d4_registry_sensor *,
+    const struct known *);
+
+/* All living connections; the caller frees the list. */
+struct connected {
+	struct d4_registry_live	*list;
+	size_t			 n;
+};
+
+/* Returns 0, or 1 and says why. */
+int connected_load(struct admin *, struct connected *);
+
+size_t connected_count(const struct connected *, const uint8_t[D4_UUID_LEN]);
+
+#endif

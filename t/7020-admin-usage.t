@@ -1,0 +1,104 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: ISC
+#
+# Each wrong argument of d4-admin: exit 2, and a line that says what would be
+# right.
+
+# shellcheck source=t/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+ADMIN=$TOP/d4-admin/d4-admin
+mkdir store bare
+"$ADMIN" -d store sensor register "$UUID"
+
+# wrong pattern args...
+wrong() {
+	local pattern=$1
+	shift
+	refuses "refused: $*" 2 "$pattern" '' timeout 30 "$ADMIN" "$@"
+}
+
+wrong 'no object \(expected sensor, block'
+wrong 'no such object \(expected sensor' -d store planet list
+wrong 'no verb \(expected list, show' -d store sensor
+wrong 'no such verb \(expected list, add' -d store block show
+wrong 'expected -d store' sensor list
+wrong 'exclude each other' -d store -i localhost sensor list
+wrong 'No such file' -d nowhere sensor list
+wrong 'No such file' -c nowhere sensor list
+wrong 'not a directory \(expected a store' -d /dev/null sensor list
+wrong 'expected a host' -i '' sensor list
+wrong 'expected a host' -i localhost -p x sensor list
+
+# Each verb with one operand too few, too many, and a strange option.
+"$ADMIN" -h > help
+is "$?" 0 'help'
+sed -n 's/^  \([a-z][a-z]*\( [a-z]*\)\{0,1\}\).*/\1/p' help | grep -v '^d4' |
+    sort -u > verbs
+while read -r object verb; do
+	case $object in
+	check | export | import | watch) verb='' ;;
+	esac
+	# shellcheck disable=SC2086
+	wrong "expected $object" -d store "$object" $verb --strange
+done < verbs
+
+wrong 'expected sensor show uuid' -d store sensor show
+wrong 'expected sensor show uuid' -d store sensor show a b
+wrong '32 hexadecimal digits' -d store sensor show x
+wrong 'of version 4' -d store sensor approve \
+    00000000-0000-0000-0000-000000000000
+wrong 'expected 1 to' -d store sensor limit "$UUID" 0
+wrong 'expected 1 to' -d store sensor age "$UUID" 1x
+wrong 'yes \| no' -d store sensor monotonic "$UUID" maybe
+wrong 'expected sensor register' -d store sensor register
+wrong 'expected sensor register' -d store sensor register --new "$UUID"
+wrong 'expected 1 to 255' -d store sensor register --new --type 256
+wrong 'expected sensor key' -d store sensor key "$UUID" --show --stdin
+wrong 'expected 0 to 255, or the name' -d store type add Ja3
+wrong 'expected one like 2024-12-31' -d store stats day 2024-02-30
+wrong 'uuid \| address \| type' -d store stats top --by colour
+wrong 'expected a day before' -d store stats forget "$(date -u +%Y-%m-%d)"
+wrong 'expected queue members' -d store queue members "$UUID" turn "$UUID"
+wrong 'expected -c directory' -d store mode show
+wrong 'registration \| shared-secret' -d store mode set open
+wrong 'expected a host name' tls init 'a b'
+
+: > empty
+run timeout 30 "$ADMIN" -d store sensor register "$UUID" --stdin < empty
+is "$status" 2 'an empty key'
+like "$(cat err)" 'expected 1 to' 'says what would be right'
+printf 'a\0b\n' > nul
+run timeout 30 "$ADMIN" -d store sensor register "$UUID" --stdin < nul
+is "$status" 2 'a key with a NUL'
+
+# Failures are no wrong usage.
+run timeout 30 "$ADMIN" -d bare sensor list
+is "$status" 1 'a store without a registry'
+refuses 'unknown sensor' 1 'unknown sensor' '' \
+    timeout 30 "$ADMIN" -d store sensor show 1f3c2a9e5b714c8d9a647e2d1b0c9f35
+refuses 'a full disk' 1 'stdout' '' sh -c \
+    "timeout 30 '$ADMIN' -d store sensor list > /dev/full"
+
+# Completion knows every verb.
+for shell in bash zsh; do
+	run cat "$TOP/d4-admin/completion.$shell"
+	missing=''
+	while read -r object verb; do
+		grep -qw -- "$object" out || missing="$missing $object"
+		case $object in check | export | import | watch) continue ;; esac
+		sed -n "/$object)/,/;;/p" out | grep -qw -- "$verb" ||
+		    missing="$missing $object/$verb"
+	done < verbs
+	is "$missing" '' "$shell completes all verbs"
+done
+
+# The page has each of them.
+missing=''
+while read -r object verb; do
+	case $object in check | export | import | watch) verb='' ;; esac
+	grep -q "^\.It Cm $object${verb:+ $verb}\$\|^\.It Cm $object${verb:+ $verb} " \
+	    "$TOP/man/d4-admin.8" || missing="$missing $object/$verb"
+done < verbs
+is "$missing" '' 'the manual page has all verbs'
+done_testing
