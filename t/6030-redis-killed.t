@@ -13,7 +13,6 @@
 . "$TOP/t/redis.sh"
 
 SIZE=$((500 << 20))
-[ -z "$SANITIZE" ] || SIZE=$((50 << 20))
 
 redis_begin one --appendonly yes --appendfsync always
 port=0
