@@ -82,7 +82,9 @@ ROOMS = header uuid type feed base64 digest border cidr table \
     $(if $(GZ_ZSTD),gz-zstd,gz-nozstd) \
     registry registry-admin registry-claim registry-facts registry-note \
     registry-queue registry-dir registry-dir-facts registry-dir-live \
-    registry-dir-queue registry-dir-tree
+    registry-dir-queue registry-dir-tree registry-redis \
+    registry-redis-values registry-redis-live registry-redis-facts \
+    registry-redis-queue
 LIB = lib/libd4.a
 
 # -- programs -----------------------------------------------------------------
@@ -97,7 +99,8 @@ d4/d4: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) -pthread
 STORE = $(patsubst %,d4-recv/%.o,place whole complete hook finish handler \
     line store recover)
 d4-recv/d4-recv: $(patsubst %,d4-recv/%.o,main settings session filter \
-    supervise reload collect conn admit peers refusals analyze figures) \
+    supervise reload collect conn admit peers refusals analyze figures \
+    stream stream-keys) \
     $(STORE)
 d4-recv/d4-recv: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) \
     -pthread
@@ -124,7 +127,9 @@ d4-admin/d4-admin: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) -pthread
 
 d4-stdout/d4-stdout: $(patsubst %,d4-stdout/%.o,main options drain supply \
     output files merge pcap figures about)
-d4-stdout/d4-stdout: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(REDIS) $(GZ)
+d4-stdout/d4-stdout: LDLIBS += $(UUID) $(REDIS) $(GZ)
+t/unit/stdout-pcap: d4-stdout/pcap.o
+t/unit/stdout-merge: $(patsubst %,d4-stdout/%.o,merge pcap output)
 
 UNITS = $(patsubst %.c,%,$(wildcard t/unit/*.c))
 $(UNITS): LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) -pthread
@@ -214,6 +219,8 @@ bench: all $(LOAD)
 	@sh t/bench/tls.sh
 	@sh t/bench/collect.sh
 	@perl t/bench/pibs.pl
+	@bash t/bench/stdout.sh
+	@bash t/bench/redis.sh
 
 bench-idle: all $(LOAD)
 	@sh t/bench/idle.sh

@@ -136,14 +136,16 @@ take_off_wheel(struct attacks *a, const struct flow *f)
 
 /* -- the table ------------------------------------------------------------- */
 
-static uint64_t
+static inline uint64_t
 hash_flow(const struct attacks *a, struct addr target, uint8_t proto)
 {
-	return hash_words(&a->budget.key, target.hi + proto, target.lo);
+	return addr_is_v4(target) ?
+	    hash_word(&a->budget.key, target.lo ^ (uint64_t)proto << 48) :
+	    hash_words(&a->budget.key, target.hi + proto, target.lo);
 }
 
 /* Heads hold the index and 1, so that 0 is none. */
-static uint32_t *
+static inline uint32_t *
 head_of(const struct attacks *a, uint64_t hash)
 {
 	return &a->heads[hash & (a->nheads - 1)];
@@ -348,44 +350,36 @@ counts(const struct attacks *a, uint8_t class)
 }
 
 /* The addresses, ports and numbers that make two SYN/ACKs the same. */
-static uint64_t
+static inline uint64_t
 hash_packet(const struct attacks *a, const struct packet *k)
 {
-	return hash_words(&a->budget.key, k->src.lo ^ k->src.hi ^ k->dst.lo <<
-	    32 ^ k->dst.lo >> 32 ^ k->dst.hi, ((uint64_t)k->seq << 32 |
-	    k->ack) ^ ((uint64_t)k->sport << 16 | k->dport) *
-	    UINT64_C(0x9e3779b97f4a7c15));
+	uint64_t hosts = (k->dst.lo ^ k->src.lo << 32 ^ k->src.lo >> 32 ^
+	    k->src.hi ^ k->dst.hi) * UINT64_C(0x9e3779b97f4a7c15);
+
+	hosts ^= (uint64_t)k->sport << 16 | k->dport;
+	return hash_word(&a->budget.key, (hosts ^ hosts >> 32) *
+	    UINT64_C(0xff51afd7ed558ccd) ^
+	    ((uint64_t)k->seq << 32 | k->ack));
 }
 
-/* Whether a SYN/ACK of that hash was there before. */
-static bool
-repeats(struct attacks *a, uint64_t h, uint32_t sec)
+static inline uint64_t *
+slot_of(const struct attacks *a, uint64_t hash)
 {
-	uint64_t *slot = &a->repeats[h & (a->nrepeats - 1)], old = *slot;
-
-	*slot = (h & ~REPEAT_MASK) | (sec & REPEAT_MASK);
-	return ((old ^ h) & ~REPEAT_MASK) == 0 &&
-	    ((sec - old) & REPEAT_MASK) <= REPEAT_SECONDS;
+	return &a->repeats[hash & (a->nrepeats - 1)];
 }
 
-static void
-make_event(struct event *e, struct attacks *a, const struct packet *k,
-    uint64_t same)
+/* Whether the packet is a SYN/ACK and one of that hash was there before.  No
+ * branch hangs on what it is, which nobody could guess. */
+static inline bool
+repeats(struct attacks *a, const struct packet *k, uint64_t h)
 {
-	bool v4 = addr_is_v4(k->dst);
+	bool synack = k->class == PACKET_SYNACK;
+	uint64_t nowhere = 0, *slot = synack ? slot_of(a, h) : &nowhere;
+	uint64_t old = *slot;
 
-	*e = (struct event){
-		.time = k->sec * SECOND + k->nsec,
-		.dst = v4 ? k->dst.lo & UINT32_MAX : (k->dst.lo & 255) |
-		    hash_words(&a->budget.key, k->dst.hi, k->dst.lo >> 8) << 8,
-		.reporter = k->reporter, .bytes = k->bytes, .ack = k->ack,
-		.v4 = v4 ? (uint32_t)k->dst.lo : 0, .port = k->sport,
-		.window = k->window, .class = k->class, .flags = k->flags,
-		.ttl = k->ttl, .type = k->type, .code = k->code,
-		.quoted = k->quoted, .mismatch = k->mismatch,
-		.repeated = k->class == PACKET_SYNACK &&
-		    repeats(a, same, k->sec)
-	};
+	*slot = (h & ~REPEAT_MASK) | (k->sec & REPEAT_MASK);
+	return synack & (((old ^ h) & ~REPEAT_MASK) == 0) &
+	    (((k->sec - old) & REPEAT_MASK) <= REPEAT_SECONDS);
 }
 
 static void
@@ -393,59 +387,76 @@ add_packet(struct attacks *a, const struct packet *k, uint64_t hash,
     uint64_t same)
 {
 	uint32_t n = find_flow(a, k->src, k->proto, hash);
-	struct event e;
+	uint64_t time = packet_time(k);
+	bool repeated = repeats(a, k, same);
 
-	make_event(&e, a, k, same);
-	if (n != NONE && e.time > a->flows[n].last &&
-	    e.time - a->flows[n].last > a->limits.interval * SECOND) {
+	if (n != NONE && time > a->flows[n].last &&
+	    time - a->flows[n].last > a->limits.interval * SECOND) {
 		finish(a, n);
 		n = NONE;
 	}
-	if (n == NONE && (n = attack_open(a, k->src, k->proto, e.time)) == NONE)
+	if (n == NONE && (n = attack_open(a, k->src, k->proto, time)) == NONE)
 		return;
 	if (a->watch != NULL)
 		a->watch(a->watch_arg, k, a->flows[n].note);
-	while (flow_add(&a->flows[n], &e, &a->limits, &a->budget) == -1) {
+	while (flow_add(&a->flows[n], k, repeated, &a->limits,
+	    &a->budget) == -1) {
 		if (a->count == 1)
 			return;
 		give_way(a, n);
 	}
 }
 
-void
-attack_add(struct attacks *a, const struct packet *k, size_t n)
+/* What a batch asks for: which packets count, and their hashes. */
+struct asked {
+	uint64_t	hash[FRAME_BATCH], same[FRAME_BATCH];
+	uint8_t		index[FRAME_BATCH];
+	size_t		n;
+};
+
+/* Has the memory fetched that all of them will need, in two steps, since the
+ * second hangs on what the first fetched. */
+static inline void
+fetch(const struct attacks *a, const struct packet *k, struct asked *q)
 {
-	uint64_t hash[FRAME_BATCH], same[FRAME_BATCH];
-	uint8_t index[FRAME_BATCH];
-	size_t i, m = 0;
+	size_t i;
 
-	for (i = 0; i < n; i++) {
-		index[m] = (uint8_t)i;
-		m += counts(a, k[i].class);
-	}
-	/* First the memory that all of them will need is asked for. */
-	for (i = 0; i < m; i++) {
-		const struct packet *p = &k[index[i]];
+	for (i = 0; i < q->n; i++) {
+		const struct packet *p = &k[q->index[i]];
 
-		hash[i] = hash_flow(a, p->src, p->proto);
-		__builtin_prefetch(head_of(a, hash[i]));
-		same[i] = hash_packet(a, p);
-		__builtin_prefetch(&a->repeats[same[i] & (a->nrepeats - 1)],
-		    1);
+		q->hash[i] = hash_flow(a, p->src, p->proto);
+		__builtin_prefetch(head_of(a, q->hash[i]));
+		q->same[i] = hash_packet(a, p);
+		__builtin_prefetch(slot_of(a, p->class == PACKET_SYNACK ?
+		    q->same[i] : 0), 1);
 	}
-	for (i = 0; i < m; i++) {
-		uint32_t at = *head_of(a, hash[i]);
+	for (i = 0; i < q->n; i++) {
+		uint32_t at = *head_of(a, q->hash[i]);
 
 		if (at == 0)
 			continue;
 		__builtin_prefetch(&a->flows[at - 1]);
 		__builtin_prefetch(&a->flows[at - 1].packets);
 	}
-	for (i = 0; i < m; i++) {
-		const struct packet *p = &k[index[i]];
+}
 
-		set_clock(a, p->sec * SECOND + p->nsec);
-		add_packet(a, p, hash[i], same[i]);
+void
+attack_add(struct attacks *a, const struct packet *k, size_t n)
+{
+	struct asked q;
+	size_t i, m = 0;
+
+	for (i = 0; i < n; i++) {
+		q.index[m] = (uint8_t)i;
+		m += counts(a, k[i].class);
+	}
+	q.n = m;
+	fetch(a, k, &q);
+	for (i = 0; i < m; i++) {
+		const struct packet *p = &k[q.index[i]];
+
+		set_clock(a, packet_time(p));
+		add_packet(a, p, q.hash[i], q.same[i]);
 	}
 }
 

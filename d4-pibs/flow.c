@@ -9,7 +9,7 @@
 /* -- tallies --------------------------------------------------------------- */
 
 static void
-tally_add(struct tally *t, uint32_t key, uint32_t n)
+tally_search(struct tally *t, uint32_t key, uint32_t n)
 {
 	struct tally_entry *e = t->entry, swap;
 	uint32_t i;
@@ -33,6 +33,18 @@ tally_add(struct tally *t, uint32_t key, uint32_t n)
 	}
 }
 
+/* Most often it is the first. */
+static inline void
+tally_add(struct tally *t, uint32_t key, uint32_t n)
+{
+	struct tally_entry *first = t->entry;
+
+	if (first->key == key && t->n > 0 && UINT32_MAX - first->count >= n)
+		first->count += n;
+	else
+		tally_search(t, key, n);
+}
+
 static int
 compare(const void *a, const void *b)
 {
@@ -52,7 +64,7 @@ tally_sort(struct tally *t)
 /* -- destinations ---------------------------------------------------------- */
 
 /* Where the block of the key is, or the free one where it could be. */
-static struct block *
+static inline struct block *
 find_block(struct block *blocks, uint32_t max, uint64_t key,
     const struct budget *budget)
 {
@@ -88,26 +100,35 @@ grow_blocks(struct detail *d, struct budget *budget)
 	return 0;
 }
 
-static void
-add_destination(struct detail *d, uint64_t dst, struct budget *budget)
+/* A block for a key that has none; NULL when there is no room for it. */
+static struct block *
+new_block(struct detail *d, uint64_t key, struct budget *budget)
 {
-	uint64_t bit = UINT64_C(1) << (dst & 63), *bits;
 	struct block *b;
 
-	if (d->nblocks * 4 >= d->maxblocks * 3 &&
-	    grow_blocks(d, budget) == -1 && d->maxblocks == 0) {
+	if (d->nblocks * 4 >= d->maxblocks * 3)
+		(void)grow_blocks(d, budget);
+	/* Where it could not grow it fills up, but not to the brim. */
+	if (d->nblocks * 8 >= d->maxblocks * 7)
+		return NULL;
+	d->nblocks++;
+	b = find_block(d->blocks, d->maxblocks, key, budget);
+	b->key = key;
+	return b;
+}
+
+static inline void
+add_destination(struct detail *d, uint64_t dst, struct budget *budget)
+{
+	uint64_t key = (dst >> 8) + 1;
+	uint64_t bit = UINT64_C(1) << (dst & 63), *bits;
+	struct block *b = d->maxblocks == 0 ? NULL :
+	    find_block(d->blocks, d->maxblocks, key, budget);
+
+	if ((b == NULL || b->key == 0) &&
+	    (b = new_block(d, key, budget)) == NULL) {
 		d->capped = true;
 		return;
-	}
-	b = find_block(d->blocks, d->maxblocks, (dst >> 8) + 1, budget);
-	if (b->key == 0) {
-		/* Where it could not grow it fills up, but not to the brim. */
-		if (d->nblocks * 8 >= d->maxblocks * 7) {
-			d->capped = true;
-			return;
-		}
-		d->nblocks++;
-		b->key = (dst >> 8) + 1;
 	}
 	bits = &b->bits[dst >> 6 & 3];
 	d->destinations += (*bits & bit) == 0;
@@ -139,7 +160,7 @@ step_rate(struct detail *d, uint64_t at, const struct flow_limits *l,
 	d->begin = d->base + (uint32_t)(at * l->slide);
 }
 
-static void
+static inline void
 add_rate(struct detail *d, uint32_t sec, const struct flow_limits *l)
 {
 	uint64_t at;
@@ -171,21 +192,63 @@ flow_ppm(const struct flow *f, const struct flow_limits *l)
 	return peak * 60 / l->window;
 }
 
-/* -- what a packet says ---------------------------------------------------- */
+/* -- packets kept as they came --------------------------------------------- */
+
+/* The IPv4 address, 0 of an IPv6 one. */
+static inline uint32_t
+v4_of(struct addr a)
+{
+	return addr_is_v4(a) ? (uint32_t)a.lo : 0;
+}
+
+/* The address as a number, or a hash of it but its low 8 bits. */
+static inline uint64_t
+number_of(struct addr a, const struct budget *budget)
+{
+	return addr_is_v4(a) ? a.lo & UINT32_MAX : (a.lo & 255) |
+	    hash_words(&budget->key, a.hi, a.lo >> 8) << 8;
+}
 
 static void
-add_isn(struct isn *n, const struct event *e)
+keep_event(struct event *e, const struct packet *k, bool repeated,
+    const struct budget *budget)
 {
-	uint32_t seq = e->ack - 1;
+	*e = (struct event){
+		.time = packet_time(k), .dst = number_of(k->dst, budget),
+		.reporter = k->reporter, .bytes = k->bytes, .ack = k->ack,
+		.v4 = v4_of(k->dst), .port = k->sport, .window = k->window,
+		.class = k->class, .flags = k->flags, .ttl = k->ttl,
+		.type = k->type, .code = k->code, .quoted = k->quoted,
+		.mismatch = k->mismatch, .repeated = repeated
+	};
+}
 
-	if (n->packets++ == 0) {
+/* What count() takes of the packet again. */
+static struct packet
+packet_of(const struct event *e)
+{
+	return (struct packet){
+		.dst = { 0, e->v4 != 0 ? ADDR_V4 | e->v4 : 0 },
+		.sec = (uint32_t)(e->time / SECOND), .class = e->class,
+		.flags = e->flags, .sport = e->port, .window = e->window,
+		.ack = e->ack, .ttl = e->ttl, .type = e->type,
+		.code = e->code, .quoted = e->quoted, .reporter = e->reporter
+	};
+}
+
+/* -- what a packet says ---------------------------------------------------- */
+
+static inline void
+add_isn(struct isn *n, const struct packet *k)
+{
+	uint32_t seq = k->ack - 1, v4 = v4_of(k->dst);
+
+	if (n->packets++ == 0)
 		n->first = n->least = n->most = seq;
-	} else if (seq < n->least)
-		n->least = seq;
-	else if (seq > n->most)
-		n->most = seq;
+	n->least = seq < n->least ? seq : n->least;
+	n->most = seq > n->most ? seq : n->most;
 	n->same += seq == n->first;
-	n->address += e->v4 != 0 && seq == e->v4;
+	n->address += (v4 != 0) & (seq == v4);
 }
 
 static void
@@ -225,80 +288,97 @@ flow_settle(struct flow *f)
 
 /* What a packet of TCP looks like. */
 static inline void
-add_looks(struct detail *d, const struct event *e)
+add_looks(struct detail *d, const struct packet *k)
 {
-	if (e->flags != d->like_flags || e->window != d->like_window ||
-	    e->ttl != d->like_ttl) {
+	if (k->flags != d->like_flags || k->window != d->like_window ||
+	    k->ttl != d->like_ttl) {
 		settle(d);
-		d->like_flags = e->flags;
-		d->like_window = e->window;
-		d->like_ttl = e->ttl;
+		d->like_flags = k->flags;
+		d->like_window = k->window;
+		d->like_ttl = k->ttl;
 	}
 	d->like++;
 }
 
-static void
-count(struct detail *d, const struct flow *f, const struct event *e,
-    const struct flow_limits *l, struct budget *budget)
+/* Nearly all the time goes here, so it is not a call. */
+static inline __attribute__((always_inline)) void
+count(struct detail *d, const struct flow *f, const struct packet *k,
+    uint64_t dst, bool repeated, const struct flow_limits *l,
+    struct budget *budget)
 {
-	add_rate(d, (uint32_t)(e->time / SECOND), l);
-	add_destination(d, e->dst, budget);
-	if (e->port != 0)
-		tally_add(&d->ports, e->port, 1);
-	if (e->class == PACKET_ICMP) {
-		tally_add(&d->icmp, (uint32_t)e->type << 8 | e->code, 1);
+	add_rate(d, k->sec, l);
+	add_destination(d, dst, budget);
+	if (k->sport != 0)
+		tally_add(&d->ports, k->sport, 1);
+	if (k->class == PACKET_ICMP) {
+		tally_add(&d->icmp, (uint32_t)k->type << 8 | k->code, 1);
 		/* A router's TTL says nothing about the target. */
-		if (e->quoted && !addr_equal(e->reporter, f->target))
-			add_reporter(d, e->reporter);
+		if (k->quoted && !addr_equal(k->reporter, f->target))
+			add_reporter(d, k->reporter);
 		else
-			tally_add(&d->ttls, e->ttl, 1);
-	} else if (e->class == PACKET_UDP_DNS) {
-		tally_add(&d->ttls, e->ttl, 1);
+			tally_add(&d->ttls, k->ttl, 1);
+	} else if (k->class == PACKET_UDP_DNS) {
+		tally_add(&d->ttls, k->ttl, 1);
 	} else {
-		add_looks(d, e);
-		if ((e->flags & 0x10) && !e->repeated)
-			add_isn(&d->isn, e);
+		add_looks(d, k);
+		if (((k->flags & 0x10) != 0) & !repeated)
+			add_isn(&d->isn, k);
 	}
 }
 
-struct detail *
-flow_detail(struct flow *f, const struct flow_limits *l, struct budget *budget)
+static struct detail *
+make_detail(struct flow *f, const struct flow_limits *l,
+    struct budget *budget)
 {
-	struct detail *d = f->detail;
+	struct detail *d;
 	uint64_t i;
 
-	if (d != NULL)
-		return d;
 	if (budget->limit - budget->used < sizeof(*d) ||
 	    (d = calloc(1, sizeof(*d))) == NULL)
 		return NULL;
 	budget->used += sizeof(*d);
 	d->base = d->begin = (uint32_t)(f->early[0].time / SECOND);
 	f->detail = d;
-	for (i = 0; i < f->packets && i < FLOW_EARLY; i++)
-		count(d, f, &f->early[i], l, budget);
+	for (i = 0; i < f->packets && i < FLOW_EARLY; i++) {
+		struct packet k = packet_of(&f->early[i]);
+
+		count(d, f, &k, f->early[i].dst, f->early[i].repeated, l,
+		    budget);
+	}
 	return d;
 }
 
-int
-flow_add(struct flow *f, const struct event *e, const struct flow_limits *l,
-    struct budget *budget)
+struct detail *
+flow_detail(struct flow *f, const struct flow_limits *l, struct budget *budget)
 {
-	if (f->packets < FLOW_EARLY && f->detail == NULL)
-		f->early[f->packets] = *e;
-	else if (flow_detail(f, l, budget) == NULL)
+	return f->detail != NULL ? f->detail : make_detail(f, l, budget);
+}
+
+int
+flow_add(struct flow *f, const struct packet *k, bool repeated,
+    const struct flow_limits *l, struct budget *budget)
+{
+	uint64_t time = packet_time(k);
+
+	if (f->detail == NULL && f->packets >= FLOW_EARLY &&
+	    make_detail(f, l, budget) == NULL)
 		return -1;
-	if (f->packets == 0 || e->time < f->first)
-		f->first = e->time;
-	if (f->packets == 0 || e->time > f->last)
-		f->last = e->time;
-	f->packets++;
-	f->bytes += e->bytes;
-	f->repeated += e->repeated;
-	f->quoted += e->quoted;
-	f->mismatched += e->mismatch;
+	if (f->packets == 0)
+		f->first = f->last = time;
+	else if (time > f->last)
+		f->last = time;
+	else if (time < f->first)
+		f->first = time;
 	if (f->detail != NULL)
-		count(f->detail, f, e, l, budget);
+		count(f->detail, f, k, number_of(k->dst, budget), repeated, l,
+		    budget);
+	else
+		keep_event(&f->early[f->packets], k, repeated, budget);
+	f->packets++;
+	f->bytes += k->bytes;
+	f->repeated += repeated;
+	f->quoted += k->quoted;
+	f->mismatched += k->mismatch;
 	return 0;
 }
 

@@ -93,6 +93,13 @@ struct detail {
 	struct tally	ports, flags, icmp, ttls, windows;
 };
 
+/* When a packet came. */
+static inline uint64_t
+packet_time(const struct packet *k)
+{
+	return k->sec * SECOND + k->nsec;
+}
+
 /* What a flow keeps of a packet. */
 struct event {
 	uint64_t	time;
@@ -126,10 +133,11 @@ struct budget {
 	struct hash_key	key;
 };
 
-/* Counts a packet.  Returns 0, or -1 when the budget has no room for what it
- * needs; then nothing was counted. */
-int flow_add(struct flow *, const struct event *, const struct flow_limits *,
-    struct budget *);
+/* Counts a packet; repeated says whether it is a SYN/ACK sent again.  Returns
+ * 0, or -1 when the budget has no room for what it needs; then nothing was
+ * counted. */
+int flow_add(struct flow *, const struct packet *, bool repeated,
+    const struct flow_limits *, struct budget *);
 
 /* The detail, made now of the early packets if it was not there.  NULL when
  * memory is short. */

@@ -10,15 +10,19 @@
 
 /* What is handed over at a time: enough that handing over does not count,
  * little enough to stay in the cache meanwhile. */
-#define BATCHES		8
-#define CRATES		3
+#define BATCHES		4
+#define CRATES		16
 
 struct crate {
 	int		count[BATCHES];		/* as intake_next() */
-	size_t		n;			/* batches */
 	struct packet	packets[BATCHES][FRAME_BATCH];
 };
 
+/*
+ * A ring of crates.  The thread fills them ahead; when none is ready and the
+ * thread is not at it, since another program has its processor, whoever asks
+ * fills one himself instead of waiting.
+ */
 struct intake {
 	struct capture	*capture;
 	struct decoder	*decoder;
@@ -26,12 +30,13 @@ struct intake {
 	bool		 idle;
 
 	bool		 threaded;
-	atomic_int	 percent;		/* done by the thread */
+	atomic_int	 percent;		/* done */
 	pthread_t	 thread;
 	pthread_mutex_t	 mutex;
 	pthread_cond_t	 changed;
-	uint64_t	 filled, emptied;	/* crates, under the mutex */
-	bool		 stop;			/* likewise */
+	bool		 filling;		/* one of the two is at it */
+	bool		 ended, stop;		/* all under the mutex */
+	atomic_size_t	 filled, emptied;	/* crates so far */
 	size_t		 at;			/* batch of the crate at hand */
 	struct crate	 crates[CRATES];
 };
@@ -41,10 +46,13 @@ struct intake {
 static void
 check_links(struct decoder *d, const struct frame *f, size_t n)
 {
+	uint16_t other = 0;
 	size_t i;
 
-	for (i = 0; i < n; i++) {
-		if (f[i].link == LINK_ETHERNET || frame_link_known(f[i].link))
+	for (i = 0; i < n; i++)
+		other |= f[i].link ^ LINK_ETHERNET;
+	for (i = 0; other != 0 && i < n; i++) {
+		if (frame_link_known(f[i].link))
 			continue;
 		if (d->unread++ == 0)
 			d->unread_link = f[i].link;
@@ -74,64 +82,88 @@ decode(struct intake *t, struct packet *packets)
 	return (int)n;
 }
 
-/* -- the thread ahead ------------------------------------------------------ */
+/* -- the ring -------------------------------------------------------------- */
 
-/* Waits until a crate is empty.  NULL when there is no use in going on. */
-static struct crate *
-wait_empty(struct intake *t)
+static size_t
+ready(struct intake *t)
 {
-	struct crate *c = NULL;
-
-	(void)pthread_mutex_lock(&t->mutex);
-	while (t->filled - t->emptied == CRATES && !t->stop)
-		(void)pthread_cond_wait(&t->changed, &t->mutex);
-	if (!t->stop)
-		c = &t->crates[t->filled % CRATES];
-	(void)pthread_mutex_unlock(&t->mutex);
-	return c;
+	return atomic_load(&t->filled) - atomic_load(&t->emptied);
 }
 
+/* Fills the next crate.  The mutex is held, but not meanwhile. */
 static void
-change(struct intake *t, uint64_t *count)
+fill(struct intake *t)
 {
-	(void)pthread_mutex_lock(&t->mutex);
-	++*count;
-	(void)pthread_cond_signal(&t->changed);
+	struct crate *c = &t->crates[atomic_load(&t->filled) % CRATES];
+	int n = 0;
+	size_t i;
+
+	t->filling = true;
 	(void)pthread_mutex_unlock(&t->mutex);
+	for (i = 0; n != -2 && i < BATCHES; i++)
+		n = c->count[i] = decode(t, c->packets[i]);
+	atomic_store(&t->percent, capture_percent(t->capture));
+	(void)pthread_mutex_lock(&t->mutex);
+	t->filling = false;
+	t->ended = n == -2;
+	atomic_fetch_add(&t->filled, 1);
+	(void)pthread_cond_signal(&t->changed);
 }
 
 static void *
-fill(void *arg)
+fill_ahead(void *arg)
 {
 	struct intake *t = arg;
-	struct crate *c;
-	int n = 0;
 
-	while (n != -2 && (c = wait_empty(t)) != NULL) {
-		for (c->n = 0; n != -2 && c->n < BATCHES; c->n++)
-			n = c->count[c->n] = decode(t, c->packets[c->n]);
-		atomic_store(&t->percent, capture_percent(t->capture));
-		change(t, &t->filled);
+	(void)pthread_mutex_lock(&t->mutex);
+	while (!t->stop && !t->ended) {
+		if (t->filling || ready(t) == CRATES)
+			(void)pthread_cond_wait(&t->changed, &t->mutex);
+		else
+			fill(t);
 	}
+	(void)pthread_mutex_unlock(&t->mutex);
 	return NULL;
+}
+
+/* Sees to it that a crate is ready. */
+static void
+get_ready(struct intake *t)
+{
+	(void)pthread_mutex_lock(&t->mutex);
+	while (ready(t) == 0) {
+		if (t->filling)
+			(void)pthread_cond_wait(&t->changed, &t->mutex);
+		else
+			fill(t);
+	}
+	(void)pthread_mutex_unlock(&t->mutex);
+}
+
+/* The thread is woken when it has half the ring to fill, not for each crate. */
+static void
+give_back(struct intake *t)
+{
+	atomic_fetch_add(&t->emptied, 1);
+	if (ready(t) != CRATES / 2)
+		return;
+	(void)pthread_mutex_lock(&t->mutex);
+	(void)pthread_cond_signal(&t->changed);
+	(void)pthread_mutex_unlock(&t->mutex);
 }
 
 static int
 next_ahead(struct intake *t, const struct packet **packets)
 {
-	struct crate *c = &t->crates[t->emptied % CRATES];
+	const struct crate *c;
 
 	if (t->at == BATCHES) {
 		t->at = 0;
-		change(t, &t->emptied);
-		c = &t->crates[t->emptied % CRATES];
+		give_back(t);
 	}
-	if (t->at == 0) {
-		(void)pthread_mutex_lock(&t->mutex);
-		while (t->filled == t->emptied)
-			(void)pthread_cond_wait(&t->changed, &t->mutex);
-		(void)pthread_mutex_unlock(&t->mutex);
-	}
+	if (t->at == 0 && ready(t) == 0)
+		get_ready(t);
+	c = &t->crates[atomic_load(&t->emptied) % CRATES];
 	*packets = c->packets[t->at];
 	return c->count[t->at++];
 }
@@ -147,7 +179,7 @@ start(struct intake *t)
 	(void)pthread_cond_init(&t->changed, NULL);
 	sigfillset(&all);
 	(void)pthread_sigmask(SIG_SETMASK, &all, &old);
-	rc = pthread_create(&t->thread, NULL, fill, t);
+	rc = pthread_create(&t->thread, NULL, fill_ahead, t);
 	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
 	return rc;
 }

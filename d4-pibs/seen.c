@@ -12,6 +12,7 @@
 #endif
 
 #define BITS_MIN	16	/* sparse at first, and still in the cache */
+#define LINE		8	/* slots of one word in a cache line */
 #define RUN_MAX		512	/* an entry lies at most so far from home */
 #define VICTIMS		16	/* neighbours looked at for one to give up */
 
@@ -22,7 +23,9 @@
 /*
  * Home is the top bits of the hash, so that a table twice as large has its
  * entries in the same order and can grow in place, from the end down.  There
- * is no wrapping around: RUN_MAX slots stand behind the last home.
+ * is no wrapping around the end: RUN_MAX slots stand behind the last home.
+ * Slots of one word are looked at one cache line after the other, in each from
+ * the place of home on and around: nearly always one line is all.
  */
 struct table {
 	uint64_t	*slots;
@@ -108,16 +111,19 @@ table_close(struct table *t)
 }
 
 TWICE uint64_t
-hash_addr(const struct table *t, size_t words, struct addr a)
+hash_addr(const struct hash_key *key, size_t words, struct addr a)
 {
-	return words == 1 ? hash_word(&t->key, a.lo) :
-	    hash_words(&t->key, a.hi, a.lo);
+	return words == 1 ? hash_word(key, a.lo) :
+	    hash_words(key, a.hi, a.lo);
 }
 
+/* The slot looked at after i others. */
 TWICE uint64_t *
-home(const struct table *t, size_t words, uint64_t hash)
+place(uint64_t *slots, size_t words, size_t home, size_t i)
 {
-	return t->slots + (size_t)(hash >> (64 - t->bits)) * words;
+	return words == 1 ? slots + (home & ~(size_t)(LINE - 1)) +
+	    (i & ~(size_t)(LINE - 1)) + ((home + i) & (LINE - 1)) :
+	    slots + (home + i) * words;
 }
 
 TWICE bool
@@ -151,15 +157,24 @@ set_slot(uint64_t *slot, size_t words, struct addr a, uint32_t sec)
 /* Where the address is or could be: its slot, the free one where its run
  * ends, or NULL when the run is as long as may be. */
 TWICE uint64_t *
-find(const struct table *t, size_t words, uint64_t hash, struct addr a)
+find(uint64_t *slots, size_t words, size_t home, struct addr a)
 {
-	uint64_t *slot = home(t, words, hash), *end = slot + RUN_MAX * words;
+	uint64_t *slot = slots + home * words;
+	size_t i;
 
-	for (; slot < end; slot += words) {
-		if (whole((slot[words - 1] == 0) | is_at(slot, words, a)))
-			return slot;
+	for (i = 1; !whole((slot[words - 1] == 0) | is_at(slot, words, a));
+	    i++) {
+		if (i == RUN_MAX)
+			return NULL;
+		slot = place(slots, words, home, i);
 	}
-	return NULL;
+	return slot;
+}
+
+TWICE size_t
+home_of(const struct table *t, size_t words, struct addr a)
+{
+	return (size_t)(hash_addr(&t->key, words, a) >> (64 - t->bits));
 }
 
 /* Puts an entry, taken from elsewhere, where it belongs. */
@@ -167,7 +182,7 @@ TWICE void
 settle(struct table *t, size_t words, const uint64_t *entry)
 {
 	struct addr a = addr_at(entry, words);
-	uint64_t *slot = find(t, words, hash_addr(t, words, a), a);
+	uint64_t *slot = find(t->slots, words, home_of(t, words, a), a);
 
 	if (slot != NULL)
 		memcpy(slot, entry, words * sizeof(*entry));
@@ -215,18 +230,19 @@ grow(struct table *t)
 		grow_table(t, 3);
 }
 
-/* The slot among an address's neighbours that was silent longest. */
+/* The slot that was silent longest among those first looked at. */
 static uint64_t *
-oldest(const struct table *t, uint64_t *slot)
+oldest(const struct table *t, size_t home)
 {
-	uint64_t *best = slot;
-	int i;
+	size_t words = t->words, i;
+	uint64_t *best = place(t->slots, words, home, 0);
 
-	for (i = 0; i < VICTIMS; i++, slot += t->words) {
-		if (slot[t->words - 1] == 0)
+	for (i = 0; i < VICTIMS; i++) {
+		uint64_t *slot = place(t->slots, words, home, i);
+
+		if (slot[words - 1] == 0)
 			break;
-		if ((uint32_t)slot[t->words - 1] <
-		    (uint32_t)best[t->words - 1])
+		if ((uint32_t)slot[words - 1] < (uint32_t)best[words - 1])
 			best = slot;
 	}
 	return best;
@@ -236,14 +252,11 @@ oldest(const struct table *t, uint64_t *slot)
 static void
 insert(struct seen *s, struct table *t, struct addr a, uint32_t sec)
 {
-	uint64_t hash = hash_addr(t, t->words, a);
-	uint64_t *slot;
+	size_t home = home_of(t, t->words, a);
+	uint64_t *slot = find(t->slots, t->words, home, a);
 
-	if (t->used >= t->full && t->bits < t->bits_max)
-		grow(t);
-	slot = find(t, t->words, hash, a);
 	if (slot == NULL || t->used >= t->full) {
-		slot = oldest(t, home(t, t->words, hash));
+		slot = oldest(t, home);
 		if (slot[t->words - 1] != 0)
 			s->lost++;
 		else
@@ -282,127 +295,160 @@ seen_free(struct seen *s)
 	free(s);
 }
 
-static inline bool
-is_live(const struct seen *s, uint32_t last, uint32_t now)
+/* An entry counts for so many seconds; with expire 0 for more than there
+ * are. */
+static inline int64_t
+life(const struct seen *s)
 {
-	return (last != 0) & ((s->expire == 0) | (last >= now) |
-	    (now - last <= s->expire));
+	return s->expire == 0 ? INT64_MAX : s->expire;
 }
 
-/* What a batch asks of one table: which packets, their hashes. */
+static inline bool
+is_live(int64_t expire, uint32_t last, uint32_t now)
+{
+	return (last != 0) & ((int64_t)now - last <= expire);
+}
+
+/* What a batch asks of one table: which packets, their homes; and which of
+ * them are backscatter. */
 struct asked {
-	uint64_t	hash[FRAME_BATCH];
-	uint8_t		index[FRAME_BATCH];
-	size_t		n;
+	size_t		home[FRAME_BATCH];
+	uint8_t		index[FRAME_BATCH], keep[FRAME_BATCH];
+	size_t		n, nkeep;
 };
 
 /*
  * Written without branches on what a packet is: in mixed traffic each would be
- * guessed wrong half the time, which costs more than the whole rule.  keep[i]
- * becomes whether packet i is backscatter.
+ * guessed wrong half the time, which costs more than the whole rule.
  */
 TWICE void
-judge(struct seen *s, struct table *t, size_t words, const struct asked *q,
-    const struct packet *k, uint8_t *keep)
+judge(struct seen *s, struct table *t, size_t words, struct asked *q,
+    const struct packet *k)
 {
-	size_t j;
+	uint64_t *const slots = t->slots;
+	const int64_t expire = life(s);
+	const uint32_t first = s->first;
+	const bool room = t->used + q->n <= t->full;
+	size_t j, nkeep = 0, more = 0;
 
 	for (j = 0; j < q->n; j++) {
 		const struct packet *p = &k[q->index[j]];
-		uint64_t *slot = find(t, words, q->hash[j], p->src);
-		uint64_t none = 0, *last = slot == NULL ? &none :
-		    &slot[words - 1];
-		uint64_t sec = p->sec < s->first ? s->first : p->sec;
-		bool syn = p->class == PACKET_SYN, found = *last != 0;
-		uint64_t change = (*last ^ sec) & UINT32_MAX &
-		    -(uint64_t)(syn & found);
+		uint64_t *slot = find(slots, words, q->home[j], p->src);
+		uint64_t last = slot == NULL ? 0 : slot[words - 1];
+		uint32_t sec = p->sec < first ? first : p->sec;
+		bool syn = p->class == PACKET_SYN;
 
-		keep[q->index[j]] = !syn & !is_live(s, (uint32_t)*last,
-		    p->sec);
-		*last ^= change;
-		if (!whole(syn & !found))
-			continue;
-		if (slot == NULL || t->used >= t->full) {
-			insert(s, t, p->src, (uint32_t)sec);
-		} else {
-			set_slot(slot, words, p->src, (uint32_t)sec);
-			t->used++;
+		q->keep[nkeep] = q->index[j];
+		nkeep += !syn & !is_live(expire, (uint32_t)last, p->sec);
+		if (whole((slot == NULL) | !(room | (last != 0)))) {
+			if (syn)
+				insert(s, t, p->src, sec);
+		} else if (words == 1) {
+			*slot = syn ? p->src.lo << 32 | sec : last;
+			more += syn & (last == 0);
+		} else if (syn) {
+			set_slot(slot, words, p->src, sec);
+			more += last == 0;
 		}
 	}
+	t->used += more;
+	q->nkeep = nkeep;
 }
 
-/* Sorts packets by table, and has the memory fetched that will be needed. */
-static inline void
-ask(const struct seen *s, const struct packet *k, size_t n,
-    enum packet_class most, struct asked *q4, struct asked *q6)
+/* Sorts packets by table. */
+static void
+sort(const struct packet *k, size_t n, enum packet_class most,
+    struct asked *q4, struct asked *q6)
 {
-	size_t i;
+	size_t i, n4 = 0, n6 = 0;
 
-	q4->n = q6->n = 0;
 	for (i = 0; i < n; i++) {
 		unsigned wanted = k[i].class <= most;
+		unsigned v4 = whole(addr_is_v4(k[i].src));
 
 		/* Another processor may have it in its cache. */
-		__builtin_prefetch(&k[i + 16 < n ? i + 16 : i]);
-		if (whole(wanted & !addr_is_v4(k[i].src))) {
-			uint64_t h = hash_addr(&s->v6, 3, k[i].src);
+		__builtin_prefetch(&k[i + 16]);
+		q4->index[n4] = q6->index[n6] = (uint8_t)i;
+		n4 += wanted & v4;
+		n6 += wanted & ~v4;
+	}
+	q4->n = n4;
+	q6->n = n6;
+}
 
-			__builtin_prefetch(home(&s->v6, 3, h), 1);
-			q6->hash[q6->n] = h;
-			q6->index[q6->n++] = (uint8_t)i;
-			continue;
-		}
-		q4->hash[q4->n] = hash_addr(&s->v4, 1, k[i].src);
-		q4->index[q4->n] = (uint8_t)i;
-		__builtin_prefetch(home(&s->v4, 1, q4->hash[q4->n]), 1);
-		q4->n += wanted;
+/* Has the memory fetched that will be needed. */
+TWICE void
+fetch(const struct table *t, size_t words, struct asked *q,
+    const struct packet *k)
+{
+	const struct table copy = *t;
+	size_t j;
+
+	for (j = 0; j < q->n; j++) {
+		size_t home = home_of(&copy, words, k[q->index[j]].src);
+
+		q->home[j] = home;
+		__builtin_prefetch(copy.slots + home * words, 1);
 	}
 }
 
-TWICE void
-apply(struct seen *s, const struct packet *k, size_t n,
-    enum packet_class most, uint8_t *keep)
+static void
+make_room(struct table *t, size_t n)
 {
-	struct asked q4, q6;
+	while (t->used + n > t->full && t->bits < t->bits_max)
+		grow(t);
+}
 
-	ask(s, k, n, most, &q4, &q6);
-	judge(s, &s->v4, 1, &q4, k, keep);
-	judge(s, &s->v6, 3, &q6, k, keep);
+static void
+apply(struct seen *s, const struct packet *k, size_t n,
+    enum packet_class most, struct asked *q4, struct asked *q6)
+{
+	make_room(&s->v4, n);
+	make_room(&s->v6, n);
+	sort(k, n, most, q4, q6);
+	fetch(&s->v4, 1, q4, k);
+	fetch(&s->v6, 3, q6, k);
+	judge(s, &s->v4, 1, q4, k);
+	judge(s, &s->v6, 3, q6, k);
 }
 
 size_t
 seen_rule(struct seen *s, const struct packet *k, size_t n, uint8_t *report)
 {
-	uint8_t keep[FRAME_BATCH] = { 0 };
-	size_t i, m = 0;
+	struct asked q4, q6;
+	size_t i = 0, j = 0, m = 0;
 
-	apply(s, k, n, PACKET_ACK, keep);
-	for (i = 0; i < n; i++) {
-		report[m] = (uint8_t)i;
-		m += keep[i];
-	}
-	return m;
+	apply(s, k, n, PACKET_ACK, &q4, &q6);
+	/* Both lists are in order; one is most often empty. */
+	while (i < q4.nkeep && j < q6.nkeep)
+		report[m++] = q4.keep[i] < q6.keep[j] ? q4.keep[i++] :
+		    q6.keep[j++];
+	memcpy(report + m, q4.keep + i, q4.nkeep - i);
+	m += q4.nkeep - i;
+	memcpy(report + m, q6.keep + j, q6.nkeep - j);
+	return m + q6.nkeep - j;
 }
 
 void
 seen_record(struct seen *s, const struct packet *k, size_t n)
 {
-	uint8_t keep[FRAME_BATCH];
+	struct asked q4, q6;
 
-	apply(s, k, n, PACKET_SYN, keep);
+	apply(s, k, n, PACKET_SYN, &q4, &q6);
 }
 
 uint32_t
 seen_last(const struct seen *s, struct addr a, uint32_t now)
 {
 	const struct table *t = addr_is_v4(a) ? &s->v4 : &s->v6;
-	const uint64_t *slot = find(t, t->words, hash_addr(t, t->words, a), a);
+	const uint64_t *slot = find(t->slots, t->words,
+	    home_of(t, t->words, a), a);
 	uint32_t last;
 
 	if (slot == NULL || slot[t->words - 1] == 0)
 		return 0;
 	last = (uint32_t)slot[t->words - 1];
-	return is_live(s, last, now) ? last : 0;
+	return is_live(life(s), last, now) ? last : 0;
 }
 
 void
@@ -427,7 +473,7 @@ seen_each(const struct seen *s, uint32_t now,
 			const uint64_t *slot = t->slots + j * t->words;
 			uint32_t last = (uint32_t)slot[t->words - 1];
 
-			if (slot[t->words - 1] != 0 && is_live(s, last, now))
+			if (slot[t->words - 1] != 0 && is_live(life(s), last, now))
 				each(arg, addr_at(slot, t->words), last);
 		}
 	}

@@ -139,12 +139,13 @@ older_is_dead(struct conn_context *ctx, const struct conn *c)
 		return older->ended || older->refusal != 0 ||
 		    ctx->now_ms - older->heard_ms > GHOST_S * 1000;
 	last = last_heard(ctx, &c->session);
-	return last < UINT64_MAX - GHOST_S &&
+	/* 0: it came so lately that nothing is written of it yet. */
+	return last != 0 && last < UINT64_MAX - GHOST_S &&
 	    last + GHOST_S < (uint64_t)ctx->now;
 }
 
 unsigned
-admit_live(struct conn_context *ctx, struct conn *c)
+admit_live(struct conn_context *ctx, struct conn *c, uint8_t type)
 {
 	struct d4_registry_live live = { .since = (uint64_t)ctx->now };
 	int rc;
@@ -155,7 +156,7 @@ admit_live(struct conn_context *ctx, struct conn *c)
 	memcpy(live.uuid, c->session.uuid, sizeof(live.uuid));
 	d4_uuid_new(c->id);
 	memcpy(live.session, c->id, sizeof(live.session));
-	live.type = c->session.type;
+	live.type = type;
 	(void)snprintf(live.address, sizeof(live.address), "%.63s", c->peer);
 	rc = d4_registry_claim(ctx->registry, &live, false, c, &c->claim);
 	if (rc == 1 && older_is_dead(ctx, c))

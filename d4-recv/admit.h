@@ -20,8 +20,9 @@ unsigned admit_address(struct conn_context *, const char *address);
 unsigned admit_sensor(struct conn_context *, struct conn *,
     const struct d4_header *);
 
-/* The first record that verified: claims the connection.  0, or a reason. */
-unsigned admit_live(struct conn_context *, struct conn *);
+/* The first record that verified, of that type (later ones may have been
+ * looked at): claims the connection.  0, or a reason. */
+unsigned admit_live(struct conn_context *, struct conn *, uint8_t type);
 
 /* A live connection after the registry changed: 0, or a reason. */
 unsigned admit_again(struct conn_context *, struct conn *);

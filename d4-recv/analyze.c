@@ -22,6 +22,9 @@ struct open_queue {
 struct analyze {
 	struct d4_registry	*registry;
 	const char		*queues;
+	bool			 in_redis;
+	struct d4_redis_addr	 redis;
+	struct d4_registry_login login;
 	struct d4_table		*open;
 	uint64_t		 generation;	/* of the registry, as last seen */
 	uint64_t		 pushed;
@@ -49,8 +52,10 @@ close_queue(void *item)
 }
 
 struct analyze *
-analyze_new(struct d4_registry *registry, const char *queues, char why[256])
+analyze_new(struct d4_registry *registry, const char *queues,
+    const struct d4_registry_login *login, char why[256])
 {
+	const char *words;
 	struct analyze *a;
 
 	if ((a = calloc(1, sizeof(*a))) == NULL ||
@@ -61,6 +66,14 @@ analyze_new(struct d4_registry *registry, const char *queues, char why[256])
 	}
 	a->registry = registry;
 	a->queues = queues;
+	if (login != NULL)
+		a->login = *login;
+	a->in_redis = strncmp(queues, "redis:", 6) == 0;
+	if (a->in_redis && d4_redis_parse(&a->redis, queues, &words) == -1) {
+		(void)snprintf(why, 256, "%.150s: %s", queues, words);
+		analyze_free(a);
+		return NULL;
+	}
 	a->generation = d4_registry_generation(registry);
 	return a;
 }
@@ -88,7 +101,7 @@ static struct open_queue *
 get_queue(struct analyze *a, const struct d4_registry_queue *def)
 {
 	struct d4_queue_where where = { .create = true };
-	char path[4200], uuid[D4_UUID_TEXT], type[4];
+	char uuid[D4_UUID_TEXT], type[4];
 	char why[D4_QUEUE_FAULT];
 	struct open_queue *q;
 
@@ -96,9 +109,12 @@ get_queue(struct analyze *a, const struct d4_registry_queue *def)
 		return q;
 	d4_uuid_text(uuid, def->uuid);
 	(void)snprintf(type, sizeof(type), "%u", def->type);
-	(void)snprintf(path, sizeof(path), "%s/%s/%s", a->queues,
-	    def->type == D4_TYPE_EXTENDED ? def->extended : type, uuid);
-	where.path = path;
+	where.type = def->type == D4_TYPE_EXTENDED ? def->extended : type;
+	where.uuid = uuid;
+	where.queues = a->in_redis ? NULL : a->queues;
+	where.redis = a->in_redis ? &a->redis : NULL;
+	where.user = a->login.user;
+	where.password = a->login.password;
 	if ((q = calloc(1, sizeof(*q))) == NULL)
 		return NULL;
 	memcpy(q->uuid, def->uuid, sizeof(q->uuid));

@@ -18,10 +18,10 @@
 
 struct analyze;
 
-/* queues is a directory or redis:...; registry is the caller's.  NULL with a
- * reason in why. */
+/* queues is a directory or redis:..., with a login or NULL; all of them are the
+ * caller's.  NULL with a reason in why. */
 struct analyze *analyze_new(struct d4_registry *, const char *queues,
-    char why[256]);
+    const struct d4_registry_login *, char why[256]);
 
 /* Flushes and frees.  Takes NULL. */
 void analyze_free(struct analyze *);

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -32,7 +33,7 @@
 #define DRAIN_MS	2500	/* for what waits to be finished, then */
 
 /* What an epoll event is for when it is none of a connection's. */
-static char listener_tag, stop_tag, finish_tag;
+static char listener_tag, stop_tag, finish_tag, stream_tag;
 
 struct collect {
 	const struct collect_settings *s;
@@ -40,6 +41,7 @@ struct collect {
 	struct analyze		*analyze;
 	struct finish		*finish;
 	struct figures		 figures;
+	bool			 registry_away;	/* and that was said */
 	size_t			 max_files;	/* open, 0: any number */
 	bool			 recovering;	/* more may have been left */
 	bool			 listening;
@@ -47,6 +49,15 @@ struct collect {
 	int64_t			 tick_at;
 	bool			 stdin_polls;	/* epoll can wait for stdin */
 };
+
+/* Of a collector without files all are nothing. */
+static const struct finish_figures *
+files(const struct collect *c)
+{
+	static const struct finish_figures none;
+
+	return c->finish == NULL ? &none : finish_figures(c->finish);
+}
 
 static void
 look_at_clock(struct collect *c)
@@ -84,19 +95,90 @@ listen_to_all(struct collect *c, bool on)
 	return 0;
 }
 
+static struct d4_registry_login
+redis_login(const struct settings *s)
+{
+	struct d4_registry_login login = {
+		.user = *s->redis_user != '\0' ? s->redis_user : NULL,
+		.password = *s->redis_password != '\0' ? s->redis_password :
+		    NULL
+	};
+
+	return login;
+}
+
+/* d4-core's workers look there for what is accepted. */
+static int
+announce_rules(struct collect *c)
+{
+	const struct rules *rules = &c->s->settings->rules;
+	struct d4_registry *registry = c->ctx.registry;
+	bool types[UINT8_MAX + 1];
+	char text[4];
+	unsigned i;
+	int n;
+
+	if ((n = d4_registry_types(registry, types)) != 0)
+		return n == -1 ? -1 : 0;
+	for (i = 0; i <= UINT8_MAX; i++) {
+		(void)snprintf(text, sizeof(text), "%u", i);
+		if (rules->types[i] && d4_registry_add(registry,
+		    D4_SET_TYPES, text) == -1)
+			return -1;
+	}
+	for (i = 0; i < rules->nmetatypes; i++) {
+		if (d4_registry_add(registry, D4_SET_EXTENDED,
+		    rules->metatypes[i]) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+open_streams(struct collect *c)
+{
+	const struct settings *s = c->s->settings;
+	struct d4_registry_login login = redis_login(s);
+	struct stream_settings settings = {
+		.where = s->stream, .user = login.user,
+		.password = login.password,
+		.disconnects = s->stream_disconnects,
+		.registry = c->ctx.registry, .epoll = c->ctx.epoll,
+		.tag = &stream_tag
+	};
+	char why[256];
+
+	if (*s->stream == '\0')
+		return 0;
+	if ((c->ctx.streams = stream_new(&settings, why)) == NULL) {
+		d4_log_warnx("%s", why);
+		return -1;
+	}
+	if (announce_rules(c) == -1 || d4_registry_announce(c->ctx.registry,
+	    s->key, s->keylen) == -1) {
+		d4_log_warnx("%s", d4_registry_why(c->ctx.registry));
+		return -1;
+	}
+	stream_run(c->ctx.streams);
+	return 0;
+}
+
 static int
 open_registry(struct collect *c)
 {
 	const struct settings *s = c->s->settings;
+	struct d4_registry_login login = redis_login(s);
 	char why[256];
 
-	if (mkdir(s->destination, 0750) == -1 && errno != EEXIST) {
+	if (s->keeps_files && mkdir(s->destination, 0750) == -1 &&
+	    errno != EEXIST) {
 		d4_log_warn("%s", s->destination);
 		return -1;
 	}
-	c->ctx.registry = d4_registry_open(s->registry, s->queues, true, why);
+	c->ctx.registry = d4_registry_open_as(s->registry, s->queues, true,
+	    &login, why);
 	if (c->ctx.registry == NULL ||
-	    (c->analyze = analyze_new(c->ctx.registry, s->queues,
+	    (c->analyze = analyze_new(c->ctx.registry, s->queues, &login,
 	    why)) == NULL) {
 		d4_log_warnx("%s", why);
 		return -1;
@@ -134,6 +216,8 @@ open_store(struct collect *c)
 	};
 	struct store_settings store;
 
+	if (!s->keeps_files)
+		return 0;
 	if ((c->finish = finish_new(&finish)) == NULL) {
 		d4_log_warn("%s", s->destination);
 		return -1;
@@ -226,7 +310,7 @@ begin(struct collect *c)
 	if (c->s->tls && (c->ctx.tls = reload_open_tls(c->s->settings)) == NULL)
 		return -1;
 	if (open_mac(c) == -1 || open_registry(c) == -1 ||
-	    open_store(c) == -1 || watch(c, d4_stop_fd(), &stop_tag) == -1)
+	    open_streams(c) == -1 || open_store(c) == -1 || watch(c, d4_stop_fd(), &stop_tag) == -1)
 		return -1;
 	figures_begin(&c->figures, c->ctx.now_ms);
 	if (c->s->from_stdin)
@@ -268,6 +352,8 @@ dispatch(struct collect *c, const struct epoll_event *event)
 			accept_some(c, c->s->listeners[i]);
 	} else if (event->data.ptr == &stop_tag) {
 		d4_stop_drain();
+	} else if (event->data.ptr == &stream_tag) {
+		;	/* the turn ends with it */
 	} else if (event->data.ptr == &finish_tag) {
 		finish_run(c->finish);
 	} else {
@@ -282,14 +368,15 @@ take_settings(struct collect *c)
 	struct store_settings store = store_settings(c);
 	struct conn_key *key;
 
-	store_reload(c->ctx.store, &store);
+	if (c->ctx.store != NULL)
+		store_reload(c->ctx.store, &store);
 	key = conn_key_new(c->ctx.mac, s->key, s->keylen);
 	if (key != NULL) {
 		conn_key_drop(c->ctx.default_key);
 		c->ctx.default_key = key;
 	}
-	if (finish_set_hook(c->finish, *s->hook != '\0' ? s->hook :
-	    NULL) == -1 || admit_rules(&c->ctx) == -1 || key == NULL)
+	if ((c->finish != NULL && finish_set_hook(c->finish,
+	    *s->hook != '\0' ? s->hook : NULL) == -1) || admit_rules(&c->ctx) == -1 || key == NULL)
 		d4_log_warnx("%s: taken in part", c->s->dir);
 	d4_log_info(1, "%s: taken", c->s->dir);
 }
@@ -327,29 +414,65 @@ recover(struct collect *c)
 	c->recovering = n != 0;
 }
 
+/* Says once that the registry is away, and that it is back. */
+static void
+mind_registry(struct collect *c, bool away)
+{
+	if (away && !c->registry_away)
+		d4_log_warnx("%s: we go on without",
+		    d4_registry_why(c->ctx.registry));
+	if (!away && c->registry_away)
+		d4_log_warnx("%s: goes on", c->s->settings->registry);
+	c->registry_away = away;
+}
+
+static void
+tick_files(struct collect *c)
+{
+	if (c->ctx.store == NULL)
+		return;
+	(void)store_tick(c->ctx.store, c->ctx.now);
+	finish_run(c->finish);
+	recover(c);
+}
+
+/* Sensors that waited for streams may be read again. */
+static bool
+run_streams(struct collect *c)
+{
+	if (c->ctx.streams == NULL)
+		return false;
+	stream_run(c->ctx.streams);
+	if (!stream_eased(c->ctx.streams))
+		return false;
+	conn_wake(&c->ctx);
+	return conn_turn(&c->ctx);
+}
+
 static void
 tick(struct collect *c, bool *again)
 {
 	struct conn_context *ctx = &c->ctx;
 	int changed;
+	bool away;
 
 	if (ctx->now_ms < c->tick_at)
 		return;
 	c->tick_at = ctx->now_ms + TICK_MS;
-	if ((changed = d4_registry_refresh(ctx->registry)) == -1 ||
-	    (changed == 1 && admit_rules(ctx) == -1))
-		d4_log_warnx("%s", d4_registry_why(ctx->registry));
+	away = (changed = d4_registry_refresh(ctx->registry)) == -1 ||
+	    (changed == 1 && admit_rules(ctx) == -1);
+	if (ctx->streams != NULL)
+		stream_tick(ctx->streams);
 	conn_tick(ctx, changed == 1);
 	*again = conn_turn(ctx) || *again;
-	(void)store_tick(ctx->store, ctx->now);
-	finish_run(c->finish);
-	recover(c);
+	tick_files(c);
 	analyze_tick(c->analyze);
-	if (d4_registry_flush(ctx->registry, FLUSH_SENSORS) == -1)
-		d4_log_warnx("%s", d4_registry_why(ctx->registry));
+	if (!away)
+		away = d4_registry_flush(ctx->registry, FLUSH_SENSORS) == -1;
+	mind_registry(c, away);
 	if (!c->listening && ctx->now_ms >= c->listen_at)
 		(void)listen_to_all(c, true);
-	figures_tick(&c->figures, c->s, ctx, finish_figures(c->finish),
+	figures_tick(&c->figures, c->s, ctx, files(c),
 	    c->analyze);
 }
 
@@ -365,6 +488,8 @@ turn(struct collect *c, bool wait, bool *again)
 		timeout = (int)(c->tick_at - d4_clock_ms());
 		if (timeout < 0)
 			timeout = 0;
+		if (c->ctx.streams != NULL)
+			timeout = stream_timeout(c->ctx.streams, timeout);
 	}
 	n = epoll_wait(c->ctx.epoll, events, EVENTS, timeout);
 	look_at_clock(c);
@@ -373,6 +498,7 @@ turn(struct collect *c, bool wait, bool *again)
 	for (i = 0; i < n; i++)
 		dispatch(c, &events[i]);
 	*again = conn_turn(&c->ctx);
+	*again = run_streams(c) || *again;
 	tick(c, again);
 	return n;
 }
@@ -383,7 +509,7 @@ read_stdin(struct collect *c)
 {
 	struct conn *conn = c->ctx.first;
 
-	if (c->stdin_polls || conn == NULL || conn->backlog_len > 0 ||
+	if (c->stdin_polls || conn == NULL || conn_is_full(conn) ||
 	    conn->ended)
 		return false;
 	conn_ready(&c->ctx, conn);
@@ -434,6 +560,8 @@ finish_files(struct collect *c)
 	int64_t left;
 	int rc = 0;
 
+	if (c->ctx.store == NULL)
+		return 0;
 	while (store_tick(c->ctx.store, c->ctx.now) && d4_clock_ms() < until)
 		(void)finish_drain(c->finish, 50);
 	if (store_sync(c->ctx.store, c->ctx.now) == -1)
@@ -452,6 +580,13 @@ end(struct collect *c)
 
 	take_the_rest(c);
 	rc = finish_files(c);
+	if (c->ctx.streams != NULL && stream_drain(c->ctx.streams,
+	    DRAIN_MS) == -1) {
+		d4_log_warnx("%s: %zu bytes could not be handed over",
+		    c->s->settings->stream,
+		    stream_figures(c->ctx.streams)->waiting);
+		rc = -1;
+	}
 	analyze_tick(c->analyze);
 	if (d4_registry_flush(c->ctx.registry, 0) == -1) {
 		d4_log_warnx("%s", d4_registry_why(c->ctx.registry));
@@ -460,7 +595,7 @@ end(struct collect *c)
 	/* On stdin there is one stream, and it was refused. */
 	if (c->s->from_stdin && refusals_any(&c->ctx.refusals))
 		rc = -1;
-	figures_end(&c->figures, c->s, &c->ctx, finish_figures(c->finish),
+	figures_end(&c->figures, c->s, &c->ctx, files(c),
 	    c->analyze);
 	return rc;
 }
@@ -468,6 +603,7 @@ end(struct collect *c)
 static void
 release(struct collect *c)
 {
+	stream_free(c->ctx.streams);
 	store_free(c->ctx.store);
 	finish_free(c->finish);
 	analyze_free(c->analyze);

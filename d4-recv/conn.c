@@ -162,6 +162,8 @@ bury(struct conn_context *ctx, struct conn *c)
 	tell_session(c);
 	store_close(c->stream, ctx->now);
 	c->stream = NULL;
+	stream_close(c->sink, c->replaced);
+	c->sink = NULL;
 	d4_registry_release(ctx->registry, c->claim);
 	c->claim = NULL;
 	enter(ctx, c, CONN_DEAD);
@@ -211,13 +213,20 @@ make_room(struct conn_context *ctx)
 		    "a stranger, quiet longest");
 }
 
+bool
+conn_is_full(struct conn *c)
+{
+	return c->backlog_len > 0 ||
+	    (c->sink != NULL && stream_is_full(c->sink));
+}
+
 /* What to wait for; 0 while there is no room for more. */
 static uint32_t
-wanted_events(const struct conn *c)
+wanted_events(struct conn *c)
 {
 	uint32_t tls = c->tls == NULL ? 0 : (uint32_t)d4_tls_waits(c->tls);
 
-	if (c->backlog_len > 0 || (c->state == CONN_ENDING && !c->answering))
+	if (conn_is_full(c) || (c->state == CONN_ENDING && !c->answering))
 		return 0;
 	return tls != 0 ? tls : EPOLLIN;
 }
@@ -386,16 +395,43 @@ open_stream(struct conn_context *ctx, struct conn *c, uint8_t type)
 			return -1;
 		}
 		name = d4_meta_type(c->session.header);
+		/* What came before this record was of type 2. */
+		c->turn_records--;
+		note_turn(ctx, c);
+		c->turn_records++;
 		if (d4_registry_claim_become(ctx->registry, c->claim, type,
 		    name) == -1)
 			d4_log_warnx("%s", d4_registry_why(ctx->registry));
 	}
+	c->opened = true;
+	if (ctx->store == NULL)
+		return 0;
 	c->stream = store_open(ctx->store, c->session.uuid, type,
 	    c->session.header, &why);
 	if (c->stream != NULL)
 		return 0;
 	refuse(ctx, c, errno == ENOMEM ? REFUSED_OURS : D4_BAD_META, why);
 	return -1;
+}
+
+/* The sensor is who it says: what it sends is kept from now on. */
+static unsigned
+go_live(struct conn_context *ctx, struct conn *c, uint8_t type)
+{
+	struct d4_registry_sensor sensor;
+	unsigned reason;
+
+	if ((reason = admit_live(ctx, c, type)) != 0)
+		return reason;
+	enter(ctx, c, CONN_LIVE);
+	if (ctx->streams == NULL)
+		return 0;
+	if (d4_registry_sensor(ctx->registry, c->session.uuid,
+	    &sensor) == -1)
+		sensor.limit = 0;
+	c->sink = stream_open(ctx->streams, c->session.uuid, c->id,
+	    type, sensor.limit);
+	return c->sink == NULL ? REFUSED_OURS : 0;
 }
 
 /* Takes one verified record. */
@@ -407,11 +443,10 @@ take(struct conn_context *ctx, struct conn *c, const struct d4_header *h,
 
 	c->verified = true;
 	if (c->state == CONN_QUIET) {
-		if ((reason = admit_live(ctx, c)) != 0) {
+		if ((reason = go_live(ctx, c, h->type)) != 0) {
 			refuse(ctx, c, reason, NULL);
 			return;
 		}
-		enter(ctx, c, CONN_LIVE);
 	}
 	c->session.nrecords++;
 	c->turn_records++;
@@ -421,13 +456,23 @@ take(struct conn_context *ctx, struct conn *c, const struct d4_header *h,
 			refuse(ctx, c, D4_BAD_META, "it is too long");
 		return;
 	}
-	if (c->stream == NULL && open_stream(ctx, c, h->type) == -1)
+	if (!c->opened && open_stream(ctx, c, h->type) == -1)
 		return;
 	c->session.nbytes += h->size;
 	c->turn_bytes += h->size;
 	ctx->nbytes += h->size;
-	if (h->size > 0)
+	if (h->size > 0 && c->stream != NULL)
 		keep_data(ctx, c, payload, h->size);
+}
+
+/* The same, into streams too. */
+static void
+take_both(struct conn_context *ctx, struct conn *c, const struct d4_header *h,
+    const uint8_t *payload)
+{
+	take(ctx, c, h, payload);
+	if (c->sink != NULL && stream_add(c->sink, h, payload) == -1)
+		refuse(ctx, c, REFUSED_OURS, "not enough memory");
 }
 
 /* Verifies what was gathered, and takes it in order. */
@@ -447,7 +492,7 @@ settle(struct conn_context *ctx)
 		if (!ctx->jobs[i].good)
 			refuse_stored(ctx, c, D4_BAD_HMAC, NULL);
 		else
-			take(ctx, c, &ctx->headers[i],
+			take_both(ctx, c, &ctx->headers[i],
 			    ctx->jobs[i].record + D4_HEADER_LEN);
 	}
 }
@@ -569,6 +614,8 @@ answer(struct conn_context *ctx, struct conn *c)
 		if (result == STORE_FULL || took(ctx, c, result) == -1)
 			return;
 	}
+	if (!c->answering && c->sink != NULL && !stream_settled(c->sink))
+		return;
 	if (c->tls != NULL) {
 		if (!c->answering)
 			c->since_ms = ctx->now_ms;
@@ -591,7 +638,7 @@ conn_ready(struct conn_context *ctx, struct conn *c)
 	/* A second read would move the records that stand in the batch. */
 	if ((c->state == CONN_QUIET || c->state == CONN_LIVE) &&
 	    !c->was_read && !c->ended && c->refusal == 0 &&
-	    c->backlog_len == 0) {
+	    !conn_is_full(c)) {
 		c->was_read = true;
 		read_some(ctx, c);
 	}
@@ -609,6 +656,17 @@ mind_record(struct conn_context *ctx, struct conn *c)
 		c->record_ms = ctx->now_ms;
 }
 
+/* Why the stream has to end, or 0. */
+static unsigned
+judge_stream(const struct conn *c)
+{
+	enum stream_end end = c->sink == NULL ? STREAM_GOES_ON :
+	    stream_end(c->sink);
+
+	return end == STREAM_OVERFLOW ? REFUSED_OVERFLOW :
+	    end == STREAM_BAD_DATA ? D4_BAD_DATA : 0;
+}
+
 /* After the batch was taken: what is left to do for a connection. */
 static void
 finish_turn(struct conn_context *ctx, struct conn *c)
@@ -618,6 +676,10 @@ finish_turn(struct conn_context *ctx, struct conn *c)
 	mind_record(ctx, c);
 	note_turn(ctx, c);
 	d4_feed_idle(c->feed);
+	if (judge_stream(c) != 0) {
+		refuse(ctx, c, judge_stream(c), "its stream");
+		return;
+	}
 	if (c->refusal != 0 && c->backlog_len == 0) {
 		refuse(ctx, c, c->refusal, c->more);
 		return;
@@ -636,10 +698,10 @@ finish_turn(struct conn_context *ctx, struct conn *c)
 
 /* Whether bytes lie decrypted, of which epoll doesn't tell. */
 static bool
-waits_unseen(const struct conn *c)
+waits_unseen(struct conn *c)
 {
 	return c->state != CONN_DEAD && c->again && c->tls != NULL &&
-	    !c->ended && c->refusal == 0 && c->backlog_len == 0 &&
+	    !c->ended && c->refusal == 0 && !conn_is_full(c) &&
 	    d4_tls_pending(c->tls);
 }
 
@@ -683,7 +745,7 @@ mind_deadline(struct conn_context *ctx, struct conn *c)
 
 	if (c->state == CONN_HANDSHAKE && age > HANDSHAKE_MS)
 		refuse(ctx, c, REFUSED_TIMEOUT, "TLS handshake");
-	else if (c->record_ms != 0 && c->backlog_len == 0 &&
+	else if (c->record_ms != 0 && !conn_is_full(c) &&
 	    ctx->now_ms - c->record_ms > record_time(c))
 		refuse(ctx, c, REFUSED_TIMEOUT, "a record");
 	else if (c->state == CONN_QUIET &&
@@ -692,13 +754,30 @@ mind_deadline(struct conn_context *ctx, struct conn *c)
 }
 
 void
+conn_wake(struct conn_context *ctx)
+{
+	struct conn *c;
+
+	for (c = ctx->first; c != NULL; c = c->next) {
+		if (c->sink == NULL)
+			continue;
+		/* The wait was ours, not the sensor's. */
+		if (c->record_ms != 0 && c->events == 0)
+			c->record_ms = ctx->now_ms;
+		touch(ctx, c);
+	}
+}
+
+void
 conn_tick(struct conn_context *ctx, bool judge)
 {
 	struct conn *c, *next;
 	unsigned reason;
 
-	while ((c = d4_registry_lost(ctx->registry)) != NULL)
+	while ((c = d4_registry_lost(ctx->registry)) != NULL) {
+		c->replaced = true;
 		refuse_stored(ctx, c, REFUSED_TAKEN_OVER, NULL);
+	}
 	for (c = ctx->first; c != NULL; c = next) {
 		next = c->next;
 		if (judge && (reason = admit_again(ctx, c)) != 0)

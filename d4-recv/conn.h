@@ -31,6 +31,7 @@
 #include "d4-recv/session.h"
 #include "d4-recv/settings.h"
 #include "d4-recv/store.h"
+#include "d4-recv/stream.h"
 #include "lib/feed.h"
 #include "lib/mac.h"
 #include "lib/registry.h"
@@ -72,7 +73,12 @@ struct conn {
 	struct conn_key		*key;		/* from the first header on */
 	uint8_t			 id[D4_UUID_LEN];	/* of the session */
 	struct d4_registry_claim *claim;	/* from LIVE on */
-	struct store_stream	*stream;	/* from the first data on */
+	bool			 opened;	/* the first data came */
+	struct store_stream	*stream;	/* from then on, where files are
+						 * kept */
+	struct stream_session	*sink;		/* from LIVE on, where there are
+						 * streams */
+	bool			 replaced;	/* another has its claim */
 	uint8_t			*backlog;	/* verified, not yet stored */
 	size_t			 backlog_len, backlog_at;
 	bool			 ended;		/* the peer said so */
@@ -93,7 +99,8 @@ struct conn_context {
 	struct d4_mac		*mac;
 	struct conn_key		*default_key;
 	struct d4_registry	*registry;
-	struct store		*store;
+	struct store		*store;		/* or NULL: no files */
+	struct stream		*streams;	/* or NULL */
 	struct d4_tls_context	*tls;
 	struct refusals		 refusals;
 	struct peers		*peers;
@@ -143,6 +150,12 @@ void conn_reread(struct conn_context *);
 
 /* All connections end, without an answer: what was read is stored. */
 void conn_end_all(struct conn_context *);
+
+/* Whether what it sent waits for room; it is not to be read then. */
+bool conn_is_full(struct conn *);
+
+/* Streams have room again, or are settled: the turn must be ended after. */
+void conn_wake(struct conn_context *);
 
 /* Makes a room's key shared; drops a share.  Both take NULL. */
 struct conn_key *conn_key_new(struct d4_mac *, const void *, size_t);

@@ -23,6 +23,8 @@ static const struct {
 	AT(REFUSED_TIMEOUT) = { "timeout", "too slow" },
 	AT(REFUSED_FULL) = { "full", "too many connections" },
 	AT(REFUSED_CUT_OFF) = { "cut_off", "cut off" },
+	AT(REFUSED_OVERFLOW) = { "overflow",
+	    "Error: stream exceed max entries limit" },
 	AT(REFUSED_OURS) = { "ours", "our own fault" },
 #undef AT
 };

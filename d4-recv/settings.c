@@ -6,6 +6,7 @@
 #include "d4-recv/settings.h"
 #include "lib/log.h"
 #include "lib/mac.h"
+#include "lib/redis.h"
 #include "lib/type.h"
 
 static int
@@ -103,7 +104,7 @@ load_ends(struct settings *s, struct d4_conf *conf)
 {
 	static const char source[] =
 	    "\"stdin\", ADDR:PORT, tcp:ADDR:PORT or unix:PATH";
-	static const char destination[] = "\"stdout\" or a directory";
+	static const char destination[] = "\"stdout\", a directory, or \"none\" with stream";
 	const char *why;
 	int faults = 0;
 
@@ -122,7 +123,8 @@ load_ends(struct settings *s, struct d4_conf *conf)
 	    destination) == -1)
 		return faults + fault(conf);
 	s->stores = strcmp(s->destination, "stdout") != 0;
-	if (s->stores && strchr(s->destination, '/') == NULL) {
+	s->keeps_files = s->stores && strcmp(s->destination, "none") != 0;
+	if (s->keeps_files && strchr(s->destination, '/') == NULL) {
 		(void)d4_conf_refuse(conf, "destination",
 		    "is no path (a slash is needed)", destination);
 		faults += fault(conf);
@@ -195,18 +197,117 @@ load_tls(struct settings *s, struct d4_conf *conf)
 	return faults;
 }
 
+/* A place that is Redis, if it is: then it has to be one. */
+static int
+check_redis(struct d4_conf *conf, const char *name, const char *value)
+{
+	struct d4_redis_addr addr;
+	const char *why;
+
+	if (strncmp(value, "redis:", 6) != 0 ||
+	    d4_redis_parse(&addr, value, &why) == 0)
+		return 0;
+	(void)d4_conf_refuse(conf, name, why, "redis:HOST:PORT/DB or "
+	    "redis:/path/to/socket/DB");
+	return fault(conf);
+}
+
 /* Where no place is named it is below the store. */
 static int
-load_place(struct d4_conf *conf, const char *name, const char *store,
+load_place(struct d4_conf *conf, const char *name, const struct settings *s,
     char value[D4_CONF_TEXT])
 {
+	static const char expected[] = "a directory or redis:HOST:PORT/DB";
 	int n;
 
 	if (d4_conf_has(conf, name))
-		return d4_conf_text(conf, name, value,
-		    "a directory or redis:HOST:PORT/DB") == 0 ? 0 : fault(conf);
-	n = snprintf(value, D4_CONF_TEXT, "%.3900s/%s", store, name);
+		return d4_conf_text(conf, name, value, expected) == 0 ?
+		    check_redis(conf, name, value) : fault(conf);
+	if (!s->keeps_files) {
+		(void)d4_conf_refuse(conf, name,
+		    "is needed without files", expected);
+		return fault(conf);
+	}
+	n = snprintf(value, D4_CONF_TEXT, "%.3900s/%s", s->destination, name);
 	return n < 0 || n >= D4_CONF_TEXT ? 1 : 0;
+}
+
+/* Definitions of queues are the registry's, so it is where they are, too. */
+static int
+load_places(struct settings *s, struct d4_conf *conf)
+{
+	bool redis;
+	int n;
+
+	if ((n = load_place(conf, "registry", s, s->registry)) > 0)
+		return n;
+	redis = strncmp(s->registry, "redis:", 6) == 0;
+	if (redis && !d4_conf_has(conf, "queues")) {
+		n = snprintf(s->queues, D4_CONF_TEXT, "%.*s/2",
+		    (int)(strrchr(s->registry, '/') - s->registry),
+		    s->registry);
+		return n < 0 || n >= D4_CONF_TEXT ? 1 : 0;
+	}
+	if ((n = load_place(conf, "queues", s, s->queues)) > 0)
+		return n;
+	if (redis == (strncmp(s->queues, "redis:", 6) == 0))
+		return 0;
+	(void)d4_conf_refuse(conf, "queues", "goes with the registry",
+	    "both directories, or both redis:");
+	return fault(conf);
+}
+
+/* The password is a key: it may hold blanks. */
+static int
+load_login(struct settings *s, struct d4_conf *conf)
+{
+	size_t len = sizeof(s->redis_password) - 1;
+	int faults = 0;
+
+	if (d4_conf_has(conf, "redis_user") && d4_conf_text(conf,
+	    "redis_user", s->redis_user, "a name of Redis' ACL") == -1)
+		faults += fault(conf);
+	if (d4_conf_has(conf, "redis_password")) {
+		if (d4_conf_key(conf, "redis_password",
+		    (uint8_t *)s->redis_password, &len) == -1)
+			return faults + fault(conf);
+		s->redis_password[len] = '\0';
+	}
+	if (*s->redis_user != '\0' && *s->redis_password == '\0') {
+		(void)d4_conf_refuse(conf, "redis_user",
+		    "has no redis_password", "both or none");
+		faults += fault(conf);
+	}
+	return faults;
+}
+
+static int
+load_stream(struct settings *s, struct d4_conf *conf)
+{
+	static const char *const words[] = { "wait", "disconnect" };
+	static const char expected[] = "redis:HOST:PORT/DB";
+	size_t choice = 0;
+	int faults = 0;
+
+	if (!d4_conf_has(conf, "stream")) {
+		if (s->keeps_files)
+			return 0;
+		(void)d4_conf_refuse(conf, "stream",
+		    "is needed without files", expected);
+		return fault(conf);
+	}
+	if (d4_conf_text(conf, "stream", s->stream, expected) == -1)
+		return fault(conf);
+	if (strncmp(s->stream, "redis:", 6) != 0) {
+		(void)d4_conf_refuse(conf, "stream", "is not Redis", expected);
+		faults += fault(conf);
+	} else
+		faults += check_redis(conf, "stream", s->stream);
+	if (d4_conf_has(conf, "stream_overflow"))
+		faults += load_word(conf, "stream_overflow", words, 2,
+		    &choice);
+	s->stream_disconnects = choice == 1;
+	return faults;
 }
 
 static int
@@ -219,8 +320,9 @@ load_store(struct settings *s, struct d4_conf *conf)
 	size_t choice = 1;
 	int faults = 0;
 
-	faults += load_place(conf, "registry", s->destination, s->registry);
-	faults += load_place(conf, "queues", s->destination, s->queues);
+	faults += load_places(s, conf);
+	faults += load_login(s, conf);
+	faults += load_stream(s, conf);
 	if (d4_conf_has(conf, "hook") && d4_conf_text(conf, "hook", s->hook,
 	    "the path of a program") == -1)
 		faults += fault(conf);
@@ -269,6 +371,13 @@ print_store(const struct settings *s)
 {
 	const char *suffix = d4_gz_suffix(s->compress);
 
+	if (*s->stream != '\0')
+		printf("stream: %s\nstream_overflow: %s\n", s->stream,
+		    s->stream_disconnects ? "disconnect" : "wait");
+	if (*s->redis_password != '\0')
+		printf("redis_user: %s\nredis_password: %zu bytes\n",
+		    *s->redis_user != '\0' ? s->redis_user : "default",
+		    strlen(s->redis_password));
 	printf("registry: %s\nqueues: %s\nrotate: %u s\nrotate_size: %llu\n"
 	    "compress: %s\nhook: %s\nworkers: %u\nquiet: %u s\n"
 	    "max_connections: %u\nmax_per_address: %u\n"
@@ -308,5 +417,6 @@ void
 settings_free(struct settings *s)
 {
 	d4_mac_wipe(s->key, sizeof(s->key));
+	d4_mac_wipe(s->redis_password, sizeof(s->redis_password));
 	rules_free(&s->rules);
 }

@@ -23,7 +23,8 @@ struct settings {
 
 	/* A collector's; a filter has none of them. */
 	bool		listens;	/* on addr; else it reads stdin */
-	bool		stores;		/* into destination; else stdout */
+	bool		stores;		/* a collector; else to stdout */
+	bool		keeps_files;	/* in destination */
 	struct d4_net_addr addr;
 	bool		registered_only;	/* mode registration */
 	char		server_pem[D4_CONF_TEXT];	/* paths, "" without */
@@ -31,6 +32,10 @@ struct settings {
 	bool		bind_uuid;	/* to the client's certificate */
 	char		registry[D4_CONF_TEXT];
 	char		queues[D4_CONF_TEXT];
+	char		stream[D4_CONF_TEXT];	/* redis:..., "" without */
+	bool		stream_disconnects;	/* when it is full */
+	char		redis_user[D4_CONF_TEXT];	/* "" without */
+	char		redis_password[D4_CONF_TEXT];
 	char		hook[D4_CONF_TEXT];	/* "" without */
 	unsigned	workers;
 	unsigned	rotate;		/* seconds */

@@ -14,7 +14,7 @@
 #include "lib/stop.h"
 
 #define BATCH		512		/* items that go out together */
-#define TICK_MS		1000		/* with metrics or a line now and then */
+#define TICK_MS		1000		/* with metrics or lines of figures */
 #define LOOK_MS		5000		/* else: is there still a reader? */
 
 struct drain {
@@ -38,7 +38,7 @@ now_ms(void)
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-/* -- figures ---------------------------------------------------------------- */
+/* -- figures --------------------------------------------------------------- */
 
 static void
 gather(struct drain *d)
@@ -77,7 +77,7 @@ tick(struct drain *d, int64_t *metrics_at)
 	}
 }
 
-/* -- items ------------------------------------------------------------------ */
+/* -- items ----------------------------------------------------------------- */
 
 /* Puts back what is in hand from the at-th on, the oldest last. */
 static void
@@ -178,7 +178,7 @@ send_file(struct drain *d)
 	return finish(d, 1);
 }
 
-/* -- the loop --------------------------------------------------------------- */
+/* -- the loop -------------------------------------------------------------- */
 
 static bool
 is_reader_gone(const struct drain *d)
@@ -191,13 +191,14 @@ is_reader_gone(const struct drain *d)
 	return true;
 }
 
-/* How many items to take: what must not be lost goes singly. */
+/* How many items to take: what must not be lost goes singly, and messages are
+ * not to be joined. */
 static size_t
 most(const struct drain *d)
 {
 	uint64_t left = d->o->count - d->figures.items;
 
-	if (d->files != NULL || d->o->acknowledge)
+	if (d->files != NULL || d->o->acknowledge || d->out->messages)
 		return 1;
 	return d->o->count > 0 && left < BATCH ? (size_t)left : BATCH;
 }

@@ -75,7 +75,7 @@ files_free(struct files *f)
 	free(f);
 }
 
-/* -- opening ---------------------------------------------------------------- */
+/* -- opening --------------------------------------------------------------- */
 
 /* What follows the directory in the path, NULL when it is not beneath. */
 static const char *
@@ -135,7 +135,7 @@ open_item(const struct files *f, const struct d4_queue_item *item)
 	return fd;
 }
 
-/* -- writing ---------------------------------------------------------------- */
+/* -- writing --------------------------------------------------------------- */
 
 static enum files_end
 copy(struct files *f, int fd, const char *path)

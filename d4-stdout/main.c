@@ -33,11 +33,12 @@
 static int
 run(const struct options *o)
 {
-	struct output out = { .fd = STDOUT_FILENO };
+	struct output out;
 	struct files *files = NULL;
 	struct supply supply;
 	int status = 1;
 
+	output_open(&out, STDOUT_FILENO);
 	if (o->content != CONTENT_ITEM &&
 	    (files = files_new(o, &out)) == NULL)
 		return 2;

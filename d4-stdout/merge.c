@@ -9,7 +9,7 @@
 #include "lib/border.h"
 
 #define BUFFER		((size_t)256 << 10)
-#define BUFFER_MAX	((size_t)PCAP_PACKET_MAX + 64)	/* a unit and its head */
+#define BUFFER_MAX	((size_t)PCAP_PACKET_MAX + 64)	/* a unit, its head */
 #define SNAPLEN		262144		/* that libpcap takes of any link */
 #define MAGIC		4		/* bytes that tell what a file is */
 
@@ -80,7 +80,7 @@ put(struct merge *m, size_t made, size_t taken)
 	return MERGE_DONE;
 }
 
-/* -- pcap ------------------------------------------------------------------- */
+/* -- pcap ------------------------------------------------------------------ */
 
 /* The stream's header, made of that of its first file. */
 static enum merge_end
@@ -140,7 +140,7 @@ step_pcap(struct merge *m)
 	    "a packet is longer than it may be") : MERGE_DONE;
 }
 
-/* -- pcapng ----------------------------------------------------------------- */
+/* -- pcapng ---------------------------------------------------------------- */
 
 static enum merge_end
 step_pcapng(struct merge *m)
@@ -168,7 +168,7 @@ step_pcapng(struct merge *m)
 	    d4_border_fault(m->border)) : MERGE_DONE;
 }
 
-/* -- a file ----------------------------------------------------------------- */
+/* -- a file ---------------------------------------------------------------- */
 
 /* What the file is, once enough of it is there, and whether it fits. */
 static enum merge_end

@@ -1,7 +1,23 @@
 /* SPDX-License-Identifier: ISC */
+#include <sys/socket.h>
+
+#include <string.h>
+
 #include "d4-stdout/output.h"
 #include "lib/io.h"
 #include "lib/log.h"
+
+void
+output_open(struct output *o, int fd)
+{
+	socklen_t len = sizeof(int);
+	int type;
+
+	memset(o, 0, sizeof(*o));
+	o->fd = fd;
+	o->messages = getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 &&
+	    type != SOCK_STREAM;
+}
 
 void
 output_begin(struct output *o)

@@ -4,14 +4,20 @@
 
 /* Standard output, and how much of the item in hand has gone there. */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct output {
 	int		fd;
+	bool		messages;	/* each write is one: a socket of
+					 * datagrams, say */
 	uint64_t	bytes;		/* all of them */
 	uint64_t	of_item;	/* since output_begin() */
 };
+
+/* From now on it is this descriptor, which stays the caller's. */
+void output_open(struct output *, int fd);
 
 /* What follows belongs to another item. */
 void output_begin(struct output *);

@@ -7,7 +7,7 @@
  * thread resolves, connects and shakes hands, so that nothing else waits for
  * it; what it brings is a descriptor that does not block, with TLS or without.
  *
- *	DOWN --link_dial()--> DIALING --> UP --link_close()--> CLOSING --> CLOSED
+ *	DOWN --link_dial--> DIALING --> UP --link_close--> CLOSING --> CLOSED
  *	  ^                      |         |                      |
  *	  +----------------------+---------+----------------------+  lost
  *

@@ -233,7 +233,8 @@ run_relay(struct work *w, struct d4_tls_context *tls)
 		.source = w->source, .source_name = w->s.source,
 		.link_name = w->s.destination,
 		.retry_s = w->s.network ? w->o->retry_s : 0,
-		.rate = w->o->rate, .stats_s = w->o->stats_s, .metrics = w->o->metrics
+		.rate = w->o->rate, .stats_s = w->o->stats_s,
+		.metrics = w->o->metrics
 	};
 	char labels[64];
 	int rc = -1;

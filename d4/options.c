@@ -52,7 +52,7 @@ help(void)
 	    "  -n            check the configuration, print it, do nothing\n"
 	    "  -V            version\n"
 	    "  -v            say more on stderr; -vv more\n"
-	    "  --drop        when the buffer is full leave data out, and count\n"
+	    "  --drop        leave data out when the buffer is full, count it\n"
 	    "  --genkey      print a fresh key\n"
 	    "  --insecure    do not verify the server's certificate\n"
 	    "  --json        source folder: send files as they are\n"

@@ -17,7 +17,7 @@ struct options {
 	bool		 insecure;
 	bool		 use_proxy;
 	struct d4_net_addr proxy;
-	unsigned int	 retry_s;	/* the longest wait; 0: no other attempt */
+	unsigned int	 retry_s;	/* longest wait; 0: one attempt */
 	bool		 drop;
 	bool		 json;
 	uint64_t	 rate;		/* bytes a second, 0: no limit */

@@ -22,7 +22,7 @@
 #define RATE_MS		20	/* between two looks at the allowance */
 #define MARKS		4096	/* of the source, not yet sent */
 
-/* When the window has reached end, the source may forget what is before mark. */
+/* When the window has reached end, the source may forget all before mark. */
 struct mark {
 	uint64_t	end;
 	uint64_t	mark;
@@ -36,7 +36,7 @@ struct relay {
 	bool		 stopping;	/* by a signal */
 	bool		 failed;	/* the source did */
 	bool		 unwritten;	/* the metrics were, which was said */
-	uint64_t	 data_end;	/* of the window, before the closing record */
+	uint64_t	 data_end;	/* of the window, without the last */
 	int64_t		 now;		/* ms */
 	int64_t		 give_up_at;	/* when stopping */
 	int64_t		 dial_at;

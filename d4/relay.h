@@ -26,10 +26,10 @@ struct relay_settings {
 	const char	*source_name;	/* for messages */
 	const char	*link_name;
 	const char	*labels;	/* of the metrics: name="value",... */
-	unsigned int	 retry_s;	/* the longest wait before another attempt;
-					 * 0: the first loss ends it */
+	unsigned int	 retry_s;	/* the longest wait for another
+					 * attempt, 0: the first loss ends it */
 	uint64_t	 rate;		/* bytes a second, 0: no limit */
-	unsigned int	 stats_s;	/* a line of figures each so often, or 0 */
+	unsigned int	 stats_s;	/* between lines of figures, or 0 */
 	const char	*metrics;	/* file, or NULL */
 };
 

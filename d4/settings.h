@@ -2,7 +2,7 @@
 #ifndef D4_SETTINGS_H
 #define D4_SETTINGS_H
 
-/* What the configuration directory of d4 says, read and checked (d4-conf(5)). */
+/* What the configuration directory of d4 says, read, checked (d4-conf(5)). */
 
 #include <stdbool.h>
 #include <stddef.h>

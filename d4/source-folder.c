@@ -20,7 +20,7 @@
 #include "lib/os.h"
 
 #define SCHEME		"folder:"
-#define QUEUE_MAX	16384	/* files known to wait; others are found later */
+#define QUEUE_MAX	16384	/* files known to wait; others come later */
 #define DEPTH_MAX	32	/* directories within directories */
 #define PLAIN_LEN	49152	/* bytes read at a time, and as base64 */
 #define BASE64_LEN	D4_BASE64_ENCODED(PLAIN_LEN)
@@ -38,7 +38,7 @@ struct file {
 struct folder {
 	const char	*pattern;	/* of the caller */
 	bool		 json;
-	time_t		 told;		/* when the pattern was last looked at */
+	time_t		 told;		/* when we last looked at the pattern */
 	char		 now[PATH_MAX];	/* what it says */
 	char		 before[PATH_MAX]; /* what it said, or "" */
 
@@ -585,5 +585,6 @@ folder_poll(const void *state, struct pollfd *pfd)
 }
 
 const struct source_kind source_folder = {
-	folder_check, folder_open, folder_close, folder_read, folder_poll, NULL, NULL
+	folder_check, folder_open, folder_close, folder_read, folder_poll,
+	NULL, NULL
 };

@@ -437,5 +437,6 @@ redis_sent(void *state, uint64_t mark)
 }
 
 const struct source_kind source_redis = {
-	redis_check, redis_open, redis_close, redis_read, redis_poll, redis_mark, redis_sent
+	redis_check, redis_open, redis_close, redis_read, redis_poll,
+	redis_mark, redis_sent
 };

@@ -34,7 +34,7 @@ struct window {
 
 	struct chunk		*head, *tail;	/* all chunks, oldest first */
 	struct chunk		*spare;		/* one kept for the next need */
-	struct chunk		*at;		/* being sent, NULL: none left */
+	struct chunk		*at;		/* being sent, or NULL */
 	size_t			 at_sent;	/* bytes of it that were sent */
 	size_t			 kept;		/* bytes from head to sent */
 	size_t			 waiting;	/* bytes from sent to tail */

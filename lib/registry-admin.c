@@ -38,6 +38,23 @@ registry_unlock(struct d4_registry *reg, int r)
 	return r;
 }
 
+int
+d4_registry_announce(struct d4_registry *reg, const void *key, size_t len)
+{
+	char text[D4_REGISTRY_KEY + 1];
+	int r;
+
+	if (reg->backend->announce == NULL)
+		return 0;
+	if (len >= sizeof(text) || memchr(key, '\0', len) != NULL)
+		return registry_fault(reg, "the default key is none");
+	memcpy(text, key, len);
+	text[len] = '\0';
+	r = reg->backend->announce(reg->store, text);
+	d4_mac_wipe(text, sizeof(text));
+	return r;
+}
+
 /* -- values ---------------------------------------------------------------- */
 
 /* Why the value is not one of the field, or NULL. */
@@ -457,6 +474,7 @@ d4_registry_waiting(struct d4_registry *reg,
 	int r;
 
 	r = reg->backend->each_known(reg->store, on_uuid, &l);
+	uuids_sort(&l.uuids);
 	if (r == 0)
 		r = each_pending(reg, &l.uuids, callback, cookie);
 	free(l.uuids.list);

@@ -46,10 +46,16 @@ typedef int d4_registry_on_count(void *, const struct d4_registry_count *);
 typedef int d4_registry_on_queue(void *, const struct d4_registry_queue *);
 
 struct d4_registry_backend {
-	/* NULL with the reason in why. */
+	/* What is known of a sensor is asked for anew when it is older; 0: the
+	 * stamp tells all. */
+	unsigned int	max_age_ms;
+
+	/* NULL with the reason in why; the login may be NULL. */
 	void	*(*open)(const char *spec, const char *queues, bool create,
-		    char *why);
+		    const struct d4_registry_login *, char *why);
 	void	 (*close)(void *);
+	/* NULL: there is nothing to announce. */
+	int	 (*announce)(void *, const char *key);
 
 	/* Two numbers that are others after each touch, by whomever. */
 	int	 (*stamp)(void *, uint64_t[2]);
@@ -129,6 +135,7 @@ struct d4_registry_backend {
 };
 
 extern const struct d4_registry_backend d4_registry_dir;
+extern const struct d4_registry_backend d4_registry_redis;
 
 /*
  * Facts as several processes saw them, put together: the earlier first, the

@@ -122,11 +122,13 @@ close_dir(void *store)
 }
 
 static void *
-open_dir(const char *spec, const char *queues, bool create, char *why)
+open_dir(const char *spec, const char *queues, bool create,
+    const struct d4_registry_login *login, char *why)
 {
 	uint8_t token[D4_UUID_LEN];
 	struct dir *dir;
 
+	(void)login;	/* the file system knows who we are */
 	if ((dir = calloc(1, sizeof(*dir))) == NULL) {
 		(void)snprintf(why, D4_REGISTRY_WHY, "%s", strerror(errno));
 		return NULL;

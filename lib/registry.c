@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/bytes.h"
+#include "lib/clock.h"
 #include "lib/mac.h"
 #include "lib/registry-own.h"
 #include "lib/uuid.h"
@@ -16,6 +17,7 @@
 struct sensor {
 	uint8_t				uuid[D4_UUID_LEN];
 	struct d4_registry_sensor	values;
+	int64_t				loaded_ms;
 	uint8_t				key[];
 };
 
@@ -42,7 +44,7 @@ free_sensor(void *item)
 }
 
 static struct d4_registry *
-new_registry(void)
+new_registry(const struct d4_registry_backend *backend)
 {
 	uint8_t random[D4_UUID_LEN];
 	struct d4_registry *reg;
@@ -54,7 +56,7 @@ new_registry(void)
 	seed = d4_get64le(random) ^ d4_get64le(random + 8);
 	TAILQ_INIT(&reg->lost);
 	TAILQ_INIT(&reg->waiting);
-	reg->backend = &d4_registry_dir;
+	reg->backend = backend;
 	reg->sensors = d4_table_new(seed);
 	reg->claims = d4_table_new(seed);
 	reg->noted = d4_table_new(seed);
@@ -68,19 +70,23 @@ struct d4_registry *
 d4_registry_open(const char *spec, const char *queues, bool create,
     char why[256])
 {
+	return d4_registry_open_as(spec, queues, create, NULL, why);
+}
+
+struct d4_registry *
+d4_registry_open_as(const char *spec, const char *queues, bool create,
+    const struct d4_registry_login *login, char why[256])
+{
 	struct d4_registry *reg;
 
-	if (strncmp(spec, "redis:", 6) == 0) {
-		(void)snprintf(why, 256,
-		    "%.100s: no Redis in this build (expected a directory)",
-		    spec);
-		return NULL;
-	}
-	if ((reg = new_registry()) == NULL) {
+	reg = new_registry(strncmp(spec, "redis:", 6) == 0 ?
+	    &d4_registry_redis : &d4_registry_dir);
+	if (reg == NULL) {
 		(void)snprintf(why, 256, "%s", strerror(errno));
 		return NULL;
 	}
-	reg->store = reg->backend->open(spec, queues, create, reg->why);
+	reg->store = reg->backend->open(spec, queues, create, login,
+	    reg->why);
 	if (reg->store == NULL ||
 	    reg->backend->stamp(reg->store, reg->stamp) == -1) {
 		(void)snprintf(why, 256, "%.255s", reg->why);
@@ -468,6 +474,19 @@ err:
 	return sensor;
 }
 
+/* What is cached of a sensor and not too old. */
+static struct sensor *
+cached_sensor(struct d4_registry *reg, const uint8_t *uuid)
+{
+	struct sensor *sensor = d4_table_get(reg->sensors, uuid);
+
+	if (sensor == NULL || reg->backend->max_age_ms == 0 ||
+	    d4_clock_ms() - sensor->loaded_ms < reg->backend->max_age_ms)
+		return sensor;
+	free_sensor(d4_table_take(reg->sensors, uuid));
+	return NULL;
+}
+
 /* Finds what is set of a sensor, 1 when nothing is. */
 static int
 find_sensor(struct d4_registry *reg, const uint8_t *uuid,
@@ -477,7 +496,7 @@ find_sensor(struct d4_registry *reg, const uint8_t *uuid,
 	int r;
 
 	memset(values, 0, sizeof(*values));
-	if ((sensor = d4_table_get(reg->sensors, uuid)) == NULL) {
+	if ((sensor = cached_sensor(reg, uuid)) == NULL) {
 		if ((r = reg->backend->is_known(reg->store, uuid)) != 0)
 			return r;
 		if (d4_table_count(reg->sensors) >= SENSORS_MAX &&
@@ -485,6 +504,7 @@ find_sensor(struct d4_registry *reg, const uint8_t *uuid,
 			return -1;
 		if ((sensor = load_sensor(reg, uuid)) == NULL)
 			return -1;
+		sensor->loaded_ms = d4_clock_ms();
 		if (d4_table_put(reg->sensors, sensor) == -1) {
 			free_sensor(sensor);
 			return registry_fault(reg, "%s", strerror(errno));

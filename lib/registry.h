@@ -47,17 +47,33 @@ struct d4_registry_claim;	/* a live connection of ours */
 /*
  * Opens DIR or redis:HOST:PORT/DB, redis:/PATH/DB.  A directory keeps the
  * queues' definitions in the directory queues, beside their items; NULL stands
- * for DIR/queues.  With create what is missing is made, without it is a fault.
- * NULL with a reason in why.
+ * for DIR/queues.  Redis keeps definitions with the rest; queues, another
+ * redis:..., is where the items are: NULL stands for database 2 of the server.
+ * With create what is missing is made, without it is a fault.  NULL with a
+ * reason in why.
  */
 struct d4_registry *d4_registry_open(const char *spec, const char *queues,
     bool create, char why[256]);
+
+/* Who we are for Redis; both may be NULL.  Copied. */
+struct d4_registry_login {
+	const char	*user;
+	const char	*password;
+};
+
+/* The same with a login, or NULL. */
+struct d4_registry *d4_registry_open_as(const char *spec, const char *queues,
+    bool create, const struct d4_registry_login *, char why[256]);
 
 /* Releases all claims; flushes nothing.  Takes NULL. */
 void d4_registry_close(struct d4_registry *);
 
 /* The words of the last fault, never NULL, never with a key in them. */
 const char *d4_registry_why(const struct d4_registry *);
+
+/* Tells d4-core's own programs what they look for in Redis: the default key,
+ * and since when there is a server.  Of a directory nobody asks that. */
+int d4_registry_announce(struct d4_registry *, const void *key, size_t len);
 
 /* -- changes by others ----------------------------------------------------- */
 

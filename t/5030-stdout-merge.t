@@ -5,6 +5,9 @@
 # time unit under one header, packet by packet the same; pcapng by section; text
 # as it is.  What doesn't fit ends with a reason and stays in the queue.
 
+# Conditions are for within to try; some functions are called by others.
+# shellcheck disable=SC2016,SC2119,SC2317
+
 # shellcheck source=t/lib.sh
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=t/stdout.sh
@@ -133,14 +136,14 @@ backend dir
 
 # ---- other kinds ----------------------------------------------------------
 
-printf 'no newline' > more
+printf 'no newline' > rest.txt
 gzip -k text
-merge text more text.gz
-is "$status $(cat out)" "0 $(cat text more text)" 'text as it is'
-noise 700000 > noise
-gzip -k noise
-merge noise noise.gz
-ok 'any bytes as they are' cmp -s out <(cat noise noise)
+merge text rest.txt text.gz
+is "$status $(cat out)" "0 $(cat text rest.txt text)" 'text as it is'
+noise 700000 > any
+gzip -k any
+merge any any.gz
+ok 'any bytes as they are' cmp -s out <(cat any any)
 printf 'ab' > ab
 merge ab ab
 is "$(cat out)" abab 'very short files'

@@ -4,6 +4,9 @@
 # d4-stdout and a Redis server that goes and comes: said once, nothing lost
 # with -a; plain RPOP without it, so that d4-core's analyzers share the queue.
 
+# Conditions are for within to try; some functions are called by others.
+# shellcheck disable=SC2016,SC2119,SC2317
+
 # shellcheck source=t/lib.sh
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=t/stdout.sh
@@ -51,7 +54,7 @@ started
 sleep 3.2
 like "$(redis info commandstats)" 'cmdstat_brpop:calls=[1-5],' \
     'waiting is BRPOP'
-is "$(redis info commandstats | grep -c cmdstat_rpop:calls=[4-9])" 0 \
+is "$(redis info commandstats | grep -c 'cmdstat_rpop:calls=[4-9]')" 0 \
     'and no looking again and again'
 ends 'it ends' "$pid"
 

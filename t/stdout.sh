@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154
 # SPDX-License-Identifier: ISC
 #
 # For the tests of d4-stdout, after t/lib.sh: a queue that behaves the same in

@@ -190,7 +190,8 @@ test_pcap(size_t packet, size_t snaplen, size_t keep)
 		bad += n == -1;
 		(void)reconnect(w);
 		(void)take(w, STREAM, STREAM);
-		lost += keep >= len + 100 * 62 && packets(packet > snaplen) != 40;
+		lost += keep >= len + 100 * 62 &&
+		    packets(packet > snaplen) != 40;
 		cut_free(c);
 		window_free(w);
 	}

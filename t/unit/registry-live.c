@@ -7,6 +7,7 @@
 
 #include "lib/registry.h"
 #include "lib/uuid.h"
+#include "t/unit/halves.h"
 #include "t/unit/scratch.h"
 #include "t/unit/tap.h"
 
@@ -20,8 +21,7 @@ open_registry(void)
 	struct d4_registry *reg;
 	char why[256] = "";
 
-	reg = d4_registry_open(scratch_path("registry"), NULL, true, why);
-	if (reg == NULL) {
+	if ((reg = open_half(NULL, why)) == NULL) {
 		printf("Bail out! %s\n", why);
 		exit(1);
 	}
@@ -263,6 +263,7 @@ test_other_process(void)
 	is(nlive(reg), 1, "a worker claims again");
 	(void)kill(pid, SIGKILL);
 	(void)waitpid(pid, &status, 0);
+	let_leases_end();
 	is(nlive(reg), 0, "killed, it leaves no ghost");
 	is(d4_registry_claim(reg, &live, false, NULL, &c), 0,
 	    "and its claim is free");
@@ -359,6 +360,7 @@ test_competition(void)
 		(void)kill(pids[i], SIGKILL);
 		(void)waitpid(pids[i], NULL, 0);
 	}
+	let_leases_end();
 	is(nlive(reg), 0, "and nothing is left of them");
 	d4_registry_close(reg);
 }
@@ -603,6 +605,25 @@ test_spoilt(void)
 	d4_registry_close(reg);
 }
 
+/* Nothing can be written, as on a full disk. */
+static void
+take_room(bool away)
+{
+	const char *const dirs[] = { "facts", "days" };
+	size_t i;
+
+	if (over_redis) {
+		(void)raw("CONFIG SET maxmemory %d", away ? 1 : 0);
+		return;
+	}
+	for (i = 0; i < 2; i++) {
+		const char *here = scratch_path("registry/%s", dirs[i]);
+		const char *gone = scratch_path("registry/%s.gone", dirs[i]);
+
+		(void)rename(away ? here : gone, away ? gone : here);
+	}
+}
+
 static void
 test_no_room(void)
 {
@@ -610,21 +631,14 @@ test_no_room(void)
 	struct d4_registry_claim *c = claim(reg, 13, 1, "192.0.2.1");
 
 	(void)d4_registry_note(reg, c, 1, 1, NOON);
-	/* Nothing can be written, as on a full disk. */
-	(void)rename(scratch_path("registry/facts"),
-	    scratch_path("registry/facts.gone"));
-	(void)rename(scratch_path("registry/days"),
-	    scratch_path("registry/days.gone"));
+	take_room(true);
 	is(d4_registry_flush(reg, 0), -1, "what can't be written: %s",
 	    d4_registry_why(reg));
 	is(d4_registry_flush(reg, 0), -1, "is tried again");
 	(void)d4_registry_note(reg, c, 1, 1, NOON);
 	is(d4_registry_note(reg, c, 1, 1, NOON + DAY), -1,
 	    "over midnight, too");
-	(void)rename(scratch_path("registry/facts.gone"),
-	    scratch_path("registry/facts"));
-	(void)rename(scratch_path("registry/days.gone"),
-	    scratch_path("registry/days"));
+	take_room(false);
 	is(d4_registry_note(reg, c, 1, 1, NOON + DAY), 0, "with room again");
 	is(d4_registry_flush(reg, 0), 0, "it is written");
 	is(records(reg, 20231115, uuid(13)) + records(reg, 20231116,
@@ -726,6 +740,7 @@ test_killed_writers(void)
 	ok(all > rounds && sum >= all && sum <= all + rounds,
 	    "what it had flushed is there: %llu, %llu",
 	    (unsigned long long)all, (unsigned long long)sum);
+	let_leases_end();
 	is(nlive(reg), 0, "none is live");
 	d4_registry_close(reg);
 }
@@ -758,13 +773,66 @@ test_speed(void)
 	d4_registry_close(reg);
 }
 
-int
-main(void)
+/* -- Redis alone ----------------------------------------------------------- */
+
+/* A worker whose lease ended while it was stopped claims anew. */
+static void
+test_lease(void)
 {
-	if (scratch_make() == -1) {
-		printf("Bail out! no scratch directory\n");
-		return 1;
-	}
+	struct d4_registry *a = open_registry(), *b = open_registry();
+	struct d4_registry_live one = connection(20, 1, "192.0.2.1");
+	struct d4_registry_live two = connection(21, 1, "192.0.2.1");
+	struct d4_registry_live other = connection(20, 1, "192.0.2.2");
+	struct d4_registry_claim *ca, *cb, *co;
+
+	is(d4_registry_claim(a, &one, false, &one, &ca), 0, "a claim");
+	is(d4_registry_claim(a, &two, false, &two, &cb), 0, "another");
+	let_leases_end();
+	is(nlive(b), 0, "silent for long, the worker has none");
+	is(d4_registry_claim(b, &other, false, &other, &co), 0,
+	    "one is taken over");
+	(void)d4_registry_refresh(a);
+	(void)d4_registry_refresh(a);
+	ok(d4_registry_lost(a) == &one && d4_registry_lost(a) == NULL,
+	    "back again, it learns of that one");
+	is(nlive(b), 2, "and has the other as before");
+	(void)d4_registry_refresh(b);
+	(void)raw("FLUSHALL");
+	(void)d4_registry_refresh(a);
+	(void)d4_registry_refresh(b);
+	is(nlive(b), 2, "an emptied server learns of both again");
+	d4_registry_release(a, ca);
+	d4_registry_release(a, cb);
+	d4_registry_release(b, co);
+	is(nlive(b), 0, "all are released");
+	d4_registry_close(a);
+	d4_registry_close(b);
+}
+
+/* d4-core reads its error, which goes with the next sign of life. */
+static void
+test_error(void)
+{
+	struct d4_registry *reg = open_registry();
+	struct d4_registry_claim *c = claim(reg, 22, 1, "192.0.2.1");
+
+	(void)d4_registry_note(reg, c, 1, 1, NOON);
+	(void)d4_registry_note_error(reg, uuid(22), "bad", NOON);
+	(void)d4_registry_flush(reg, 0);
+	is(raw("HEXISTS metadata_uuid:%s Error", hex(22)), 1, "an error");
+	(void)d4_registry_note(reg, c, 1, 1, NOON + 1);
+	(void)d4_registry_flush(reg, 0);
+	is(raw("HEXISTS metadata_uuid:%s Error", hex(22)), 0,
+	    "the next record takes it away");
+	is(raw("EVAL return\ttonumber(redis.call('ZSCORE',KEYS[1],KEYS[2])) 2 "
+	    "daily_uuid:20231115 %s", hex(22)), 2, "both were counted");
+	d4_registry_close(reg);
+}
+
+/* What both halves must do alike. */
+static void
+test_half(void)
+{
 	test_same_process();
 	test_shared_types();
 	test_other_process();
@@ -776,11 +844,31 @@ main(void)
 	test_flush();
 	test_monitor();
 	test_merge();
-	test_spoilt();
+	if (!over_redis)
+		test_spoilt();
 	test_no_room();
 	test_writers();
 	test_killed_writers();
 	test_speed();
+}
+
+int
+main(void)
+{
+	if (scratch_make() == -1) {
+		printf("Bail out! no scratch directory\n");
+		return 1;
+	}
+	(void)signal(SIGPIPE, SIG_IGN);
+	test_half();
+	if (begin_redis()) {
+		printf("# the same over Redis\n");
+		test_half();
+		test_lease();
+		test_error();
+		redis_stop(SIGTERM);
+	} else
+		skip("redis-server is not installed");
 	scratch_remove();
 	return tap_done();
 }

@@ -7,6 +7,7 @@
 
 #include "lib/registry.h"
 #include "lib/uuid.h"
+#include "t/unit/halves.h"
 #include "t/unit/scratch.h"
 #include "t/unit/tap.h"
 
@@ -21,9 +22,7 @@ open_registry(void)
 	struct d4_registry *reg;
 	char why[256] = "";
 
-	reg = d4_registry_open(scratch_path("registry"),
-	    scratch_path("queues"), true, why);
-	if (reg == NULL) {
+	if ((reg = open_half(scratch_path("queues"), why)) == NULL) {
 		printf("Bail out! %s\n", why);
 		exit(1);
 	}
@@ -116,8 +115,12 @@ test_open(void)
 	struct d4_registry *reg;
 	char why[256] = "";
 
-	ok(d4_registry_open("redis:localhost:6379/0", NULL, true, why) == NULL
-	    && strstr(why, "Redis") != NULL, "Redis is refused: %s", why);
+	ok(d4_registry_open("redis:localhost", NULL, true, why) == NULL
+	    && strstr(why, "redis:localhost: ") != NULL, "no server: %s",
+	    why);
+	ok(d4_registry_open("redis:/nowhere/0", NULL, true, why) == NULL
+	    && strstr(why, "/nowhere/0: No such") != NULL,
+	    "nor is there one: %s", why);
 	ok(d4_registry_open(scratch_path("registry"), NULL, false, why) == NULL
 	    && strstr(why, "registry: No such") != NULL,
 	    "a missing directory is not made unless asked: %s", why);
@@ -179,8 +182,9 @@ test_values(void)
 	ok(d4_registry_set(reg, uuid(1), D4_FIELD_KEY, big,
 	    D4_REGISTRY_KEY) == 0, "a key may have %d bytes",
 	    D4_REGISTRY_KEY);
-	is(scratch_mode(scratch_path("registry/sensors/%s/key", hex(1))), 0600,
-	    "a key is the owner's alone");
+	if (!over_redis)
+		is(scratch_mode(scratch_path("registry/sensors/%s/key",
+		    hex(1))), 0600, "a key is the owner's alone");
 	ok(d4_registry_sensor(reg, uuid(1), &s) == 0 && s.key != NULL &&
 	    s.keylen == D4_REGISTRY_KEY && s.known && !s.registered,
 	    "a sensor with a key alone is known, not registered");
@@ -385,10 +389,28 @@ test_blocks(void)
 	    "its addresses may come");
 	ok(d4_registry_sensor(reg, uuid(8), &s) == 0 && !s.known,
 	    "and the uuid");
-	ok(d4_registry_kick(reg, uuid(9), 1000000) == 0 &&
-	    access(scratch_path("registry/kicked/%s", hex(7)), F_OK) == -1,
+	ok(d4_registry_kick(reg, uuid(9), 1000000) == 0 && (over_redis ?
+	    raw("HLEN d4toolkit:kicked") == 1 :
+	    access(scratch_path("registry/kicked/%s", hex(7)), F_OK) == -1),
 	    "a kick long ago is forgotten with the next");
 	d4_registry_close(reg);
+}
+
+/* A block with bits set behind its prefix, as nobody of us makes it. */
+static void
+put_bad_block(bool there)
+{
+	const char *bad = scratch_path("registry/blocks/address/192.0.2.1_24");
+
+	if (over_redis) {
+		(void)raw("%s d4toolkit:blacklist_networks 192.0.2.1/24",
+		    there ? "SADD" : "SREM");
+		(void)raw("INCR d4toolkit:stamp");
+	} else if (there) {
+		(void)scratch_write(bad, "", 0);
+		(void)scratch_write(scratch_path("registry/stamp"), "xx", 2);
+	} else
+		(void)unlink(bad);
 }
 
 /* A bad file leaves what was there before. */
@@ -397,13 +419,11 @@ test_stale(void)
 {
 	struct d4_registry *reg = open_registry();
 	struct d4_registry *late;
-	const char *bad = scratch_path("registry/blocks/address/192.0.2.1_24");
 	uint64_t generation;
 
 	is(d4_registry_address_blocked(reg, "198.51.100.7"), 1, "blocked");
 	generation = d4_registry_generation(reg);
-	(void)scratch_write(bad, "", 0);
-	(void)scratch_write(scratch_path("registry/stamp"), "xx", 2);
+	put_bad_block(true);
 	is(d4_registry_refresh(reg), -1, "a bad block is a fault");
 	ok(strstr(d4_registry_why(reg), "192.0.2.1/24") != NULL, "named: %s",
 	    d4_registry_why(reg));
@@ -416,10 +436,32 @@ test_stale(void)
 	is(d4_registry_address_blocked(late, "198.51.100.7"), -1,
 	    "who has nothing from before can't tell");
 	d4_registry_close(late);
-	(void)unlink(bad);
+	put_bad_block(false);
 	is(d4_registry_refresh(reg), 1, "mended, it is loaded");
 	is(d4_registry_refresh(reg), 0, "once");
 	d4_registry_close(reg);
+}
+
+static void
+put_blocks(bool there)
+{
+	unsigned int i;
+
+	if (over_redis && there)
+		(void)raw("EVAL for\ti=0,9999\tdo\tredis.call('SADD',KEYS[1],"
+		    "string.format('10.%%d.%%d.0/24',math.floor(i/256),i%%256))"
+		    "\tend 1 d4toolkit:blacklist_networks");
+	else if (over_redis)
+		(void)raw("DEL d4toolkit:blacklist_networks");
+	for (i = 0; !over_redis && i < 10000; i++) {
+		const char *path = scratch_path("registry/blocks/address/"
+		    "10.%u.%u.0_24", i / 256, i % 256);
+
+		if (there)
+			(void)scratch_write(path, "", 0);
+		else
+			(void)unlink(path);
+	}
 }
 
 static void
@@ -431,9 +473,7 @@ test_many_blocks(void)
 	char text[64];
 	unsigned int i;
 
-	for (i = 0; i < 10000; i++)
-		(void)scratch_write(scratch_path("registry/blocks/address/"
-		    "10.%u.%u.0_24", i / 256, i % 256), "", 0);
+	put_blocks(true);
 	reg = open_registry();
 	is(d4_registry_address_blocked(reg, "10.0.0.1"), 1,
 	    "10,000 networks are loaded");
@@ -449,9 +489,7 @@ test_many_blocks(void)
 	    ((double)(b.tv_sec - a.tv_sec) * 1e9 +
 	    (double)(b.tv_nsec - a.tv_nsec)) / 20000);
 	d4_registry_close(reg);
-	for (i = 0; i < 10000; i++)
-		(void)unlink(scratch_path("registry/blocks/address/"
-		    "10.%u.%u.0_24", i / 256, i % 256));
+	put_blocks(false);
 }
 
 static void
@@ -501,6 +539,35 @@ count_for(struct d4_registry *reg, uint8_t type, const char *extended,
 	    count_queues, &n) == 0 ? n : -1;
 }
 
+/* A queue that somebody made by hand. */
+static bool
+make_by_hand(const char *text)
+{
+	return over_redis ? raw("HSET analyzer:%s type 8", text) == 1 &&
+	    raw("SADD analyzer:8 %s", text) == 1 &&
+	    raw("SADD all_analyzer_queues %s", text) == 1 :
+	    mkdir(scratch_path("queues/8"), 0750) == 0 &&
+	    mkdir(scratch_path("queues/8/%s", text), 0750) == 0;
+}
+
+/* An item in a queue of type 1, and whether there is anything of it left. */
+static bool
+put_item(const char *text)
+{
+	return over_redis ? raw("EVAL redis.call('SELECT',2)\treturn\t"
+	    "redis.call('LPUSH',ARGV[1],'x') 0 analyzer:1:%s", text) == 1 :
+	    mkdir(scratch_path("queues/1/%s/new", text), 0750) == 0 &&
+	    scratch_write(scratch_path("queues/1/%s/new/1", text), "x", 1);
+}
+
+static bool
+has_items(const char *text)
+{
+	return over_redis ? raw("EVAL redis.call('SELECT',2)\treturn\t"
+	    "redis.call('EXISTS',ARGV[1]) 0 analyzer:1:%s", text) != 0 :
+	    access(scratch_path("queues/1/%s", text), F_OK) == 0;
+}
+
 static void
 test_queues(void)
 {
@@ -540,10 +607,9 @@ test_queues(void)
 	is(count_for(reg, 254, NULL, 11), 0, "254 by itself none");
 	is(count_for(reg, 8, NULL, 11), 0, "type 8 none");
 	d4_uuid_text(text, uuid(103));
-	ok(mkdir(scratch_path("queues/8"), 0750) == 0 &&
-	    mkdir(scratch_path("queues/8/%s", text), 0750) == 0 &&
+	ok(make_by_hand(text) &&
 	    d4_registry_queue_describe(reg, uuid(103), "by hand") == 0,
-	    "a directory is a queue");
+	    "a queue made by hand is one");
 	is(d4_registry_refresh(reg), 1, "we see it");
 	ok(d4_registry_queues_for(reg, 8, NULL, uuid(11), on_first, &q) == 7 &&
 	    !q.grouped && q.max_size == D4_REGISTRY_QUEUE_SIZE &&
@@ -573,10 +639,8 @@ test_queues(void)
 	(void)d4_registry_refresh(reg);
 	is(count_for(reg, 1, NULL, 12), 1, "an empty group is for nobody");
 	d4_uuid_text(text, uuid(100));
-	ok(mkdir(scratch_path("queues/1/%s/new", text), 0750) == 0 &&
-	    scratch_write(scratch_path("queues/1/%s/new/1", text), "x", 1) &&
-	    d4_registry_queue_remove(reg, uuid(100)) == 0 &&
-	    access(scratch_path("queues/1/%s", text), F_OK) == -1,
+	ok(put_item(text) && d4_registry_queue_remove(reg, uuid(100)) == 0 &&
+	    !has_items(text),
 	    "a queue is removed with its items");
 	is(d4_registry_queue_remove(reg, uuid(100)), 1, "once");
 	(void)d4_registry_refresh(reg);
@@ -834,14 +898,70 @@ test_owner(void)
 	d4_registry_close(reg);
 }
 
-int
-main(void)
+/* -- Redis alone ----------------------------------------------------------- */
+
+/* What d4-core's own programs write is understood. */
+static void
+test_d4_core(void)
 {
-	if (scratch_make() == -1) {
-		printf("Bail out! no scratch directory\n");
-		return 1;
-	}
-	test_open();
+	struct d4_registry *reg = open_registry();
+	struct d4_registry_sensor s;
+	int n = 0;
+
+	ok(d4_registry_sensor(reg, uuid(70), &s) == 0 && !s.known,
+	    "a sensor is not known");
+	(void)raw("HSET metadata_uuid:%s hmac_key other first_seen 5",
+	    hex(70));
+	(void)raw("SADD registered_uuid %s", hex(70));
+	is(d4_registry_refresh(reg), 1, "d4-core registers it: we see it");
+	ok(d4_registry_sensor(reg, uuid(70), &s) == 0 && s.registered &&
+	    s.keylen == 5 && memcmp(s.key, "other", 5) == 0,
+	    "with its key");
+	(void)raw("HSET metadata_uuid:%s hmac_key more", hex(70));
+	is(d4_registry_refresh(reg), 0, "of another key there is no sign");
+	(void)sleep(2);
+	ok(d4_registry_sensor(reg, uuid(70), &s) == 0 && s.keylen == 4,
+	    "but after two seconds it is the new one");
+	(void)raw("SADD blacklist_uuid 46000000-0000-4000-8000-000000000000");
+	is(d4_registry_refresh(reg), 1, "it is blocked");
+	ok(d4_registry_sensor(reg, uuid(70), &s) == 0 && s.blocked,
+	    "as a person spelt it");
+	is(d4_registry_remove(reg, D4_SET_BLOCKED_UUIDS, hex(70)), 0,
+	    "and unblocked");
+	(void)raw("SADD blacklist_ip 2001:DB8::1");
+	is(d4_registry_refresh(reg), 1, "an address, spelt by a person");
+	is(d4_registry_address_blocked(reg, "2001:db8::1"), 1, "is blocked");
+	ok(d4_registry_sensors(reg, count_sensors, &n) == 0 && n > 0,
+	    "all are listed");
+	(void)raw("DEL blacklist_ip");
+	(void)d4_registry_unregister(reg, uuid(70));
+	d4_registry_close(reg);
+}
+
+/* The server goes away and comes back. */
+static void
+test_away(void)
+{
+	struct d4_registry *reg = open_registry();
+
+	(void)d4_registry_add(reg, D4_SET_BLOCKED_ADDRESSES, "192.0.2.77");
+	(void)d4_registry_refresh(reg);
+	is(d4_registry_address_blocked(reg, "192.0.2.77"), 1, "blocked");
+	redis_stop(SIGKILL);
+	is(d4_registry_refresh(reg), -1, "the server is away: %s",
+	    d4_registry_why(reg));
+	is(d4_registry_address_blocked(reg, "192.0.2.77"), 1,
+	    "what was learned holds");
+	redis_start(scratch, "", redis_where);
+	(void)sleep(1);
+	ok(d4_registry_refresh(reg) != -1, "it is back");
+	d4_registry_close(reg);
+}
+
+/* What both halves must do alike. */
+static void
+test_half(void)
+{
 	test_values();
 	test_registration();
 	test_blocks();
@@ -849,12 +969,32 @@ main(void)
 	test_many_blocks();
 	test_types();
 	test_queues();
-	test_bad_values();
-	test_garbage();
 	test_storm();
 	test_killed();
-	test_owner();
 	test_strangers();
+}
+
+int
+main(void)
+{
+	if (scratch_make() == -1) {
+		printf("Bail out! no scratch directory\n");
+		return 1;
+	}
+	(void)signal(SIGPIPE, SIG_IGN);
+	test_open();
+	test_half();
+	test_bad_values();
+	test_garbage();
+	test_owner();
+	if (begin_redis()) {
+		printf("# the same over Redis\n");
+		test_half();
+		test_d4_core();
+		test_away();
+		redis_stop(SIGTERM);
+	} else
+		skip("redis-server is not installed");
 	scratch_remove();
 	return tap_done();
 }

@@ -94,7 +94,7 @@ static void
 test_keep(void)
 {
 	struct window *w = make_window(100, 3 * RECORD("00"), 100000);
-	char text[3];
+	char text[16];
 	int i;
 
 	nwire = 0;
