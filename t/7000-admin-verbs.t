@@ -266,5 +266,17 @@ if [ "$status" = 1 ] && grep -q 'no Redis in this build' err; then
 else
 	all
 	ok 'both exports are the same' cmp directory.jsonl Redis.jsonl
+
+	# A collector's configuration names the server and who we are for it.
+	redis-cli -p "$PORT" config set requirepass 'pass word' > pushed
+	admin type list
+	is "$status" 1 'Redis wants a password'
+	mkdir conf.redis
+	echo none > conf.redis/destination
+	echo "redis:127.0.0.1:$PORT/0" > conf.redis/registry
+	printf 'pass word\n' > conf.redis/redis_password
+	where=(-c conf.redis)
+	admin -j queue list
+	is "$status $(cat err)" '0 ' 'the configuration has it'
 fi
 done_testing
