@@ -175,6 +175,7 @@ main(int argc, char *argv[])
 	a.json = o.json;
 	a.now = (uint64_t)time(NULL);
 	status = run(&a, &args);
+	place_wipe(&a.place);
 	/* A file system may tell only now that it could not keep the data. */
 	if (close(STDOUT_FILENO) == -1 && errno != EINTR) {
 		d4_log_warn("stdout");

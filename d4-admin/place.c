@@ -7,6 +7,7 @@
 
 #include "d4-admin/place.h"
 #include "lib/log.h"
+#include "lib/mac.h"
 #include "lib/uuid.h"
 
 #define PORT		"6380"	/* d4-core's, with its databases */
@@ -110,6 +111,24 @@ load_places(struct place *p, struct d4_conf *conf)
 	return 0;
 }
 
+/* The password is a key: it may hold blanks. */
+static int
+load_login(struct place *p, struct d4_conf *conf)
+{
+	size_t len = sizeof(p->password) - 1;
+
+	if (d4_conf_has(conf, "redis_user") && d4_conf_text(conf,
+	    "redis_user", p->user, "a name of Redis' ACL") == -1)
+		return -1;
+	if (!d4_conf_has(conf, "redis_password"))
+		return 0;
+	if (d4_conf_key(conf, "redis_password", (uint8_t *)p->password,
+	    &len) == -1)
+		return -1;
+	p->password[len] = '\0';
+	return 0;
+}
+
 static int
 find_conf(struct place *p, const char *dir)
 {
@@ -126,6 +145,8 @@ find_conf(struct place *p, const char *dir)
 		*p->store = '\0';
 	if (rc == 0)
 		rc = load_places(p, conf);
+	if (rc == 0)
+		rc = load_login(p, conf);
 	if (rc == -1)
 		d4_log_warnx("%s", d4_conf_fault(conf));
 	d4_conf_close(conf);
@@ -153,15 +174,31 @@ place_find(struct place *p, const char *store, const char *conf,
 	    port != NULL ? port : PORT) : 0;
 }
 
+void
+place_wipe(struct place *p)
+{
+	d4_mac_wipe(p->password, sizeof(p->password));
+}
+
+/* A text, or NULL when it is empty. */
+static const char *
+some(const char *text)
+{
+	return *text != '\0' ? text : NULL;
+}
+
 struct d4_registry *
 place_open(const struct place *p, bool create)
 {
+	struct d4_registry_login login = {
+		.user = some(p->user), .password = some(p->password)
+	};
 	struct d4_registry *reg;
 	char why[256];
 
 	/* In Redis the definitions of queues are the registry's. */
-	reg = d4_registry_open(p->registry, is_redis(p->registry) &&
-	    !is_redis(p->queues) ? NULL : p->queues, create, why);
+	reg = d4_registry_open_as(p->registry, is_redis(p->registry) &&
+	    !is_redis(p->queues) ? NULL : p->queues, create, &login, why);
 	if (reg == NULL)
 		d4_log_warnx("%s", why);
 	return reg;
@@ -187,6 +224,8 @@ place_queue(const struct place *p, const struct d4_registry_queue *queue)
 		return NULL;
 	} else {
 		where.redis = &addr;
+		where.user = some(p->user);
+		where.password = some(p->password);
 	}
 	if ((q = d4_queue_open(&where, why)) == NULL)
 		d4_log_warnx("%s", why);

@@ -21,11 +21,16 @@ struct place {
 	char	store[D4_CONF_TEXT];
 	char	registry[D4_CONF_TEXT];	/* a directory or redis:... */
 	char	queues[D4_CONF_TEXT];	/* likewise, of the items */
+	char	user[D4_CONF_TEXT];	/* of Redis, and its password */
+	char	password[D4_CONF_TEXT];
 };
 
 /* What the options say, each may be NULL.  Returns 0, or 2 and says why. */
 int place_find(struct place *, const char *store, const char *conf,
     const char *host, const char *port);
+
+/* Overwrites the password. */
+void place_wipe(struct place *);
 
 /* Opens the registry; NULL and says why. */
 struct d4_registry *place_open(const struct place *, bool create);

@@ -209,6 +209,24 @@ removal() {
 	    sensor limit $U1 5
 }
 
+# Several administrators at a time lose nothing of each other's.
+crowd() {
+	local i k mine=()
+	for i in 1 2 3 4 5; do
+		for k in 1 2 3 4; do
+			timeout 30 "$ADMIN" "${where[@]}" block add "10.$i.$k.0/24"
+			timeout 30 "$ADMIN" "${where[@]}" queue members $Q2 \
+			    add "$i${k}3c2a9e-5b71-4c8d-9a64-7e2d1b0c9f35"
+		done 2>> crowd.err &
+		mine+=($!)
+	done
+	wait "${mine[@]}"
+	admin -j block list
+	is "$(grep -c '10\.' out)" 20 "$backend: all blocks of five at a time"
+	admin -j queue members $Q2
+	is "$(sort -u out | grep -c .)" 21 "$backend: and all members"
+}
+
 all() {
 	sensors
 	keys
@@ -217,6 +235,7 @@ all() {
 	types
 	queues
 	moves
+	crowd
 	removal
 }
 
@@ -247,5 +266,17 @@ if [ "$status" = 1 ] && grep -q 'no Redis in this build' err; then
 else
 	all
 	ok 'both exports are the same' cmp directory.jsonl Redis.jsonl
+
+	# A collector's configuration names the server and who we are for it.
+	redis-cli -p "$PORT" config set requirepass 'pass word' > pushed
+	admin type list
+	is "$status" 1 'Redis wants a password'
+	mkdir conf.redis
+	echo none > conf.redis/destination
+	echo "redis:127.0.0.1:$PORT/0" > conf.redis/registry
+	printf 'pass word\n' > conf.redis/redis_password
+	where=(-c conf.redis)
+	admin -j queue list
+	is "$status $(cat err)" '0 ' 'the configuration has it'
 fi
 done_testing
