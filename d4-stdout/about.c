@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: ISC */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "d4-stdout/about.h"
-#include "lib/conf.h"
+#include "lib/io.h"
 #include "lib/log.h"
 #include "lib/queue.h"
 
 #define ANSWER_MS	5000
+#define TEXT_MAX	4096		/* bytes of a value shown */
+#define PATH_LEN	4096
 #define DEFINITIONS	0		/* database of them, in d4-core */
 
 /* A text of others: what is not plain ASCII is shown as \ooo. */
@@ -44,35 +49,42 @@ show_value(const char *name, const void *text, size_t len)
 	show(text, len);
 }
 
+/* A value of a definition.  Returns its length without its newline, 0 when
+ * there is none, or -1 and has said why. */
+static ssize_t
+read_value(const char *dir, const char *name, char text[TEXT_MAX])
+{
+	char path[PATH_LEN];
+	ssize_t n = -1;
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", dir, name);
+	if ((fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)) == -1 &&
+	    errno == ENOENT)
+		return 0;
+	if (fd == -1 || (n = d4_io_read_full(fd, text, TEXT_MAX)) == -1)
+		d4_log_warn("%s", path);
+	if (fd != -1)
+		(void)close(fd);
+	return n > 0 && text[n - 1] == '\n' ? n - 1 : n;
+}
+
 /* The definition beside the items; d4-store(5).  Returns 0, or -1. */
 static int
 define_dir(const struct options *o)
 {
-	char path[D4_CONF_TEXT], text[D4_CONF_TEXT];
-	uint64_t limit;
-	struct d4_conf *conf;
-	int rc = 0;
+	char dir[PATH_LEN - 16], limit[TEXT_MAX], text[TEXT_MAX];
+	ssize_t limit_len, text_len;
 
-	(void)snprintf(path, sizeof(path), "%s/queues/%s/%s", o->store,
-	    o->type, o->uuid);
-	if ((conf = d4_conf_open(path)) == NULL) {
-		d4_log_warn("%s", path);
+	(void)snprintf(dir, sizeof(dir), "%s/queues/%s/%s", o->store, o->type,
+	    o->uuid);
+	if ((limit_len = read_value(dir, "max_size", limit)) == -1 ||
+	    (text_len = read_value(dir, "description", text)) == -1)
 		return -1;
-	}
-	if (!d4_conf_blank(conf, "max_size")) {
-		rc = d4_conf_number(conf, "max_size", 0, UINT64_MAX, &limit);
-		if (rc == 0)
-			(void)printf("limit: %llu\n",
-			    (unsigned long long)limit);
-	} else
-		(void)printf("limit: default\n");
-	if (rc == 0 && !d4_conf_blank(conf, "description") && (rc =
-	    d4_conf_text(conf, "description", text, "a line of text")) == 0)
-		show_value("description", text, strlen(text));
-	if (rc == -1)
-		d4_log_warnx("%s", d4_conf_fault(conf));
-	d4_conf_close(conf);
-	return rc;
+	show_value("limit", limit_len > 0 ? limit : "default",
+	    limit_len > 0 ? (size_t)limit_len : strlen("default"));
+	show_value("description", text, (size_t)text_len);
+	return 0;
 }
 
 /* The definition that d4-core's web interface made.  Returns 0, or -1. */
@@ -101,10 +113,10 @@ define_redis(const struct options *o)
 	else {
 		d4_redis_element(&reply, 0, &limit);
 		d4_redis_element(&reply, 1, &text);
-		if (limit.kind != D4_REDIS_STRING)
-			(void)printf("limit: default\n");
-		else
+		if (limit.kind == D4_REDIS_STRING)
 			show_value("limit", limit.text, limit.len);
+		else
+			show_value("limit", "default", strlen("default"));
 		if (text.kind == D4_REDIS_STRING)
 			show_value("description", text.text, text.len);
 		rc = 0;
