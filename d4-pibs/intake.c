@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -12,6 +13,8 @@
  * little enough to stay in the cache meanwhile. */
 #define BATCHES		4
 #define CRATES		16
+
+#define YIELDS		100	/* before a thread goes to sleep */
 
 struct crate {
 	int		count[BATCHES];		/* as intake_next() */
@@ -110,6 +113,22 @@ fill(struct intake *t)
 	(void)pthread_cond_signal(&t->changed);
 }
 
+/* While the other one fills a crate, which is done sooner than anybody falls
+ * asleep and wakes, unless he has no processor. */
+static void
+wait_filling(struct intake *t)
+{
+	int i;
+
+	for (i = 0; i < YIELDS && t->filling; i++) {
+		(void)pthread_mutex_unlock(&t->mutex);
+		(void)sched_yield();
+		(void)pthread_mutex_lock(&t->mutex);
+	}
+	if (t->filling)
+		(void)pthread_cond_wait(&t->changed, &t->mutex);
+}
+
 static void *
 fill_ahead(void *arg)
 {
@@ -117,7 +136,9 @@ fill_ahead(void *arg)
 
 	(void)pthread_mutex_lock(&t->mutex);
 	while (!t->stop && !t->ended) {
-		if (t->filling || ready(t) == CRATES)
+		if (t->filling)
+			wait_filling(t);
+		else if (ready(t) == CRATES)
 			(void)pthread_cond_wait(&t->changed, &t->mutex);
 		else
 			fill(t);
@@ -133,7 +154,7 @@ get_ready(struct intake *t)
 	(void)pthread_mutex_lock(&t->mutex);
 	while (ready(t) == 0) {
 		if (t->filling)
-			(void)pthread_cond_wait(&t->changed, &t->mutex);
+			wait_filling(t);
 		else
 			fill(t);
 	}
