@@ -349,7 +349,9 @@ counts(const struct attacks *a, uint8_t class)
 	return a->classes >> class & 1;
 }
 
-/* The addresses, ports and numbers that make two SYN/ACKs the same. */
+/* The addresses, ports and numbers that make two SYN/ACKs the same.  Whoever
+ * makes two different ones meet has them counted as repeated, no more: they
+ * are folded before the key comes in. */
 static inline uint64_t
 hash_packet(const struct attacks *a, const struct packet *k)
 {
