@@ -349,7 +349,9 @@ counts(const struct attacks *a, uint8_t class)
 	return a->classes >> class & 1;
 }
 
-/* The addresses, ports and numbers that make two SYN/ACKs the same. */
+/* The addresses, ports and numbers that make two SYN/ACKs the same.  Whoever
+ * makes two different ones meet has them counted as repeated, no more: they
+ * are folded before the key comes in. */
 static inline uint64_t
 hash_packet(const struct attacks *a, const struct packet *k)
 {
@@ -368,17 +370,23 @@ slot_of(const struct attacks *a, uint64_t hash)
 	return &a->repeats[hash & (a->nrepeats - 1)];
 }
 
-/* Whether the packet is a SYN/ACK and one of that hash was there before.  No
- * branch hangs on what it is, which nobody could guess. */
+/* All ones for a SYN/ACK: a mask is no branch, which nobody could guess. */
+static inline uint64_t
+if_synack(const struct packet *k)
+{
+	return -(uint64_t)(k->class == PACKET_SYNACK);
+}
+
+/* Whether the packet is a SYN/ACK and one of that hash was there before. */
 static inline bool
 repeats(struct attacks *a, const struct packet *k, uint64_t h)
 {
-	bool synack = k->class == PACKET_SYNACK;
-	uint64_t nowhere = 0, *slot = synack ? slot_of(a, h) : &nowhere;
-	uint64_t old = *slot;
+	uint64_t *slot = slot_of(a, h), old = *slot;
+	uint64_t new = (h & ~REPEAT_MASK) | (k->sec & REPEAT_MASK);
 
-	*slot = (h & ~REPEAT_MASK) | (k->sec & REPEAT_MASK);
-	return synack & (((old ^ h) & ~REPEAT_MASK) == 0) &
+	*slot = old ^ ((old ^ new) & if_synack(k));
+	return (k->class == PACKET_SYNACK) &
+	    (((old ^ h) & ~REPEAT_MASK) == 0) &
 	    (((k->sec - old) & REPEAT_MASK) <= REPEAT_SECONDS);
 }
 
@@ -426,9 +434,8 @@ fetch(const struct attacks *a, const struct packet *k, struct asked *q)
 
 		q->hash[i] = hash_flow(a, p->src, p->proto);
 		__builtin_prefetch(head_of(a, q->hash[i]));
-		q->same[i] = hash_packet(a, p);
-		__builtin_prefetch(slot_of(a, p->class == PACKET_SYNACK ?
-		    q->same[i] : 0), 1);
+		q->same[i] = hash_packet(a, p) & if_synack(p);
+		__builtin_prefetch(slot_of(a, q->same[i]), 1);
 	}
 	for (i = 0; i < q->n; i++) {
 		uint32_t at = *head_of(a, q->hash[i]);

@@ -13,6 +13,8 @@
 #define BATCHES		4
 #define CRATES		16
 
+#define SPINS		30000	/* about the time that a crate takes */
+
 struct crate {
 	int		count[BATCHES];		/* as intake_next() */
 	struct packet	packets[BATCHES][FRAME_BATCH];
@@ -34,8 +36,8 @@ struct intake {
 	pthread_t	 thread;
 	pthread_mutex_t	 mutex;
 	pthread_cond_t	 changed;
-	bool		 filling;		/* one of the two is at it */
-	bool		 ended, stop;		/* all under the mutex */
+	atomic_bool	 filling;		/* one of the two is at it */
+	bool		 ended, stop;		/* under the mutex */
 	atomic_size_t	 filled, emptied;	/* crates so far */
 	size_t		 at;			/* batch of the crate at hand */
 	struct crate	 crates[CRATES];
@@ -98,16 +100,31 @@ fill(struct intake *t)
 	int n = 0;
 	size_t i;
 
-	t->filling = true;
+	atomic_store(&t->filling, true);
 	(void)pthread_mutex_unlock(&t->mutex);
 	for (i = 0; n != -2 && i < BATCHES; i++)
 		n = c->count[i] = decode(t, c->packets[i]);
 	atomic_store(&t->percent, capture_percent(t->capture));
 	(void)pthread_mutex_lock(&t->mutex);
-	t->filling = false;
+	atomic_store(&t->filling, false);
 	t->ended = n == -2;
 	atomic_fetch_add(&t->filled, 1);
 	(void)pthread_cond_signal(&t->changed);
+}
+
+/* While the other one fills a crate, which is done sooner than anybody falls
+ * asleep and wakes, unless he has lost his processor. */
+static void
+wait_filling(struct intake *t)
+{
+	int i;
+
+	(void)pthread_mutex_unlock(&t->mutex);
+	for (i = 0; i < SPINS && atomic_load(&t->filling); i++)
+		;
+	(void)pthread_mutex_lock(&t->mutex);
+	if (i == SPINS && atomic_load(&t->filling))
+		(void)pthread_cond_wait(&t->changed, &t->mutex);
 }
 
 static void *
@@ -117,7 +134,9 @@ fill_ahead(void *arg)
 
 	(void)pthread_mutex_lock(&t->mutex);
 	while (!t->stop && !t->ended) {
-		if (t->filling || ready(t) == CRATES)
+		if (atomic_load(&t->filling))
+			wait_filling(t);
+		else if (ready(t) == CRATES)
 			(void)pthread_cond_wait(&t->changed, &t->mutex);
 		else
 			fill(t);
@@ -132,8 +151,8 @@ get_ready(struct intake *t)
 {
 	(void)pthread_mutex_lock(&t->mutex);
 	while (ready(t) == 0) {
-		if (t->filling)
-			(void)pthread_cond_wait(&t->changed, &t->mutex);
+		if (atomic_load(&t->filling))
+			wait_filling(t);
 		else
 			fill(t);
 	}

@@ -473,7 +473,8 @@ seen_each(const struct seen *s, uint32_t now,
 			const uint64_t *slot = t->slots + j * t->words;
 			uint32_t last = (uint32_t)slot[t->words - 1];
 
-			if (slot[t->words - 1] != 0 && is_live(life(s), last, now))
+			if (slot[t->words - 1] != 0 &&
+			    is_live(life(s), last, now))
 				each(arg, addr_at(slot, t->words), last);
 		}
 	}
