@@ -46,11 +46,11 @@ want=$(sha input)
 server() {
 	local cert=$1 options=${2:-verify=0}
 	port=$(free_port)
-	socat -d -d -u "OPENSSL-LISTEN:$port,bind=127.0.0.1,reuseaddr,cert=$cert.pem,$options" \
+	socat -d -d -u "OPENSSL-LISTEN:$port,bind=127.0.0.1,reuseaddr,accept-timeout=60,cert=$cert.pem,$options" \
 	    OPEN:sealed,creat,trunc 2> server.log &
 	started
 	server=$pid
-	within 10 grep -q 'listening on' server.log
+	within 10 listens_at "$port"
 }
 
 # sensor [name=value...]: a configuration for a server at the port.
@@ -113,6 +113,29 @@ conf_recv r
 "$RECV" -c r < sealed > received 2> err
 ok 'gets the tail too' cmp received short
 
+# d4-recv as the collector: one file of the store.
+port=$(free_port)
+cp -R "$TOP/conf.sample/collector" collect
+printf '%s\n' "127.0.0.1:$port" > collect/source
+printf '%s\n' "$KEY" > collect/key
+printf 'none\n' > collect/compress
+printf '%s\n' "$TMP/store" > collect/destination
+chmod 600 collect/key
+cp server.pem collect
+"$RECV" -c collect 2> server.log &
+started
+collector=$pid
+within 10 listens_at "$port"
+sensor
+run timeout 60 "$D4" -c c < input
+is "$status" 0 "$MIB MiB to d4-recv over TLS"
+is "$(cat err)" '' 'nothing is said'
+kill "$collector"
+finish "$collector"
+is "$status $(find store -name '*.cap' -exec cat {} + | sha)" "0 $want" \
+    'have arrived in its store'
+rm -rf store
+
 # d4-recv behind a relay, tcp: and unix:.
 port=$(free_port)
 conf_recv r
@@ -121,7 +144,7 @@ for where in "tcp:127.0.0.1:$port" "unix:$TMP/socket"; do
 	tcp:*) listen=TCP-LISTEN:$port,bind=127.0.0.1,reuseaddr ;;
 	*) listen=UNIX-LISTEN:$TMP/socket ;;
 	esac
-	rm -f between
+	rm -f between server.log
 	mkfifo between
 	socat -d -d -u "$listen" STDOUT 2> server.log > between &
 	started
