@@ -127,7 +127,7 @@ within 10 grep -q 'listening on' log.fd
 mv log.fd log
 port=$(sed -n 's/.*listening on port //p' log | head -n 1)
 ok 'few descriptors: fewer connections, which is said' said \
-    'max_connections: only 30, for 120 descriptors'
+    'max_connections: only 40, for 120 descriptors'
 fds=()
 for _ in {1..45}; do
 	dial
