@@ -17,7 +17,7 @@ admit_address(struct conn_context *ctx, const char *address)
 	int blocked = d4_registry_address_blocked(ctx->registry, address);
 
 	if (blocked == -1) {
-		d4_log_warnx("%s", d4_registry_why(ctx->registry));
+		faults_say(&ctx->faults, d4_registry_why(ctx->registry));
 		return REFUSED_OURS;
 	}
 	return blocked ? REFUSED_BLOCKED_ADDRESS : 0;
@@ -42,7 +42,7 @@ look_up(struct conn_context *ctx, const uint8_t uuid[D4_UUID_LEN],
 {
 	if (d4_registry_sensor(ctx->registry, uuid, sensor) != -1)
 		return 0;
-	d4_log_warnx("%s", d4_registry_why(ctx->registry));
+	faults_say(&ctx->faults, d4_registry_why(ctx->registry));
 	return -1;
 }
 
@@ -65,7 +65,7 @@ block_address(struct conn_context *ctx, const struct conn *c)
 {
 	if (d4_registry_add(ctx->registry, D4_SET_BLOCKED_ADDRESSES,
 	    c->peer) == -1)
-		d4_log_warnx("%s", d4_registry_why(ctx->registry));
+		faults_say(&ctx->faults, d4_registry_why(ctx->registry));
 	return REFUSED_BLOCKED_ADDRESS;
 }
 
@@ -84,7 +84,7 @@ admit_sensor(struct conn_context *ctx, struct conn *c,
 	if (reason == REFUSED_NOT_REGISTERED && !sensor.known &&
 	    d4_uuid_is_v4(h->uuid) && d4_registry_stranger(ctx->registry,
 	    h->uuid, c->peer, (uint64_t)ctx->now) == -1)
-		d4_log_warnx("%s", d4_registry_why(ctx->registry));
+		faults_say(&ctx->faults, d4_registry_why(ctx->registry));
 	if (reason == 0 && h->size > D4_PAYLOAD_MAX)
 		reason = D4_TOO_LARGE;
 	return reason != 0 ? reason : take_key(ctx, c, &sensor);
@@ -163,7 +163,7 @@ admit_live(struct conn_context *ctx, struct conn *c, uint8_t type)
 		rc = d4_registry_claim(ctx->registry, &live, true, c,
 		    &c->claim);
 	if (rc == -1) {
-		d4_log_warnx("%s", d4_registry_why(ctx->registry));
+		faults_say(&ctx->faults, d4_registry_why(ctx->registry));
 		return REFUSED_OURS;
 	}
 	return rc == 1 ? REFUSED_DUPLICATE : 0;

@@ -5,7 +5,7 @@
 #include <time.h>
 
 #include "d4-recv/analyze.h"
-#include "lib/log.h"
+#include "d4-recv/faults.h"
 #include "lib/queue.h"
 #include "lib/table.h"
 #include "lib/type.h"
@@ -29,7 +29,7 @@ struct analyze {
 	uint64_t		 generation;	/* of the registry, as last seen */
 	uint64_t		 pushed;
 	uint64_t		 dropped;	/* by queues closed since, too */
-	bool			 said;		/* a fault, in this second */
+	struct faults		 faults;
 };
 
 /* One item on its way into the queues that want it. */
@@ -88,14 +88,6 @@ analyze_free(struct analyze *a)
 	free(a);
 }
 
-static void
-say(struct analyze *a, const char *fault)
-{
-	if (!a->said)
-		d4_log_warnx("%s", fault);
-	a->said = true;
-}
-
 /* The queue of a definition, opened when it is first used. */
 static struct open_queue *
 get_queue(struct analyze *a, const struct d4_registry_queue *def)
@@ -119,7 +111,7 @@ get_queue(struct analyze *a, const struct d4_registry_queue *def)
 		return NULL;
 	memcpy(q->uuid, def->uuid, sizeof(q->uuid));
 	if ((q->queue = d4_queue_open(&where, why)) == NULL) {
-		say(a, why);
+		faults_say(&a->faults, why);
 		free(q);
 		return NULL;
 	}
@@ -140,7 +132,7 @@ flush(struct analyze *a, struct open_queue *q)
 		return;
 	q->unflushed = false;
 	if (d4_queue_flush(q->queue) == -1)
-		say(a, d4_queue_fault(q->queue));
+		faults_say(&a->faults, d4_queue_fault(q->queue));
 	dropped = d4_queue_dropped(q->queue);
 	a->dropped += dropped - q->dropped;
 	q->dropped = dropped;
@@ -165,7 +157,7 @@ on_queue(void *cookie, const struct d4_registry_queue *def)
 		p->a->pushed++;
 		p->had++;
 	} else {
-		say(p->a, d4_queue_fault(q->queue));
+		faults_say(&p->a->faults, d4_queue_fault(q->queue));
 		flush(p->a, q);
 		close_queue(d4_table_take(p->a->open, q->uuid));
 		p->missed++;
@@ -186,7 +178,7 @@ push(void *cookie, const uint8_t uuid[D4_UUID_LEN], const char *queue,
 	if (d4_registry_queues_for(p.a->registry,
 	    plain ? (uint8_t)atoi(queue) : D4_TYPE_EXTENDED,
 	    plain ? NULL : queue, uuid, on_queue, &p) == -1) {
-		say(p.a, d4_registry_why(p.a->registry));
+		faults_say(&p.a->faults, d4_registry_why(p.a->registry));
 		return -1;
 	}
 	/* When none has it, it can come again without being there twice. */
@@ -211,7 +203,6 @@ analyze_tick(struct analyze *a)
 	struct d4_table *fresh;
 	size_t at = 0;
 
-	a->said = false;
 	while ((q = d4_table_next(a->open, &at)) != NULL)
 		flush(a, q);
 	if (a->generation == d4_registry_generation(a->registry))

@@ -47,6 +47,8 @@ struct collect {
 	bool			 listening;
 	int64_t			 listen_at;	/* again, when out of places */
 	int64_t			 tick_at;
+	unsigned		 waiting;	/* ticks that sensors have waited
+						 * for room */
 	bool			 stdin_polls;	/* epoll can wait for stdin */
 };
 
@@ -269,7 +271,8 @@ open_stdin(struct collect *c)
 static void
 fit_descriptors(struct collect *c)
 {
-	unsigned wanted = c->s->settings->max_connections;
+	unsigned wanted = c->s->from_stdin ? 1 :
+	    c->s->settings->max_connections;
 	rlim_t need = 2 * (rlim_t)wanted + SPARE_FILES, places;
 	struct rlimit limit;
 
@@ -449,6 +452,24 @@ run_streams(struct collect *c)
 	return conn_turn(&c->ctx);
 }
 
+/* A moment's wait is nothing to be said. */
+static void
+say_waiting(struct collect *c)
+{
+	const char *where = c->s->settings->destination;
+
+	if (c->ctx.nwaiting > 0) {
+		if (++c->waiting == 2)
+			d4_log_warnx("%s: %zu sensors wait for room", where,
+			    c->ctx.nwaiting);
+	} else {
+		if (c->waiting >= 2)
+			d4_log_say("%s: there is room for sensors again",
+			    where);
+		c->waiting = 0;
+	}
+}
+
 static void
 tick(struct collect *c, bool *again)
 {
@@ -464,6 +485,7 @@ tick(struct collect *c, bool *again)
 	if (ctx->streams != NULL)
 		stream_tick(ctx->streams);
 	conn_tick(ctx, changed == 1);
+	say_waiting(c);
 	*again = conn_turn(ctx) || *again;
 	tick_files(c);
 	analyze_tick(c->analyze);

@@ -130,7 +130,7 @@ note_turn(struct conn_context *ctx, struct conn *c)
 	if (c->turn_records > 0 && c->claim != NULL &&
 	    d4_registry_note(ctx->registry, c->claim, c->turn_records,
 	    c->turn_bytes, (uint64_t)ctx->now) == -1)
-		d4_log_warnx("%s", d4_registry_why(ctx->registry));
+		faults_say(&ctx->faults, d4_registry_why(ctx->registry));
 	c->turn_records = c->turn_bytes = 0;
 }
 
@@ -139,7 +139,7 @@ tell_session(const struct conn *c)
 {
 	char name[D4_NET_HOST + D4_UUID_TEXT];
 
-	if (!c->verified)
+	if (c->session.nrecords == 0)
 		return;
 	d4_log_info(1, "%s: type %u (%s), %llu records, %llu bytes",
 	    name_of(c, name), c->session.type,
@@ -186,7 +186,7 @@ refuse(struct conn_context *ctx, struct conn *c, unsigned reason,
 	/* Of strangers nothing is kept, for or against the uuid they name. */
 	if (c->verified && d4_registry_note_error(ctx->registry,
 	    c->session.uuid, refused_str(reason), (uint64_t)ctx->now) == -1)
-		d4_log_warnx("%s", d4_registry_why(ctx->registry));
+		faults_say(&ctx->faults, d4_registry_why(ctx->registry));
 	bury(ctx, c);
 }
 
@@ -401,7 +401,7 @@ open_stream(struct conn_context *ctx, struct conn *c, uint8_t type)
 		c->turn_records++;
 		if (d4_registry_claim_become(ctx->registry, c->claim, type,
 		    name) == -1)
-			d4_log_warnx("%s", d4_registry_why(ctx->registry));
+			faults_say(&ctx->faults, d4_registry_why(ctx->registry));
 	}
 	c->opened = true;
 	if (ctx->store == NULL)
@@ -753,6 +753,13 @@ mind_deadline(struct conn_context *ctx, struct conn *c)
 		refuse(ctx, c, REFUSED_TIMEOUT, "no record");
 }
 
+static bool
+waits_for_room(const struct conn *c)
+{
+	return c->state != CONN_DEAD && (c->backlog_len > 0 ||
+	    (c->state == CONN_ENDING && !c->answering));
+}
+
 void
 conn_wake(struct conn_context *ctx)
 {
@@ -778,6 +785,7 @@ conn_tick(struct conn_context *ctx, bool judge)
 		c->replaced = true;
 		refuse_stored(ctx, c, REFUSED_TAKEN_OVER, NULL);
 	}
+	ctx->nwaiting = 0;
 	for (c = ctx->first; c != NULL; c = next) {
 		next = c->next;
 		if (judge && (reason = admit_again(ctx, c)) != 0)
@@ -788,6 +796,7 @@ conn_tick(struct conn_context *ctx, bool judge)
 			drain_backlog(ctx, c);
 		if (c->state == CONN_ENDING)
 			touch(ctx, c);
+		ctx->nwaiting += waits_for_room(c);
 	}
 	refusals_tick(&ctx->refusals);
 }

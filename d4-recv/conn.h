@@ -26,6 +26,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "d4-recv/faults.h"
 #include "d4-recv/peers.h"
 #include "d4-recv/refusals.h"
 #include "d4-recv/session.h"
@@ -103,6 +104,7 @@ struct conn_context {
 	struct stream		*streams;	/* or NULL */
 	struct d4_tls_context	*tls;
 	struct refusals		 refusals;
+	struct faults		 faults;	/* of the registry */
 	struct peers		*peers;
 	int			 epoll;
 	unsigned		 max_connections; /* that fit our descriptors */
@@ -113,6 +115,7 @@ struct conn_context {
 	size_t			 nconns;
 	TAILQ_HEAD(, conn)	 strangers;	/* HANDSHAKE and QUIET */
 	size_t			 nstrangers;
+	size_t			 nwaiting;	/* for room, as of the last tick */
 	struct conn		*touched;	/* in this turn */
 	struct conn		*dead;		/* to be freed after it */
 

@@ -71,6 +71,8 @@ put_rows(FILE *out, const struct conn_context *ctx,
 	    files->waiting);
 	row(out, "d4_recv_hook_failures_total", "counter",
 	    "Hooks that failed", files->nhooks_failed);
+	row(out, "d4_recv_sensors_waiting", "gauge",
+	    "Sensors that wait for room", ctx->nwaiting);
 	row(out, "d4_recv_disk_full", "gauge",
 	    "Whether there is no room for files", files->full);
 	row(out, "d4_recv_items_total", "counter",

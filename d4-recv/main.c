@@ -14,7 +14,7 @@
  *	conn.[ch]	a sensor's life, from accept to close
  *	admit.[ch]	who may send, by the registry
  *	peers.[ch]	connections of each address
- *	refusals.[ch]	why not, counted and said
+ *	refusals.[ch]	why not, counted and said; faults.[ch] of our own
  *	store.[ch]	streams become files; place.[ch] where, line.[ch] lines
  *	handler.[ch]	what extended types want
  *	finish.[ch]	finished files: complete.[ch], hook.[ch]

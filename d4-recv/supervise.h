@@ -12,8 +12,8 @@
 
 /*
  * listeners are all sockets; each worker gets its share of them, the first of
- * them the first worker, or with shared all.  Returns 0 after SIGTERM or SIGINT when every
- * worker ended well, else -1.
+ * them the first worker, or with shared all.  Returns 0 after SIGTERM or
+ * SIGINT when every worker ended well, else -1.
  */
 int supervise_run(const struct collect_settings *, const int *listeners,
     size_t nlisteners, unsigned workers, bool shared);

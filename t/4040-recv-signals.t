@@ -34,7 +34,7 @@ serves() {
 collector
 with_tls
 serve --stats 1 --metrics metrics
-sensors -w -n 10 -b 50000 > sent 2> err &
+"$SENSORS" -w -n 10 -b 50000 "$port" > sent 2> err &
 started
 waiting=$pid
 ok 'sensors are there' within 10 live 10
@@ -102,7 +102,7 @@ line+='[0-9]+ dropped$'
 ok '--stats: a line a second' within 5 eval '[ "$(lines log)" -ge 2 ]'
 ok 'of figures' said "$line"
 ok '--metrics: totals' grep -q '^d4_recv_records_total [0-9]' metrics
-sensors -k 'another key' -i 105 -t 3 -w -b 5000 > /dev/null &
+"$SENSORS" -k 'another key' -i 105 -t 3 -w -b 5000 "$port" > /dev/null &
 started
 ok '--metrics: each sensor' within 5 grep -q \
     '^d4_recv_sensor_records{uuid="69000000-0000-4000-8000-000000000003",type="3"} 2$' \
@@ -124,7 +124,7 @@ stop
 collector
 with_tls
 serve
-sensors -w -n 20 -b 300000 > sent &
+"$SENSORS" -w -n 20 -b 300000 "$port" > sent &
 started
 sending=$pid
 ok 'sensors are there, and silent' within 10 eval \
@@ -141,7 +141,7 @@ ok 'with all that has arrived' cmp sorted kept
 is "$(reg live | wc -l)" 0 'nobody is connected'
 
 serve
-sensors -f -i 200 -n 20 > /dev/null 2> err &
+"$SENSORS" -f -i 200 -n 20 "$port" > /dev/null 2> err &
 started
 sending=$pid
 ok 'sensors send as fast as they can' within 10 live 20
@@ -156,7 +156,7 @@ ok 'what was left is finished by the next' within 60 all_finished
 is "$("$STORE" check s | grep -c ' not ')" 0 'whole, without a gap'
 
 # A service manager tells all processes, and the parent its workers.
-sensors -w -i 300 -n 5 > sent &
+"$SENSORS" -w -i 300 -n 5 "$port" > sent &
 started
 sending=$pid
 within 10 live 5

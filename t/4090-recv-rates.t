@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: ISC
+#
+# Records without data at a good rate, and memory by what was received, not
+# by what was announced.
+
+# shellcheck source=t/lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=t/tool/collector.sh
+. "$TOP/t/tool/collector.sh"
+
+rss() {
+	awk '/^VmRSS/ { print $2 }' "/proc/$(pgrep -P "$server")/status"
+}
+
+milliseconds() {
+	date +%s%3N
+}
+
+# rate name n option...: so many records in one connection.
+rate() {
+	local name=$1 n=$2 begun took rate
+	shift 2
+	begun=$(milliseconds)
+	sensors -c "$n" -r 0 -t 3 "$@" > sent
+	is "$?" 0 "$name: answered"
+	took=$(($(milliseconds) - begun))
+	rate=$((n * 1000 / took))
+	if [ -n "$SANITIZE" ]; then
+		skip 1 'a sanitizer takes its time'
+	else
+		ok "$name: at 200,000/s or more: $rate" \
+		    test "$rate" -ge 200000
+	fi
+	ok "$name: each is counted" within 5 grep -q \
+	    "^d4_recv_records_total $n$" metrics
+}
+
+collector max_per_address=2000 max_unauthenticated=1500
+with_tls
+serve --metrics metrics
+rate 'a million over TLS' 1000000
+stop
+
+# A thousand that announce a million bytes each and send none of them.
+serve --metrics metrics
+before=$(rss)
+"$SENSORS" -a -n 1000 -t 3 "$port" &
+started
+ok 'a thousand connections' within 30 grep -q '^d4_recv_strangers 1000$' \
+    metrics
+sleep 1
+grown=$(($(rss) - before))
+if [ -n "$SANITIZE" ]; then
+	skip 1 'a sanitizer takes memory'
+else
+	ok "that announce much take less than 64 MiB: $grown KiB" \
+	    test "$grown" -lt 65536
+fi
+kill "$pid"
+finish "$pid"
+ok 'and go' within 10 grep -q '^d4_recv_strangers 0$' metrics
+stop
+is "$status" 0 'exit 0'
+
+done_testing
