@@ -37,11 +37,11 @@ live() {
 # Who connects to a TLS port and says nothing; looked at in the end.
 collector
 with_tls
+echo "$TMP/s.handshake" > r/destination
 serve
 handshake_log=$TMP/log.handshake
 mv log "$handshake_log"
 handshaker=$server
-mv s s.handshake
 dial
 mute=$fd
 begun=$SECONDS
