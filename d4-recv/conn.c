@@ -158,6 +158,10 @@ bury(struct conn_context *ctx, struct conn *c)
 {
 	if (c->state == CONN_DEAD)
 		return;
+	/* Closing is not enough where stdin is the same. */
+	if (c->events != 0)
+		(void)epoll_ctl(ctx->epoll, EPOLL_CTL_DEL, c->fd, NULL);
+	c->events = 0;
 	note_turn(ctx, c);
 	tell_session(c);
 	store_close(c->stream, ctx->now);
