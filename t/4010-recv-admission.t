@@ -4,6 +4,9 @@
 # Who may send what; each refusal has its reason, said and counted, and what
 # came before it is kept.
 
+# Checks are reached by their names; $ in quotes is for others to see.
+# shellcheck disable=SC2016,SC2119,SC2317
+
 # shellcheck source=t/lib.sh
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=t/tool/collector.sh

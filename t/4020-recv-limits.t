@@ -6,6 +6,9 @@
 #
 #	D4_TEST_LONG=1	the deadline of a record, half a minute, too
 
+# Checks are reached by their names; $ in quotes is for others to see.
+# shellcheck disable=SC2016,SC2119,SC2317
+
 # shellcheck source=t/lib.sh
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=t/tool/collector.sh

@@ -5,6 +5,9 @@
 # not at all; SIGTERM ends in time with what has arrived stored; SIGUSR1,
 # --stats and --metrics tell; a worker that dies is started again.
 
+# Checks are reached by their names; $ in quotes is for others to see.
+# shellcheck disable=SC2016,SC2119,SC2317
+
 # shellcheck source=t/lib.sh
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=t/tool/collector.sh

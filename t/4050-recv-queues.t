@@ -4,6 +4,9 @@
 # What becomes of finished data: rotation, compression, the hook, and items
 # in the queues of analyzers.
 
+# Checks are reached by their names; $ in quotes is for others to see.
+# shellcheck disable=SC2016,SC2119,SC2317
+
 # shellcheck source=t/lib.sh
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=t/tool/collector.sh

@@ -5,6 +5,9 @@
 # clients that say nothing lose nothing, one that is cut off within a record
 # loses only that.  Versions and certificates of TLS.
 
+# Checks are reached by their names; $ in quotes is for others to see.
+# shellcheck disable=SC2016,SC2119,SC2317
+
 # shellcheck source=t/lib.sh
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=t/tool/collector.sh

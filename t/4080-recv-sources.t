@@ -4,6 +4,9 @@
 # Where records come from: a unix socket, stdin, sockets that a service
 # manager opened, several workers on one port, all addresses.
 
+# Checks are reached by their names; $ in quotes is for others to see.
+# shellcheck disable=SC2016,SC2119,SC2317,SC2002
+
 # shellcheck source=t/lib.sh
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=t/tool/collector.sh

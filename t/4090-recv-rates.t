@@ -4,6 +4,9 @@
 # Records without data at a good rate, and memory by what was received, not
 # by what was announced.
 
+# Checks are reached by their names; $ in quotes is for others to see.
+# shellcheck disable=SC2016,SC2119,SC2317
+
 # shellcheck source=t/lib.sh
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=t/tool/collector.sh

@@ -26,7 +26,7 @@
 
 static struct d4_registry *reg;
 
-static void
+static _Noreturn void
 die(const char *what)
 {
 	fprintf(stderr, "registry: %s\n", what);
