@@ -229,7 +229,7 @@ bench-idle: all $(LOAD)
 LINT_CFLAGS = $(STD) $(WARN) -Werror $(DEFINES) -O2 -c -o /dev/null
 SOURCES = $(sort $(wildcard lib/*.c d4*/*.c t/unit/*.c t/tool/*.c \
     t/fuzz/*.c t/bench/*.c))
-SCRIPTS = $(sort $(wildcard t/*.sh t/*.t t/bench/*.sh) .ci/run \
+SCRIPTS = $(sort $(wildcard t/*.sh t/*.t t/tool/*.sh t/bench/*.sh) .ci/run \
     d4-admin/completion.bash)
 
 lint: deps-lint

@@ -47,8 +47,7 @@ struct collect {
 	bool			 listening;
 	int64_t			 listen_at;	/* again, when out of places */
 	int64_t			 tick_at;
-	unsigned		 waiting;	/* ticks that sensors have waited
-						 * for room */
+	unsigned		 waiting;	/* ticks of sensors for room */
 	bool			 stdin_polls;	/* epoll can wait for stdin */
 };
 
@@ -313,7 +312,8 @@ begin(struct collect *c)
 	if (c->s->tls && (c->ctx.tls = reload_open_tls(c->s->settings)) == NULL)
 		return -1;
 	if (open_mac(c) == -1 || open_registry(c) == -1 ||
-	    open_streams(c) == -1 || open_store(c) == -1 || watch(c, d4_stop_fd(), &stop_tag) == -1)
+	    open_streams(c) == -1 || open_store(c) == -1 ||
+	    watch(c, d4_stop_fd(), &stop_tag) == -1)
 		return -1;
 	figures_begin(&c->figures, c->ctx.now_ms);
 	if (c->s->from_stdin)
@@ -379,7 +379,8 @@ take_settings(struct collect *c)
 		c->ctx.default_key = key;
 	}
 	if ((c->finish != NULL && finish_set_hook(c->finish,
-	    *s->hook != '\0' ? s->hook : NULL) == -1) || admit_rules(&c->ctx) == -1 || key == NULL)
+	    *s->hook != '\0' ? s->hook : NULL) == -1) ||
+	    admit_rules(&c->ctx) == -1 || key == NULL)
 		d4_log_warnx("%s: taken in part", c->s->dir);
 	d4_log_info(1, "%s: taken", c->s->dir);
 }

@@ -405,7 +405,8 @@ open_stream(struct conn_context *ctx, struct conn *c, uint8_t type)
 		c->turn_records++;
 		if (d4_registry_claim_become(ctx->registry, c->claim, type,
 		    name) == -1)
-			faults_say(&ctx->faults, d4_registry_why(ctx->registry));
+			faults_say(&ctx->faults,
+			    d4_registry_why(ctx->registry));
 	}
 	c->opened = true;
 	if (ctx->store == NULL)

@@ -321,6 +321,20 @@ is_ours(int fd)
 	    st.st_nlink > 0;
 }
 
+/* Whether a file of this number is finished and waits to be pushed. */
+static bool
+has_finished(const struct finish *f, const struct place *p, unsigned n)
+{
+	char entry[PLACE_ENTRY];
+	struct stat st;
+
+	if (p->compress == D4_GZ_PLAIN)
+		return false;
+	place_entry(p, n, true, entry);
+	return fstatat(f->complete.entries, entry, &st,
+	    AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 int
 finish_create(struct finish *f, const struct place *p, unsigned *n)
 {
@@ -333,8 +347,16 @@ finish_create(struct finish *f, const struct place *p, unsigned *n)
 		    O_EXCL | O_CLOEXEC, 0666);
 		if (fd == -1 && errno == EEXIST)
 			continue;
-		if (fd == -1 || is_ours(fd))
-			return fd;
+		if (fd == -1)
+			return -1;
+		/* Looked at now: while the other entry was there, ours could
+		 * not be made. */
+		if (!has_finished(f, p, *n)) {
+			if (is_ours(fd))
+				return fd;
+		} else {
+			(void)unlinkat(f->complete.entries, entry, 0);
+		}
 		(void)close(fd);
 	}
 	errno = EEXIST;

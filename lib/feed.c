@@ -112,8 +112,8 @@ d4_feed_idle(struct d4_feed *feed)
 	size_t held = feed->tail - feed->head;
 	uint8_t *buf = NULL;
 
-	/* A small buffer is not worth a copy; much in it will soon be more. */
-	if (held > 0 && (held >= FEW || feed->cap <= FEW))
+	/* A small buffer is not worth a copy, nor one that is well filled. */
+	if (held > 0 && (held >= feed->cap / 4 || feed->cap <= FEW))
 		return;
 	if (held > 0) {
 		if ((buf = malloc(held)) == NULL)

@@ -43,7 +43,7 @@ counted() {
 	for reason in "${!counts[@]}"; do
 		want+="$reason ${counts[$reason]} "
 		got+="$reason $(sed -n \
-		    "s/^d4_recv_refused_total{reason=\"$reason\"} //p" metrics) "
+		    "s/^d4_recv_refused_total.*\"$reason\"} //p" metrics) "
 	done
 	is "$got" "$want" 'each reason is counted'
 	counts=()
@@ -112,7 +112,8 @@ refused bad_type 'type not accepted' 'type=2,data={"type":"other"}' \
 refused type_changed 'type changed within the stream' \
     'type=2,data={"type":"fascia"}' $'type=254,data=l\n' 'type=2,data={}'
 taken 'type 2, then 254' "$B" 254 line \
-    "type=2,uuid=$B,data={\"type\":\"fascia\"}" $'type=254,uuid='"$B"$',data=line\n'
+    "type=2,uuid=$B,data={\"type\":\"fascia\"}" \
+    "type=254,uuid=$B,data=line"$'\n'
 
 # -- blocks -------------------------------------------------------------------
 

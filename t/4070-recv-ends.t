@@ -36,8 +36,8 @@ fresh() {
 }
 
 client() {
-	timeout 20 openssl s_client -quiet -no_ign_eof -connect "127.0.0.1:$port" "$@" \
-	    > answer 2>> s_client.log
+	timeout 20 openssl s_client -quiet -no_ign_eof \
+	    -connect "127.0.0.1:$port" "$@" > answer 2>> s_client.log
 }
 
 collector
@@ -73,7 +73,8 @@ done
 ) | client -tls1_1 -cipher ALL:@SECLEVEL=0
 ok 'TLS 1.1 is refused' within 5 said '127.0.0.1: TLS: '
 is "$(openssl s_client -connect "127.0.0.1:$port" < /dev/null 2> /dev/null |
-    grep -c 'New Session Ticket\|Session Ticket arrived')" 0 'no tickets, and so no early data'
+    grep -c 'New Session Ticket\|Session Ticket arrived')" 0 \
+    'no tickets, and so no early data'
 # d4 itself, the one before it, and a relay.
 fresh
 conf c type=3 uuid="$UUID" destination="localhost:$port"

@@ -5,7 +5,7 @@
 # manager opened, several workers on one port, all addresses.
 
 # Checks are reached by their names; $ in quotes is for others to see.
-# shellcheck disable=SC2016,SC2119,SC2317,SC2002
+# shellcheck disable=SC2016,SC2119,SC2317
 
 # shellcheck source=t/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -56,11 +56,11 @@ rm -rf s
 echo 9 > r/types
 "$D4" -c c < raw | "$RECV" -c r
 is "$?" 0 'much from a pipe'
-is "$(cat "$(files)" | sha)" "$(sha raw)" 'is kept'
+is "$(sha "$(files)")" "$(sha raw)" 'is kept'
 rm -rf s
 "$D4" -c c < raw > stream
 run "$RECV" -c r < stream
-is "$(cat "$(files)" | sha)" "$(sha raw)" 'so is much from a file'
+is "$(sha "$(files)")" "$(sha raw)" 'so is much from a file'
 mkfifo pipe
 "$RECV" -c r < pipe &
 started
@@ -73,7 +73,7 @@ exec 3>&-
 is "$status" 0 'SIGTERM: exit 0'
 ok 'what has arrived is kept' eval 'grep -q "^waiting$" $(files)'
 
-# -- sockets of a service manager -----------------------------------------------
+# -- sockets of a service manager ---------------------------------------------
 
 collector
 port=$(free_port)

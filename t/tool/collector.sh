@@ -38,6 +38,7 @@ serve() {
 	: > log
 	"$RECV" -v -c r "$@" 2>> log &
 	started
+	# shellcheck disable=SC2154 # of started
 	server=$pid
 	within 10 grep -q 'listening on' log || {
 		fail 'the collector listens' "$(cat log)"

@@ -2,8 +2,8 @@
 
 /* What tests set in a registry and read from it:
  *
- *	registry STORE add SET MEMBER		blocked-addresses, blocked-uuids,
- *	registry STORE remove SET MEMBER	blocked-by-uuid, types, extended
+ *	registry STORE add SET MEMBER		blocked-addresses, types, ...
+ *	registry STORE remove SET MEMBER
  *	registry STORE key UUID KEY
  *	registry STORE register UUID
  *	registry STORE kick UUID
@@ -57,7 +57,6 @@ parse_set(const char *name)
 			return (enum d4_registry_set)i;
 	}
 	die("not a set");
-	return D4_SETS;
 }
 
 static int
@@ -171,7 +170,6 @@ change(const char *verb, char *argv[])
 		return d4_registry_counts(reg, d4_registry_day(now), uuid,
 		    on_count, NULL);
 	die("no such verb");
-	return -1;
 }
 
 int

@@ -99,7 +99,7 @@ on_signal(int sig)
 	ended = 1;
 }
 
-static void
+static _Noreturn void
 die(const char *what)
 {
 	fprintf(stderr, "sensors: %s\n", what);

@@ -745,9 +745,40 @@ test_many(void)
 	shelf_remove(&s);
 }
 
+/* A file that still waits to be pushed, and the next of the same name. */
+static void
+test_waiting_name(void)
+{
+	struct bytes in = { NULL, 0 };
+	struct store_stream *stream;
+	struct shelf s;
+	const char *why;
+	size_t taken;
+	int i;
+
+	make_pcap(&in, 10);
+	shelf_open(&s, 0, 0, D4_GZ_GZIP);
+	s.refuse = true;
+	for (i = 0; i < 3; i++) {
+		stream = store_open(s.store, shelf_uuid, 1, NULL, &why);
+		(void)store_write(stream, in.p, in.len, START, &taken);
+		store_close(stream, START);
+		(void)finish_drain(s.finish, 300);
+	}
+	is(shelf_count(&s, PLACE_OPEN), 3,
+	    "files of one name that wait for a queue have an entry each");
+	s.refuse = false;
+	ok(shelf_stop(&s), "all end");
+	is(s.nitems, 3, "each is pushed");
+	is(shelf_count(&s, PLACE_OPEN), 0, "and nothing is left");
+	bytes_free(&in);
+	shelf_remove(&s);
+}
+
 int
 main(void)
 {
+	test_waiting_name();
 	test_nothing();
 	test_made();
 	test_rotate_by_time();
