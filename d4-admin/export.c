@@ -257,6 +257,21 @@ export_sets(struct export *e)
 }
 
 static int
+export_mode(struct export *e)
+{
+	enum d4_registry_mode mode;
+	const char *word;
+
+	if (d4_registry_mode(e->admin->reg, &mode) == -1)
+		return -1;
+	if ((word = d4_registry_mode_word(mode)) == NULL)
+		return 0;
+	begin(e, "mode");
+	d4_meta_line_string(e->line, "value", word);
+	return end(e);
+}
+
+static int
 on_queue(void *cookie, const struct d4_registry_queue *q)
 {
 	struct export *e = cookie;
@@ -330,7 +345,7 @@ export_everything(struct export *e)
 	d4_meta_line_bool(e->line, "keys", e->keys);
 	if (end(e) != 0 || export_sensors(e) != 0 ||
 	    d4_registry_waiting(e->admin->reg, on_stranger, e) != 0 ||
-	    export_sets(e) != 0 ||
+	    export_sets(e) != 0 || export_mode(e) != 0 ||
 	    each_queue(e->admin, on_queue, e) != 0 ||
 	    export_counts(e) != 0)
 		return e->failed ? 1 : admin_fault(e->admin);

@@ -127,6 +127,8 @@ int rds_add(void *, enum d4_registry_set, const char *);
 int rds_remove(void *, enum d4_registry_set, const char *);
 int rds_has(void *, enum d4_registry_set, const char *);
 int rds_each(void *, enum d4_registry_set, d4_registry_on_text *, void *);
+int rds_get_mode(void *, char[D4_REGISTRY_WORD]);
+int rds_set_mode(void *, const char *);
 
 int rds_claim(void *, const struct d4_registry_live *, bool, bool *,
     uint8_t[D4_UUID_LEN]);

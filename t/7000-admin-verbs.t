@@ -181,6 +181,20 @@ $U2" queue members $Q2
 	wrong 'there is such a queue' 1 'there is such' queue add --uuid $Q1 3
 }
 
+modes() {
+	says 'mode show, nothing is set' '{"mode":null,"from":"configuration"}' \
+	    -j mode show
+	does 'mode set' mode set registration
+	says 'mode show' 'mode  registration
+from  registry' mode show
+	does 'mode set none' mode set none
+	does 'and again' mode set none
+	does 'another' mode set shared-secret
+	says 'mode show' '{"mode":"shared-secret","from":"registry"}' \
+	    -j mode show
+	wrong 'no mode' 2 'registration \| shared-secret \| none' mode set open
+}
+
 moves() {
 	admin export
 	cp out "$backend.jsonl"
@@ -234,6 +248,7 @@ all() {
 	blocks
 	types
 	queues
+	modes
 	moves
 	crowd
 	removal

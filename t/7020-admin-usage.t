@@ -60,7 +60,6 @@ wrong 'expected one like 2024-12-31' -d store stats day 2024-02-30
 wrong 'uuid \| address \| type' -d store stats top --by colour
 wrong 'expected a day before' -d store stats forget "$(date -u +%Y-%m-%d)"
 wrong 'expected queue members' -d store queue members "$UUID" turn "$UUID"
-wrong 'expected -c directory' -d store mode show
 wrong 'registration \| shared-secret' -d store mode set open
 wrong 'expected a host name' tls init 'a b'
 
