@@ -140,6 +140,7 @@ known_sensor(struct admin *a, const char *text, uint8_t uuid[D4_UUID_LEN])
 {
 	struct d4_registry_sensor sensor;
 	struct d4_registry_facts facts;
+	struct connected live;
 	bool seen;
 	int r;
 
@@ -154,6 +155,13 @@ known_sensor(struct admin *a, const char *text, uint8_t uuid[D4_UUID_LEN])
 	d4_registry_facts_free(&facts);
 	if (r == -1)
 		return admin_fault(a);
+	/* Of one that has just come nothing is written yet. */
+	if (!seen) {
+		if (connected_load(a, &live) != 0)
+			return 1;
+		seen = connected_count(&live, uuid) > 0;
+		free(live.list);
+	}
 	if (!seen)
 		d4_log_warnx("%s: unknown sensor", text);
 	return seen ? 0 : 1;

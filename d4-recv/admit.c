@@ -202,8 +202,10 @@ admit_again(struct conn_context *ctx, struct conn *c)
 		return 0;
 	if (look_up(ctx, c->session.uuid, &sensor) == -1)
 		return 0;
-	if (sensor.block_address)
+	if (sensor.block_address) {
+		ctx->judges_again = true;
 		return block_address(ctx, c);
+	}
 	if ((reason = judge(ctx, &sensor)) != 0)
 		return reason;
 	if (!has_key(c, &sensor))

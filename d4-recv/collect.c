@@ -488,7 +488,11 @@ tick(struct collect *c, bool *again)
 	if (ctx->streams != NULL)
 		stream_tick(ctx->streams);
 	conn_tick(ctx, changed == 1 || c->judges);
-	c->judges = false;
+	/* Others from an address that this blocked go without a second more. */
+	c->judges = ctx->judges_again;
+	if (ctx->judges_again)
+		c->tick_at = ctx->now_ms;
+	ctx->judges_again = false;
 	say_waiting(c);
 	*again = conn_turn(ctx) || *again;
 	tick_files(c);

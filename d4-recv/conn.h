@@ -120,6 +120,8 @@ struct conn_context {
 	TAILQ_HEAD(, conn)	 strangers;	/* HANDSHAKE and QUIET */
 	size_t			 nstrangers;
 	size_t			 nwaiting;	/* for room, as of the last tick */
+	bool			 judges_again;	/* the last tick blocked an
+						 * address: others come from it */
 	struct conn		*touched;	/* in this turn */
 	struct conn		*dead;		/* to be freed after it */
 
