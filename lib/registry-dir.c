@@ -54,15 +54,22 @@ static const char *const made[] = {
 static int
 open_tree(struct dir *dir, struct tree *tree, const char *name, bool create)
 {
+	struct stat st;
+	bool fresh;
+
 	if ((tree->name = strdup(name)) == NULL) {
 		(void)snprintf(dir->why, D4_REGISTRY_WHY, "%s",
 		    strerror(errno));
 		return -1;
 	}
-	if (create && mkdir(name, 0750) == -1 && errno != EEXIST)
+	fresh = create && mkdir(name, 0750) == 0;
+	if (create && !fresh && errno != EEXIST)
 		return dir_fault(dir, tree, "", strerror(errno));
 	tree->fd = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (tree->fd == -1)
+	/* The superuser makes it for whom the directory above belongs to. */
+	if (tree->fd == -1 || (fresh && geteuid() == 0 &&
+	    (fstatat(tree->fd, "..", &st, 0) == -1 ||
+	    fchown(tree->fd, st.st_uid, st.st_gid) == -1)))
 		return dir_fault(dir, tree, "", strerror(errno));
 	return 0;
 }

@@ -261,6 +261,19 @@ push() {
 }
 all
 
+# The superuser makes store and registry for whom the place belongs to.
+if [ "$(id -u)" = 0 ]; then
+	mkdir -m 755 place conf.place
+	chown 65534:65534 place
+	echo "$TMP/place/store" > conf.place/destination
+	run timeout 30 "$ADMIN" -c conf.place sensor register $U1
+	is "$status $(cat err)" '0 ' 'the superuser makes a store'
+	is "$(find place ! -user 65534)" '' \
+	    'all of it belongs to the owner of the place'
+else
+	skip 2 'not the superuser'
+fi
+
 backend=Redis
 PORT=$(free_port)
 if ! command -v redis-server > /dev/null; then
