@@ -122,7 +122,7 @@ t/unit/pibs-seen t/unit/pibs-flow: $(patsubst %,d4-pibs/%.o,seen attack flow \
 
 d4-admin/d4-admin: $(patsubst %,d4-admin/%.o,main verbs args place table order \
     secret walk sensor sensor-set enroll block type queue stats mode check \
-    export import authority tls watch)
+    check-registry export import authority tls watch)
 d4-admin/d4-admin: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) -pthread
 
 d4-stdout/d4-stdout: $(patsubst %,d4-stdout/%.o,main options drain supply \
