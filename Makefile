@@ -84,7 +84,7 @@ ROOMS = header uuid type feed base64 digest border cidr table \
     registry-queue registry-dir registry-dir-facts registry-dir-live \
     registry-dir-queue registry-dir-tree registry-redis \
     registry-redis-values registry-redis-live registry-redis-facts \
-    registry-redis-queue
+    registry-redis-queue registry-redis-days
 LIB = lib/libd4.a
 
 # -- programs -----------------------------------------------------------------

@@ -239,6 +239,22 @@ crowd() {
 	is "$(grep -c '10\.' out)" 20 "$backend: all blocks of five at a time"
 	admin -j queue members $Q2
 	is "$(sort -u out | grep -c .)" 21 "$backend: and all members"
+
+	# Of those who want the same one has it.
+	mine=()
+	for i in 1 2 3 4 5; do
+		(timeout 30 "$ADMIN" "${where[@]}" sensor register \
+		    --description "by $i" 9f3c2a9e5b714c8d9a647e2d1b0c9f35 &&
+		    echo "by $i" > "won.$i") 2>> crowd.err &
+		mine+=($!)
+	done
+	wait "${mine[@]}"
+	admin -j sensor show 9f3c2a9e5b714c8d9a647e2d1b0c9f35
+	is "$(sed 's/.*"description":"\([^"]*\)".*/\1/' out)" \
+	    "$(cat won.?)" "$backend: of five who register one sensor one does"
+	rm won.?
+	does 'and it is removed' sensor remove \
+	    9f3c2a9e5b714c8d9a647e2d1b0c9f35
 }
 
 all() {
