@@ -14,7 +14,11 @@
 
 ADMIN=$TOP/d4-admin/d4-admin
 LATEST=2000	# ms until a change has acted
-[ -z "$SANITIZE" ] || LATEST=6000
+# Where others want the processors, too, nobody can promise that.
+if [ -n "$SANITIZE" ] || awk -v cores="$(nproc)" '{ exit $1 <= cores }' \
+    /proc/loadavg; then
+	LATEST=6000
+fi
 
 # A sensor that sends its first record and waits to be cut: "gone MS", the
 # time of day, when it was.
@@ -238,6 +242,12 @@ types() {
 	    type remove fascia
 	are_cut
 	is "$(cat gone.22)" '' "$backend: other types stay"
+	sensor 26 '' "type=8,uuid=$(hex 26),data=dns||"$'\n'
+	(sleep 0.5; printf q) | script -qec \
+	    "stty rows 4 columns 150; '$ADMIN' -c r watch" /dev/null > screen
+	is "$(grep -c -e "$(uuid 22)" -e "$(uuid 26)" screen) $(grep -o \
+	    'and [0-9]* more' screen)" '1 and 1 more' \
+	    "$backend: watch shows what the screen has room for"
 	ok "$backend: the type is refused" refused 24 'type not accepted'
 	admin type add 3
 	ok "$backend: type add lets it in in time" takes 25 type3
