@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include <sys/socket.h>
+#include <sys/uio.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,6 +22,7 @@ struct d4_redis {
 	redisReply		*reply;		/* the last one handed out */
 	bool			 connected;	/* connect(2) has succeeded */
 	bool			 unsent;	/* commands wait to be written */
+	bool			 refused;	/* the kernel took not all */
 	int			 nsetup;	/* replies to AUTH and SELECT */
 	uint64_t		 received;
 	char			 why[256];
@@ -96,7 +98,7 @@ d4_redis_drop(struct d4_redis *r)
 	if (r->context != NULL)
 		redisFree(r->context);
 	r->context = NULL;
-	r->connected = r->unsent = false;
+	r->connected = r->unsent = r->refused = false;
 	r->nsetup = 0;
 }
 
@@ -208,6 +210,30 @@ flush_commands(struct d4_redis *r)
 	return 0;
 }
 
+ssize_t
+d4_redis_write(struct d4_redis *r, const struct iovec *iov, int n)
+{
+	size_t len = 0;
+	ssize_t taken;
+	int i;
+
+	if (!d4_redis_ready(r))
+		return r->context == NULL ? -1 : 0;
+	if (flush_commands(r) == -1)
+		return -1;
+	if (r->unsent)
+		return 0;
+	for (i = 0; i < n; i++)
+		len += iov[i].iov_len;
+	while ((taken = writev(r->context->fd, iov, n)) == -1 &&
+	    errno == EINTR)
+		continue;
+	if (taken == -1 && errno != EAGAIN && errno != EWOULDBLOCK)
+		return fail(r, "", strerror(errno));
+	r->refused = taken != (ssize_t)len;
+	return taken == -1 ? 0 : taken;
+}
+
 /* The next whole reply, read from the server as far as needed. */
 static int
 read_reply(struct d4_redis *r)
@@ -224,11 +250,11 @@ read_reply(struct d4_redis *r)
 			return fail(r, "", NULL);
 		if (reply != NULL)
 			break;
-		if (!is_ready(r, POLLIN))
-			return 0;
 		before = reader->len;
 		if (redisBufferRead(r->context) != REDIS_OK)
 			return fail(r, "", NULL);
+		if (reader->len == before)
+			return 0;
 		r->received += reader->len - before;
 	}
 	r->reply = reply;
@@ -351,7 +377,7 @@ d4_redis_poll(const struct d4_redis *r, struct pollfd *pfd)
 {
 	pfd->fd = r->context == NULL ? -1 : r->context->fd;
 	pfd->events = !r->connected ? POLLOUT :
-	    r->unsent ? POLLIN | POLLOUT : POLLIN;
+	    r->unsent || r->refused ? POLLIN | POLLOUT : POLLIN;
 	pfd->revents = 0;
 }
 
