@@ -100,7 +100,8 @@ STORE = $(patsubst %,d4-recv/%.o,place whole complete hook finish handler \
     line store recover)
 d4-recv/d4-recv: $(patsubst %,d4-recv/%.o,main settings session filter \
     supervise reload collect conn admit peers refusals faults analyze \
-    figures stream stream-keys pipeline) \
+    figures stream stream-cmd stream-keys \
+    pipeline) \
     $(STORE)
 d4-recv/d4-recv: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) \
     -pthread

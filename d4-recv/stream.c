@@ -8,11 +8,11 @@
 #include <time.h>
 
 #include "d4-recv/pipeline.h"
+#include "d4-recv/stream-cmd.h"
 #include "d4-recv/stream-keys.h"
 #include "d4-recv/stream.h"
 #include "lib/clock.h"
 #include "lib/log.h"
-#include "lib/resp.h"
 #include "lib/table.h"
 #include "lib/uuid.h"
 
@@ -20,25 +20,7 @@
 #define WINDOW_LOW	((size_t)8 << 20)	/* sensors wait until so few */
 #define WALK_MS		20	/* between two looks at all sessions */
 #define ASK_MS		100	/* between two questions for the length */
-#define WORDS_MAX	12
 #define PREFIX		"d4toolkit:"
-
-/* Room for "XADD", the key and an id before an entry's fields. */
-#define ENTRY_HEAD	(2 * D4_RESP_HEAD + 4 + D4_RESP_WORD(STREAM_KEY) + \
-    D4_RESP_WORD(STREAM_ID))
-
-enum kind { ADD, LENGTH, SIDE, REFUSED, KICKED };
-
-struct cmd {
-	struct pipeline_cmd	 p;
-	struct stream_session	*session;	/* or NULL */
-	enum kind		 kind;
-	uint8_t			 type;		/* of an entry */
-	uint32_t		 size;		/* of its payload */
-	size_t			 fields;	/* bytes from ENTRY_HEAD on */
-	char			 id[STREAM_ID];	/* once it has one */
-	char			 bytes[];
-};
 
 struct stream_session {
 	uint8_t			 id[D4_UUID_LEN];	/* first, for the table */
@@ -71,6 +53,7 @@ struct stream {
 	const char		*probe[7];
 	char			 token[D4_UUID_HEX];
 	struct d4_table		*sessions;
+	struct cmd_spares	 spares;
 	bool			 full;
 	bool			 blocked;	/* somebody was told so */
 	bool			 eased;
@@ -81,30 +64,6 @@ struct stream {
 
 /* -- commands -------------------------------------------------------------- */
 
-/* Commands begin with what the pipeline knows of them. */
-static struct cmd *
-first(const struct pipeline_cmds *cmds)
-{
-	return (struct cmd *)TAILQ_FIRST(cmds);
-}
-
-static struct cmd *
-make(enum kind kind, struct stream_session *session, size_t size)
-{
-	struct cmd *cmd;
-
-	if ((cmd = malloc(sizeof(*cmd) + size)) == NULL)
-		return NULL;
-	cmd->session = session;
-	cmd->kind = kind;
-	cmd->type = 0;
-	cmd->size = 0;
-	cmd->fields = 0;
-	cmd->id[0] = '\0';
-	cmd->p.bytes = cmd->bytes;
-	return cmd;
-}
-
 static void
 enqueue(struct stream *st, struct cmd *cmd)
 {
@@ -113,37 +72,19 @@ enqueue(struct stream *st, struct cmd *cmd)
 	pipeline_put(st->pipeline, &cmd->p);
 }
 
-/* A command of texts; one that is forgotten for want of memory is no entry. */
-static struct cmd *
-make_texts(enum kind kind, struct stream_session *session,
-    const char *const texts[])
-{
-	size_t size = D4_RESP_HEAD;
-	struct cmd *cmd;
-	char *at;
-	int i, n;
-
-	for (n = 0; texts[n] != NULL; n++)
-		size += D4_RESP_WORD(strlen(texts[n]));
-	if ((cmd = make(kind, session, size)) == NULL)
-		return NULL;
-	at = d4_resp_count(cmd->bytes, (size_t)n);
-	for (i = 0; i < n; i++)
-		at = d4_resp_word(at, texts[i], strlen(texts[i]));
-	cmd->p.len = (size_t)(at - cmd->bytes);
-	return cmd;
-}
-
+/* One that is forgotten for want of memory is no entry. */
 static void
-ask(struct stream *st, enum kind kind, struct stream_session *session,
-    const char *const texts[])
+ask(struct stream *st, enum cmd_kind kind, struct stream_session *session,
+    const char *const words[])
 {
 	struct cmd *cmd;
 
-	if ((cmd = make_texts(kind, session, texts)) == NULL)
+	if ((cmd = cmd_words(&st->spares, kind, words)) == NULL) {
 		d4_log_warn("%s", pipeline_name(st->pipeline));
-	else
-		enqueue(st, cmd);
+		return;
+	}
+	cmd->session = session;
+	enqueue(st, cmd);
 }
 
 #define ASK(st, kind, session, ...) \
@@ -153,89 +94,23 @@ ask(struct stream *st, enum kind kind, struct stream_session *session,
 static void
 run_script(struct stream_session *s, const char *script, const char *more)
 {
+	struct stream *st = s->stream;
 	char type[4];
 	struct cmd *cmd;
 
 	(void)snprintf(type, sizeof(type), "%u", s->type);
-	cmd = make_texts(SIDE, s, (const char *const[]){ "EVAL", script, "0",
-	    PREFIX, s->stream->token, s->uuid, s->text, type, more, NULL });
-	if (cmd == NULL)
-		d4_log_warn("%s", pipeline_name(s->stream->pipeline));
-	else if (TAILQ_EMPTY(&s->pending) && !s->failing)
-		enqueue(s->stream, cmd);
+	cmd = cmd_words(&st->spares, CMD_SIDE, (const char *const[]){ "EVAL",
+	    script, "0", PREFIX, st->token, s->uuid, s->text, type, more,
+	    NULL });
+	if (cmd == NULL) {
+		d4_log_warn("%s", pipeline_name(st->pipeline));
+		return;
+	}
+	cmd->session = s;
+	if (TAILQ_EMPTY(&s->pending) && !s->failing)
+		enqueue(st, cmd);
 	else
 		TAILQ_INSERT_TAIL(&s->pending, &cmd->p, entry);
-}
-
-/* -- entries --------------------------------------------------------------- */
-
-#define WORD(at, text)	d4_resp_word(at, text, sizeof(text) - 1)
-
-/* All but what stands before the fields, which comes when its id is known. */
-static struct cmd *
-make_entry(struct stream_session *s, const struct d4_header *h,
-    const uint8_t *payload)
-{
-	struct cmd *cmd;
-	char *at;
-
-	cmd = make(ADD, s, ENTRY_HEAD + D4_RESP_WORD(h->size) +
-	    7 * D4_RESP_WORD(D4_UUID_HEX));
-	if (cmd == NULL)
-		return NULL;
-	cmd->type = h->type;
-	cmd->size = h->size;
-	at = WORD(cmd->bytes + ENTRY_HEAD, "message");
-	at = d4_resp_word(at, payload, h->size);
-	at = WORD(at, "uuid");
-	at = d4_resp_word(at, s->uuid, D4_UUID_HEX - 1);
-	at = WORD(at, "timestamp");
-	at = d4_resp_number(at, h->timestamp);
-	at = WORD(at, "version");
-	at = d4_resp_number(at, h->version);
-	cmd->fields = (size_t)(at - cmd->bytes) - ENTRY_HEAD;
-	return cmd;
-}
-
-/* Puts key and id before the fields. */
-static void
-put_head(struct cmd *cmd)
-{
-	char head[ENTRY_HEAD], key[STREAM_KEY], *at = head;
-	size_t len;
-
-	at = d4_resp_count(at, 11);
-	at = WORD(at, "XADD");
-	at = d4_resp_word(at, key, stream_key(key, cmd->type,
-	    cmd->session->text));
-	at = d4_resp_word(at, cmd->id, strlen(cmd->id));
-	len = (size_t)(at - head);
-	at = cmd->bytes + ENTRY_HEAD - len;
-	memcpy(at, head, len);
-	cmd->p.bytes = at;
-	cmd->p.len = len + cmd->fields;
-}
-
-/* Gives it the next id: greater than any before, of whatever clock. */
-static void
-put_id(struct cmd *cmd)
-{
-	struct stream_session *s = cmd->session;
-	struct timespec ts;
-	uint64_t now;
-	char *at;
-
-	(void)clock_gettime(CLOCK_REALTIME, &ts);
-	now = (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-	if (now > s->last_ms) {
-		s->last_ms = now;
-		s->last_n = 0;
-	} else
-		s->last_n++;
-	at = d4_resp_digits(cmd->id, s->last_ms);
-	*at++ = '-';
-	*d4_resp_digits(at, s->last_n) = '\0';
-	put_head(cmd);
 }
 
 /* -- sessions -------------------------------------------------------------- */
@@ -274,7 +149,33 @@ ask_length(struct stream_session *s)
 	s->asking = true;
 	s->asked_ms = d4_clock_ms();
 	s->since_asked = 0;
-	ASK(s->stream, LENGTH, s, "XLEN", key);
+	ASK(s->stream, CMD_LENGTH, s, "XLEN", key);
+}
+
+/* Gives it the next id: greater than any before, of whatever clock. */
+static void
+number(struct cmd *cmd)
+{
+	struct stream_session *s = cmd->session;
+	struct timespec ts;
+	uint64_t now;
+
+	(void)clock_gettime(CLOCK_REALTIME, &ts);
+	now = (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+	if (now > s->last_ms) {
+		s->last_ms = now;
+		s->last_n = 0;
+	} else
+		s->last_n++;
+	cmd_set_id(cmd, s->text, s->last_ms, s->last_n);
+}
+
+/* The first of them that wait; NULL when there is none. */
+static struct cmd *
+first_pending(const struct stream_session *s)
+{
+	return TAILQ_EMPTY(&s->pending) ? NULL :
+	    cmd_of(TAILQ_FIRST(&s->pending));
 }
 
 /* Moves what has room into the pipeline. */
@@ -287,14 +188,14 @@ release(struct stream_session *s)
 	if ((s->failing && s->inflight > 0) || pipeline_pauses(st->pipeline))
 		return;
 	s->failing = s->renumbers = false;
-	while ((cmd = first(&s->pending)) != NULL) {
-		if (cmd->kind == ADD && s->room == 0)
+	while ((cmd = first_pending(s)) != NULL) {
+		if (cmd->kind == CMD_ADD && s->room == 0)
 			return;
 		TAILQ_REMOVE(&s->pending, &cmd->p, entry);
-		if (cmd->kind == ADD) {
+		if (cmd->kind == CMD_ADD) {
 			/* What may be there already keeps its id. */
 			if (cmd->id[0] == '\0')
-				put_id(cmd);
+				number(cmd);
 			s->room--;
 			s->since_asked++;
 		}
@@ -316,8 +217,10 @@ stream_add(struct stream_session *s, const struct d4_header *h,
 		s->room = s->limit;
 		run_script(s, stream_become_script, "");
 	}
-	if ((cmd = make_entry(s, h, payload)) == NULL)
+	cmd = cmd_entry(&s->stream->spares, h, s->uuid, payload);
+	if (cmd == NULL)
 		return -1;
+	cmd->session = s;
 	TAILQ_INSERT_TAIL(&s->pending, &cmd->p, entry);
 	if (!s->stored) {
 		s->stored = true;
@@ -365,23 +268,21 @@ stream_settled(struct stream_session *s)
 }
 
 static void
-free_cmds(struct pipeline_cmds *cmds)
+forget_pending(struct stream_session *s)
 {
 	struct cmd *cmd;
 
-	while ((cmd = first(cmds)) != NULL) {
-		TAILQ_REMOVE(cmds, &cmd->p, entry);
-		free(cmd);
+	while ((cmd = first_pending(s)) != NULL) {
+		TAILQ_REMOVE(&s->pending, &cmd->p, entry);
+		cmd_free(&s->stream->spares, cmd);
 	}
 }
 
 static void
 free_session(void *item)
 {
-	struct stream_session *s = item;
-
-	free_cmds(&s->pending);
-	free(s);
+	forget_pending(item);
+	free(item);
 }
 
 /* After an answer, or when it was closed: says that it ended once all that was
@@ -416,7 +317,7 @@ stream_close(struct stream_session *s, bool replaced)
 	s->replaced = replaced;
 	/* What was over the limit, or what its worker wants nothing of. */
 	if (s->end != STREAM_GOES_ON)
-		free_cmds(&s->pending);
+		forget_pending(s);
 	look_after(s);
 }
 
@@ -456,10 +357,10 @@ take_back(struct stream *st, const struct cmd *cmd)
 	char key[STREAM_KEY];
 
 	stream_key(key, cmd->type, s->text);
-	ASK(st, SIDE, NULL, "XDEL", key, cmd->id);
+	ASK(st, CMD_SIDE, NULL, "XDEL", key, cmd->id);
 	s->renumbers = true;
 	TAILQ_FOREACH(other, &s->pending, entry)
-		((struct cmd *)other)->id[0] = '\0';
+		cmd_of(other)->id[0] = '\0';
 }
 
 /* What went wrong waits, and what comes behind it in its session. */
@@ -473,7 +374,7 @@ take_refusal(struct stream *st, struct cmd *cmd, bool refused)
 	s->failing = true;
 	if (s->renumbers)
 		cmd->id[0] = '\0';
-	if (cmd->kind == ADD && s->room < s->limit)
+	if (cmd->kind == CMD_ADD && s->room < s->limit)
 		s->room++;
 	TAILQ_INSERT_TAIL(&s->pending, &cmd->p, entry);
 }
@@ -498,8 +399,8 @@ take_refused(struct stream *st, const struct d4_redis_reply *reply)
 		stream_key(key, s->type, text);
 		s->end = STREAM_BAD_DATA;
 		st->eased = true;
-		ASK(st, SIDE, NULL, "DEL", key);
-		ASK(st, SIDE, NULL, "SREM", "Error:IncorrectType", text);
+		ASK(st, CMD_SIDE, NULL, "DEL", key);
+		ASK(st, CMD_SIDE, NULL, "SREM", "Error:IncorrectType", text);
 	}
 }
 
@@ -521,8 +422,8 @@ take_kicked(struct stream *st, const struct d4_redis_reply *reply)
 		d4_uuid_hex(hex, uuid);
 		(void)snprintf(key, sizeof(key), "temp_blacklist_uuid:%s",
 		    hex);
-		ASK(st, SIDE, NULL, "SET", key, "Some Value...", "EX", "30");
-		ASK(st, SIDE, NULL, "SREM", "server:sensor_to_kick",
+		ASK(st, CMD_SIDE, NULL, "SET", key, "Some Value...", "EX", "30");
+		ASK(st, CMD_SIDE, NULL, "SREM", "server:sensor_to_kick",
 		    one.text);
 	}
 }
@@ -532,33 +433,33 @@ on_answer(void *cookie, struct pipeline_cmd *p,
     const struct d4_redis_reply *reply)
 {
 	struct stream *st = cookie;
-	struct cmd *cmd = (struct cmd *)p;
+	struct cmd *cmd = cmd_of(p);
 	struct stream_session *s = cmd->session;
 	bool bad = reply->kind == D4_REDIS_ERROR &&
-	    !(cmd->kind == ADD && is_double(reply));
+	    !(cmd->kind == CMD_ADD && is_double(reply));
 
 	if (s != NULL)
 		s->inflight--;
 	if (bad)
 		pipeline_refuse(st->pipeline, reply->text);
-	if (s != NULL && cmd->kind != LENGTH && s->end != STREAM_BAD_DATA &&
-	    (bad || (s->failing && cmd->kind == ADD))) {
+	if (s != NULL && cmd->kind != CMD_LENGTH && s->end != STREAM_BAD_DATA &&
+	    (bad || (s->failing && cmd->kind == CMD_ADD))) {
 		take_refusal(st, cmd, bad);
 		return;
 	}
-	if (cmd->kind == ADD && !bad) {
+	if (cmd->kind == CMD_ADD && !bad) {
 		st->figures.nentries++;
 		st->figures.nbytes += cmd->size;
 		pipeline_is_well(st->pipeline);
-	} else if (cmd->kind == LENGTH && !bad)
+	} else if (cmd->kind == CMD_LENGTH && !bad)
 		take_length(s, reply->number);
-	else if (cmd->kind == LENGTH)
+	else if (cmd->kind == CMD_LENGTH)
 		s->asking = false;
-	else if (cmd->kind == REFUSED && !bad)
+	else if (cmd->kind == CMD_REFUSED && !bad)
 		take_refused(st, reply);
-	else if (cmd->kind == KICKED && !bad)
+	else if (cmd->kind == CMD_KICKED && !bad)
 		take_kicked(st, reply);
-	free(cmd);
+	cmd_free(&st->spares, cmd);
 	if (s != NULL)
 		look_after(s);
 }
@@ -637,11 +538,13 @@ stream_timeout(const struct stream *st, int timeout_ms)
 void
 stream_tick(struct stream *st)
 {
+	if (pipeline_figures(st->pipeline)->nwaiting == 0)
+		cmd_spares_free(&st->spares);
 	if (pipeline_is_ready(st->pipeline)) {
-		ASK(st, SIDE, NULL, "EVAL", stream_beat_script, "0", PREFIX,
+		ASK(st, CMD_SIDE, NULL, "EVAL", stream_beat_script, "0", PREFIX,
 		    st->token, st->ticks++ % 10 == 0 ? "1" : "0");
-		ASK(st, REFUSED, NULL, "SMEMBERS", "Error:IncorrectType");
-		ASK(st, KICKED, NULL, "SMEMBERS", "server:sensor_to_kick");
+		ASK(st, CMD_REFUSED, NULL, "SMEMBERS", "Error:IncorrectType");
+		ASK(st, CMD_KICKED, NULL, "SMEMBERS", "server:sensor_to_kick");
 	}
 	stream_run(st);
 }
@@ -718,5 +621,6 @@ stream_free(struct stream *st)
 		return;
 	pipeline_free(st->pipeline);
 	d4_table_free(st->sessions, free_session);
+	cmd_spares_free(&st->spares);
 	free(st);
 }
