@@ -99,7 +99,8 @@ d4/d4: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) -pthread
 STORE = $(patsubst %,d4-recv/%.o,place whole complete hook finish handler \
     line store recover)
 d4-recv/d4-recv: $(patsubst %,d4-recv/%.o,main settings session filter \
-    supervise reload collect conn admit peers refusals faults analyze \
+    supervise reload collect conn admit peers refusals errors faults \
+    analyze \
     figures stream stream-cmd stream-keys \
     pipeline) \
     $(STORE)
