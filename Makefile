@@ -75,7 +75,7 @@ PCAP = $(shell $(PKG_CONFIG) --libs libpcap 2>/dev/null || echo -lpcap)
 ROOMS = header uuid type feed base64 digest border cidr table resp \
     mac mac-wipe mac-openssl $(if $(MB),mac-lanes,mac-nolanes) \
     meta meta-ja3 meta-line meta-value \
-    io record conf clock net net-socks stop notify log \
+    io record conf conf-login clock net net-socks stop notify log \
     os-$(OS) os-swap-$(OS) os-host-$(OS) \
     tls cert redis queue queue-dir queue-names queue-redis queue-wait \
     gz gz-zlib $(if $(GZ_ISAL),gz-isal,gz-noisal) \

@@ -31,10 +31,11 @@ _d4_admin() {
 	tls) words='init client renew' ;;
 	esac
 	case $cur in
-	-*) words='-c -d -h -i -j -p -V -v' ;;
+	-*) words='-c -d -h -i -j -p -V -v --login' ;;
 	esac
 	if [ -z "$verb" ] && [ "${COMP_WORDS[COMP_CWORD - 1]}" != -d ] &&
-	    [ "${COMP_WORDS[COMP_CWORD - 1]}" != -c ]; then
+	    [ "${COMP_WORDS[COMP_CWORD - 1]}" != -c ] &&
+	    [ "${COMP_WORDS[COMP_CWORD - 1]}" != --login ]; then
 		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 	fi
 }

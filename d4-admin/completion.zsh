@@ -12,6 +12,7 @@ _d4_admin() {
 	    '-d[store of the collector]:directory:_directories' \
 	    '-i[Redis server]:host:_hosts' \
 	    '-p[port of the Redis server]:port:' \
+	    '--login[login at the Redis server]:directory:_directories' \
 	    '-h[help]' '-j[a line of JSON for each row]' \
 	    '-V[version]' '-v[say more]' \
 	    '1:object:(sensor block type queue stats mode tls check export import watch)' \

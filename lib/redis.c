@@ -66,6 +66,12 @@ d4_redis_text(const struct d4_redis_addr *a, char text[D4_REDIS_NAME])
 	(void)snprintf(text, D4_REDIS_NAME, "%s/%u", where, a->db);
 }
 
+static const char *
+some(const char *text)
+{
+	return text != NULL && *text != '\0' ? text : NULL;
+}
+
 struct d4_redis *
 d4_redis_new(const struct d4_redis_addr *addr, const char *user,
     const char *password)
@@ -75,8 +81,8 @@ d4_redis_new(const struct d4_redis_addr *addr, const char *user,
 	if ((r = calloc(1, sizeof(*r))) == NULL)
 		return NULL;
 	r->addr = *addr;
-	r->user = user;
-	r->password = password;
+	r->user = some(user);
+	r->password = some(password);
 	return r;
 }
 

@@ -64,8 +64,8 @@ void d4_redis_text(const struct d4_redis_addr *, char[D4_REDIS_NAME]);
 
 /*
  * Not connected yet.  With a password it logs in, as user when there is one
- * (Redis 6); both may be NULL and are kept, not copied.  NULL when memory is
- * short.
+ * (Redis 6); both are kept, not copied, and may be NULL or "" for none.  NULL
+ * when memory is short.
  */
 struct d4_redis *d4_redis_new(const struct d4_redis_addr *, const char *user,
     const char *password);
