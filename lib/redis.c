@@ -2,6 +2,9 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -13,6 +16,8 @@
 
 #include "lib/clock.h"
 #include "lib/redis.h"
+
+#define SILENT_MS	20000	/* without a sign of the server */
 
 struct d4_redis {
 	struct d4_redis_addr	 addr;
@@ -181,6 +186,19 @@ is_ready(const struct d4_redis *r, short events)
 	return poll(&pfd, 1, 0) == 1;
 }
 
+/* A server whose machine is gone sends nothing, not even that. */
+static void
+notice_death(struct d4_redis *r)
+{
+#ifdef TCP_USER_TIMEOUT
+	unsigned int ms = SILENT_MS;
+
+	(void)setsockopt(r->context->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms,
+	    sizeof(ms));
+#endif
+	(void)redisEnableKeepAlive(r->context);
+}
+
 /* Returns 1 when connected, 0 when not yet, -1 when that failed. */
 static int
 finish_connect(struct d4_redis *r)
@@ -197,7 +215,7 @@ finish_connect(struct d4_redis *r)
 	if (err != 0)
 		return fail(r, "", strerror(err));
 	if (r->addr.net.kind != D4_NET_UNIX)
-		(void)redisEnableKeepAlive(r->context);
+		notice_death(r);
 	r->connected = true;
 	return 1;
 }
