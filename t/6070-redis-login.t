@@ -32,11 +32,10 @@ rights() {
 # user program [list]: logs in as it with the password "a word".
 user() {
 	local words
-	# Words of it are words of the command.
-	# shellcheck disable=SC2046
 	words=$(rights "$2")
-	# shellcheck disable=SC2086
 	set -f
+	# Words of it are words of the command.
+	# shellcheck disable=SC2086
 	r ACL SETUSER "$1" reset on '>a word' ${words//LIST/${3:-}} > check
 	set +f
 	mkdir -p "$1"
