@@ -139,7 +139,7 @@ loading_begin() {
 	r SHUTDOWN SAVE
 	wait "$redis_pid"
 	redis-server --port "$redis" --bind 127.0.0.1 --dir "$TMP/stream" \
-	    --save '' --key-load-delay 1000 \
+	    --save '' --key-load-delay 2500 \
 	    --loading-process-events-interval-bytes 1024 > stream.log 2>&1 9>&- &
 	started
 	redis_pid=$pid
