@@ -73,10 +73,10 @@ PCAP = $(shell $(PKG_CONFIG) --libs libpcap 2>/dev/null || echo -lpcap)
 
 # -- rooms of the library -----------------------------------------------------
 
-ROOMS = header uuid type feed base64 digest border cidr table \
+ROOMS = header uuid type feed base64 digest border cidr table resp \
     mac mac-wipe mac-openssl $(if $(MB),mac-lanes,mac-nolanes) \
     meta meta-ja3 meta-line meta-value \
-    io record conf clock net net-socks stop notify log \
+    io record conf conf-login clock net net-socks stop notify log \
     os-$(OS) os-swap-$(OS) os-host-$(OS) \
     tls cert redis queue queue-dir queue-names queue-redis queue-wait \
     gz gz-zlib $(if $(GZ_ISAL),gz-isal,gz-noisal) \
@@ -100,8 +100,10 @@ d4/d4: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) -pthread
 STORE = $(patsubst %,d4-recv/%.o,place whole complete hook finish handler \
     line store recover)
 d4-recv/d4-recv: $(patsubst %,d4-recv/%.o,main settings session filter \
-    supervise reload collect conn admit peers refusals faults analyze \
-    figures stream stream-keys) \
+    supervise reload collect conn admit peers refusals errors faults \
+    analyze \
+    figures stream stream-cmd stream-keys \
+    pipeline) \
     $(STORE)
 d4-recv/d4-recv: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) \
     -pthread

@@ -101,9 +101,7 @@ static struct d4_registry_login
 redis_login(const struct settings *s)
 {
 	struct d4_registry_login login = {
-		.user = *s->redis_user != '\0' ? s->redis_user : NULL,
-		.password = *s->redis_password != '\0' ? s->redis_password :
-		    NULL
+		.user = s->login.user, .password = s->login.password
 	};
 
 	return login;

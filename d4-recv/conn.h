@@ -93,6 +93,7 @@ struct conn {
 	unsigned		 refusal;	/* why it is to end, 0: not */
 	const char		*more;		/* words to that, static or of
 						 * tls; NULL: none */
+	struct d4_header	 odd;		/* the header that was refused */
 	uint64_t		 turn_records;	/* taken in this turn */
 	uint64_t		 turn_bytes;
 };

@@ -29,6 +29,7 @@ enum refused {
 	REFUSED_FULL,		/* a cap was reached */
 	REFUSED_CUT_OFF,	/* the connection ended without a word */
 	REFUSED_OVERFLOW,	/* its stream has as many entries as it may */
+	REFUSED_WORKER,		/* of d4-core refused its data */
 	REFUSED_OURS,		/* our own fault: disk, memory */
 	REFUSED_REASONS
 };
