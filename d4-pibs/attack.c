@@ -61,12 +61,13 @@ attack_new(const struct flow_limits *limits, size_t memory,
 	for (i = 0; i < SPOKES; i++)
 		a->wheel[i] = NONE;
 	a->free = NONE;
-	/* A sixteenth each for what finds a flow and what knows repetitions. */
-	for (a->nheads = 1024; a->nheads * 2 * sizeof(*a->heads) <=
-	    memory / 16; )
-		a->nheads *= 2;
-	a->nrepeats = a->nheads / 2;
 	a->maxflows = (uint32_t)(memory / sizeof(*a->flows)) + 1;
+	for (a->nheads = 1024; a->nheads < a->maxflows; )
+		a->nheads *= 2;
+	/* A sixteenth for what knows repetitions. */
+	for (a->nrepeats = 512; a->nrepeats * 2 * sizeof(*a->repeats) <=
+	    memory / 16; )
+		a->nrepeats *= 2;
 	a->budget.used = a->nheads * sizeof(*a->heads) +
 	    a->nrepeats * sizeof(*a->repeats);
 	if (hash_key_new(&a->budget.key) == -1 ||
@@ -414,6 +415,9 @@ fetch(const struct attacks *a, const struct batch *b)
 	size_t i;
 
 	for (i = 0; i < b->nanswers; i++) {
+		/* Another processor may have it in its cache. */
+		__builtin_prefetch(&b->answer[i + 8]);
+		__builtin_prefetch(&b->answer[i + 8].same);
 		__builtin_prefetch(head_of(a, b->answer[i].hash));
 		__builtin_prefetch(slot_of(a, b->answer[i].same), 1);
 	}

@@ -329,6 +329,8 @@ fetch(const struct seen *s, const struct packet *k, size_t n,
 	for (i = 0; i < n; i++) {
 		size_t home = home_of(&v4, 1, k[i].src);
 
+		/* Another processor may have it in its cache. */
+		__builtin_prefetch(&k[i + 16]);
 		q->index[m] = (uint8_t)i;
 		if (!addr_is_v4(k[i].src)) {
 			mixed = true;
