@@ -185,13 +185,15 @@ finish(struct attacks *a, uint32_t n)
 	drop(a, n);
 }
 
-/* Memory is used up: the flow of the fewest packets among some gives way. */
+/* Memory is used up: the flow of the fewest packets among some gives way, the
+ * first that has but one. */
 static void
 give_way(struct attacks *a, uint32_t except)
 {
 	uint32_t best = NONE, i, seen = 0;
 
-	for (i = 0; i < a->nflows && seen < GIVING_WAY; i++) {
+	for (i = 0; i < a->nflows && seen < GIVING_WAY &&
+	    (best == NONE || a->flows[best].packets > 1); i++) {
 		const struct flow *f;
 
 		a->hand = a->hand + 1 < a->nflows ? a->hand + 1 : 0;
