@@ -497,23 +497,6 @@ clear(struct answer *a)
 	a->quoted = a->mismatch = false;
 }
 
-/* Any frame at all. */
-static void
-decode_any(struct answer *a, const struct frame *f)
-{
-	struct rest r = { .p = f->data, .len = f->caplen };
-	uint16_t type = below_link(&r, f->link);
-	enum packet_class class = PACKET_NOT_IP;
-	struct ip ip = { .bytes = 0 };
-
-	if (type == ETHERTYPE_IPV4 || type == ETHERTYPE_IPV6)
-		class = open_ip(&r, type, &ip);
-	fill_ip(a, f, &ip);
-	clear(a);
-	a->class = (uint8_t)(class == PACKET_CLASSES ?
-	    decode_ip(a, &r, type) : class);
-}
-
 /* The frames that nearly all are: Ethernet and IPv4 without options, not a
  * later fragment, with the first 54 bytes captured. */
 static inline bool
@@ -522,6 +505,42 @@ is_plain(const struct frame *f)
 	return f->link == LINK_ETHERNET && f->caplen >= 54 &&
 	    d4_get32be(f->data + 12) >> 8 == 0x080045 &&
 	    (d4_get16be(f->data + 20) & 0x1fff) == 0;
+}
+
+/* Past both headers of such a frame; not where the length is none or wrong. */
+static inline bool
+open_plain(struct rest *r, struct ip *ip, const struct frame *f)
+{
+	const uint8_t *p = f->data;
+	size_t total = d4_get16be(p + 16), len = f->caplen - 14;
+
+	if (total < 20)
+		return false;
+	*ip = (struct ip){ addr4(p + 26), addr4(p + 30), (uint32_t)total,
+	    p[22], p[23] };
+	*r = (struct rest){ p + 34, (len < total ? len : total) - 20,
+	    total - 20 };
+	return true;
+}
+
+/* Any frame at all. */
+static void
+decode_any(struct answer *a, const struct frame *f)
+{
+	struct rest r = { .p = f->data, .len = f->caplen };
+	enum packet_class class = PACKET_CLASSES;
+	uint16_t type = ETHERTYPE_IPV4;
+	struct ip ip = { .bytes = 0 };
+
+	if (!is_plain(f) || !open_plain(&r, &ip, f)) {
+		type = below_link(&r, f->link);
+		class = type == ETHERTYPE_IPV4 || type == ETHERTYPE_IPV6 ?
+		    open_ip(&r, type, &ip) : PACKET_NOT_IP;
+	}
+	fill_ip(a, f, &ip);
+	clear(a);
+	a->class = (uint8_t)(class == PACKET_CLASSES ?
+	    decode_ip(a, &r, type) : class);
 }
 
 /* TCP in such a frame, with a header that is whole. */
