@@ -418,8 +418,10 @@ fetch(const struct attacks *a, const struct batch *b)
 
 	for (i = 0; i < b->nanswers; i++) {
 		/* Another processor may have it in its cache. */
-		__builtin_prefetch(&b->answer[i + 8]);
-		__builtin_prefetch(&b->answer[i + 8].same);
+		if (i + 8 < b->nanswers) {
+			__builtin_prefetch(&b->answer[i + 8]);
+			__builtin_prefetch(&b->answer[i + 8].same);
+		}
 		__builtin_prefetch(head_of(a, b->answer[i].hash));
 		__builtin_prefetch(slot_of(a, b->answer[i].same), 1);
 	}
@@ -427,14 +429,16 @@ fetch(const struct attacks *a, const struct batch *b)
 		uint32_t at = *head_of(a, b->answer[i].hash);
 
 		flow[i] = at == 0 ? NULL : &a->flows[at - 1];
-		__builtin_prefetch(flow[i]);
-		__builtin_prefetch((const char *)flow[i] + 64);
+		if (at != 0) {
+			__builtin_prefetch(flow[i]);
+			__builtin_prefetch(&flow[i]->packets);
+		}
 	}
 	for (i = 0; i < b->nanswers; i++) {
 		const struct detail *d = flow[i] == NULL ? NULL :
 		    flow[i]->detail;
 
-		if (d != NULL)
+		if (d != NULL && d->maxblocks > 0)
 			__builtin_prefetch(&d->blocks[b->answer[i].spot &
 			    (d->maxblocks - 1)], 1);
 	}
