@@ -374,20 +374,6 @@ if_synack(const struct answer *w)
 	return -(uint64_t)(w->class == PACKET_SYNACK);
 }
 
-void
-attack_hash(const struct attacks *a, struct batch *b)
-{
-	size_t i;
-
-	for (i = 0; i < b->nanswers; i++) {
-		struct answer *w = &b->answer[i];
-
-		w->hash = (uint32_t)hash_flow(a, w->src, w->proto);
-		w->spot = flow_spot(w->dst, &a->budget);
-		w->same = hash_answer(a, w) & if_synack(w);
-	}
-}
-
 static inline uint64_t *
 slot_of(const struct attacks *a, uint64_t hash)
 {
@@ -411,19 +397,24 @@ repeats(struct attacks *a, const struct answer *w)
  * hangs on what the one before fetched.  As a call gcc would leave it out: it
  * takes a function that only fetches for one that does nothing. */
 static inline __attribute__((always_inline)) void
-fetch(const struct attacks *a, const struct batch *b)
+fetch(const struct attacks *a, struct batch *b)
 {
 	const struct flow *flow[FRAME_BATCH];
 	size_t i;
 
 	for (i = 0; i < b->nanswers; i++) {
+		struct answer *w = &b->answer[i];
+
 		/* Another processor may have it in its cache. */
 		if (i + 8 < b->nanswers) {
-			__builtin_prefetch(&b->answer[i + 8]);
-			__builtin_prefetch(&b->answer[i + 8].same);
+			__builtin_prefetch(&w[8]);
+			__builtin_prefetch(&w[8].same);
 		}
-		__builtin_prefetch(head_of(a, b->answer[i].hash));
-		__builtin_prefetch(slot_of(a, b->answer[i].same), 1);
+		w->hash = (uint32_t)hash_flow(a, w->src, w->proto);
+		__builtin_prefetch(head_of(a, w->hash));
+		w->spot = flow_spot(w->dst, &a->budget);
+		w->same = hash_answer(a, w) & if_synack(w);
+		__builtin_prefetch(slot_of(a, w->same), 1);
 	}
 	for (i = 0; i < b->nanswers; i++) {
 		uint32_t at = *head_of(a, b->answer[i].hash);
@@ -471,7 +462,7 @@ add_answer(struct attacks *a, const struct answer *w)
 }
 
 void
-attack_add(struct attacks *a, const struct batch *b)
+attack_add(struct attacks *a, struct batch *b)
 {
 	size_t i;
 

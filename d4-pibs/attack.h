@@ -41,13 +41,9 @@ void attack_free(struct attacks *);
 void attack_watch(struct attacks *,
     void (*)(void *, const struct answer *, uint32_t note[2]), void *);
 
-/* Does for the answers of a batch what needs no state and may be done in
- * another thread meanwhile. */
-void attack_hash(const struct attacks *, struct batch *);
-
-/* Takes the answers of a batch, after attack_hash(), in order; of classes that
- * count.  Flows that have been silent for the interval end. */
-void attack_add(struct attacks *, const struct batch *);
+/* Takes the answers of a batch, of classes that count, in order, and sets their
+ * hashes.  Flows that have been silent for the interval end. */
+void attack_add(struct attacks *, struct batch *);
 
 /* Ends all open flows, or calls back with them as they go on. */
 void attack_flush(struct attacks *);

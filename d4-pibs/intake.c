@@ -59,8 +59,6 @@ decode_own(struct decoder *d, struct batch *b, const struct frame *f,
     size_t n)
 {
 	packet_decode(b, f, n, d->packets, d->answers);
-	if (d->attacks != NULL)
-		attack_hash(d->attacks, b);
 	if (d->unread == 0)
 		d->unread_link = b->unread_link;
 	d->unread += b->unread;
@@ -176,9 +174,9 @@ give_back(struct intake *t)
 }
 
 static int
-next_ahead(struct intake *t, const struct harvest **harvest)
+next_ahead(struct intake *t, struct harvest **harvest)
 {
-	const struct crate *c;
+	struct crate *c;
 
 	if (t->at == BATCHES) {
 		t->at = 0;
@@ -245,7 +243,7 @@ intake_close(struct intake *t)
 }
 
 int
-intake_next(struct intake *t, const struct harvest **harvest,
+intake_next(struct intake *t, struct harvest **harvest,
     const struct frame **frames)
 {
 	if (t->threaded)

@@ -13,7 +13,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "d4-pibs/attack.h"
 #include "d4-pibs/capture.h"
 #include "d4-pibs/packet.h"
 
@@ -22,7 +21,6 @@ struct decoder {
 	struct filter	*filter;	/* or NULL */
 	bool		 pibs;
 	uint32_t	 packets, answers;	/* see packet_decode() */
-	const struct attacks *attacks;	/* that answers are for, or NULL */
 	struct shadow	 shadow;
 	uint64_t	 small;		/* too small for PIBS */
 	uint64_t	 unread;	/* frames of links that are not read */
@@ -51,7 +49,7 @@ struct harvest {
  * asked for.  Returns 0, where there may be none of either; -1 when a signal
  * interrupted; -2 at the end.
  */
-int intake_next(struct intake *, const struct harvest **,
+int intake_next(struct intake *, struct harvest **,
     const struct frame **);
 
 /* How much of the capture is done, in percent, -1 when nobody knows. */

@@ -69,7 +69,7 @@ struct answer {
 	struct addr	dst;		/* the telescope's address */
 	struct addr	reporter;	/* of an ICMP error: who sent it */
 	uint64_t	time;		/* nanoseconds since 1970 */
-	uint64_t	same;		/* this and the next of attack_hash() */
+	uint64_t	same;		/* this and the next of attack_add() */
 	uint32_t	hash, spot;
 	uint32_t	sec;
 	uint32_t	seq, ack;

@@ -82,10 +82,8 @@ set_wanted(struct run *r)
 	d->packets = s->statistics || s->save != NULL ? PACKET_ALL :
 	    PACKET_BIT(PACKET_SYN) |
 	    (rule_asked(s) ? PACKET_TCP_ANSWERS : 0);
-	if (r->flows) {
-		d->attacks = r->attacks;
+	if (r->flows)
 		d->answers = attack_classes(&s->limits);
-	}
 }
 
 /* -- opening --------------------------------------------------------------- */
@@ -212,10 +210,10 @@ count_classes(struct run *r, const struct batch *b)
 
 /* f is there when frames are saved. */
 static void
-take_batch(struct run *r, const struct harvest *h, const struct frame *f)
+take_batch(struct run *r, struct harvest *h, const struct frame *f)
 {
 	const struct settings *s = r->set;
-	const struct batch *b = &h->batch;
+	struct batch *b = &h->batch;
 	uint8_t index[FRAME_BATCH];
 	size_t m;
 
@@ -303,7 +301,7 @@ static void
 take_all(struct run *r, struct intake *t, const char *name)
 {
 	bool terminal = isatty(STDERR_FILENO) == 1;
-	const struct harvest *harvest;
+	struct harvest *harvest;
 	const struct frame *frames = NULL;
 	uint64_t batches = 0;
 	int rc;

@@ -95,7 +95,6 @@ judge(struct batch *b, const struct flow_limits *limits)
 	m = seen_rule(s, b->packet, b->n, index);
 	for (i = 0; i < m; i++)
 		assert(PACKET_TCP_ANSWERS >> b->packet[index[i]].class & 1);
-	attack_hash(a, b);
 	attack_add(a, b);
 	attack_flush(a);
 	assert(packets == b->nanswers);

@@ -44,7 +44,6 @@ add(struct attacks *a, struct answer w)
 
 	w.sec = (uint32_t)(w.time / SECOND);
 	b.answer[0] = w;
-	attack_hash(a, &b);
 	attack_add(a, &b);
 }
 
