@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: ISC */
-#include <sys/file.h>
 #include <sys/stat.h>
 
 #include <dirent.h>
@@ -9,35 +8,7 @@
 #include <unistd.h>
 
 #include "d4-recv/recover.h"
-
-/* Opens and locks an entry that nobody works on.  Returns the descriptor and
- * its links, or -1; errno is ENOENT when there is none, EWOULDBLOCK when it
- * is in hand. */
-static int
-open_leftover(int entries, const char *entry, nlink_t *nlink)
-{
-	struct stat a, b;
-	int fd, err;
-
-	fd = openat(entries, entry, O_RDWR | O_NOFOLLOW | O_NONBLOCK |
-	    O_CLOEXEC);
-	if (fd == -1)
-		return -1;
-	if (flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &a) == 0 &&
-	    S_ISREG(a.st_mode)) {
-		/* It may have been removed before it was locked. */
-		if (fstatat(entries, entry, &b, AT_SYMLINK_NOFOLLOW) == 0 &&
-		    a.st_ino == b.st_ino) {
-			*nlink = b.st_nlink;
-			return fd;
-		}
-		errno = ENOENT;
-	}
-	err = errno;
-	(void)close(fd);
-	errno = err;
-	return -1;
-}
+#include "d4-recv/settle.h"
 
 /* An entry that can't be opened or locked is somebody's, or gone, or it is
  * better tried later. */
@@ -50,14 +21,14 @@ pass_over(void)
 /* An entry whose finished bytes may lie beside it, and which is locked. */
 static int
 recover_compressed(struct finish *f, const struct place *p, unsigned n, int fd,
-    const char *entry)
+    const char *entry, enum finish_how how)
 {
 	int entries = finish_open_dir(f), done_fd;
 	char done_entry[PLACE_ENTRY];
 	nlink_t nlink;
 
 	place_entry(p, n, true, done_entry);
-	done_fd = open_leftover(entries, done_entry, &nlink);
+	done_fd = settle_open(entries, done_entry, &nlink);
 	if (done_fd != -1 && nlink > 1) {
 		(void)unlinkat(entries, entry, 0);
 		(void)close(fd);
@@ -71,7 +42,7 @@ recover_compressed(struct finish *f, const struct place *p, unsigned n, int fd,
 		(void)unlinkat(entries, done_entry, 0);
 		(void)close(done_fd);
 	}
-	return finish_submit(f, p, n, false, fd, FINISH_CUT);
+	return finish_submit(f, p, n, false, fd, how);
 }
 
 /* Finished bytes without the entry they were made from. */
@@ -87,17 +58,20 @@ recover_done(struct finish *f, const struct place *p, unsigned n,
 	place_entry(p, n, false, plain);
 	if (fstatat(finish_open_dir(f), plain, &st, AT_SYMLINK_NOFOLLOW) == 0)
 		return 0;	/* these two go together, by the other */
-	fd = open_leftover(finish_open_dir(f), entry, &nlink);
+	fd = settle_open(finish_open_dir(f), entry, &nlink);
 	if (fd == -1)
 		return pass_over();
 	return finish_submit(f, p, n, true, fd, nlink > 1 ? FINISH_LINKED :
 	    FINISH_WHOLE);
 }
 
-/* 0, or -1 with errno when the next entries need not be tried. */
+/* 0, 1 when it is to be tried again, or -1 with errno when the next entries
+ * need not be tried. */
 static int
-recover_entry(struct finish *f, const char *entry)
+recover_entry(struct finish *f, struct tails *tails, bool impatient,
+    const char *entry)
 {
+	enum settle what = SETTLE_CUT;
 	struct place place;
 	nlink_t nlink;
 	unsigned n;
@@ -108,19 +82,31 @@ recover_entry(struct finish *f, const char *entry)
 		return 0;
 	if (done)
 		return recover_done(f, &place, n, entry);
-	if ((fd = open_leftover(finish_open_dir(f), entry, &nlink)) == -1)
+	if (*place.tail != '\0')
+		what = settle_entry(f, tails, &place, entry, impatient);
+	if (what == SETTLE_FAILED)
+		return pass_over() == -1 ? -1 : 1;
+	if (what == SETTLE_DONE || what == SETTLE_LATER)
+		return what == SETTLE_LATER;
+	if ((fd = settle_open(finish_open_dir(f), entry, &nlink)) == -1)
 		return pass_over();
+	if (what == SETTLE_LOST) {
+		finish_discard(f, &place, n, fd);
+		return 0;
+	}
 	if (place.compress != D4_GZ_PLAIN)
-		return recover_compressed(f, &place, n, fd, entry);
-	return finish_submit(f, &place, n, false, fd,
-	    nlink > 1 ? FINISH_LINKED : FINISH_CUT);
+		return recover_compressed(f, &place, n, fd, entry,
+		    what == SETTLE_WHOLE ? FINISH_WHOLE : FINISH_CUT);
+	return finish_submit(f, &place, n, false, fd, nlink > 1 ?
+	    FINISH_LINKED : what == SETTLE_WHOLE ? FINISH_WHOLE : FINISH_CUT);
 }
 
 int
-recover_run(struct finish *f)
+recover_run(struct finish *f, struct tails *tails, bool impatient)
 {
 	const struct dirent *entry = NULL;
 	int fd, rc = 0, err;
+	bool later = false;
 	DIR *dir;
 
 	fd = openat(finish_open_dir(f), ".", O_RDONLY | O_DIRECTORY |
@@ -133,16 +119,17 @@ recover_run(struct finish *f)
 		errno = err;
 		return -1;
 	}
-	while (rc == 0 && !finish_busy(f)) {
+	while (rc != -1 && !finish_busy(f)) {
 		errno = 0;
 		if ((entry = readdir(dir)) == NULL) {
 			rc = errno == 0 ? 0 : -1;
 			break;
 		}
-		rc = recover_entry(f, entry->d_name);
+		rc = recover_entry(f, tails, impatient, entry->d_name);
+		later = later || rc == 1;
 	}
 	err = errno;
 	(void)closedir(dir);
 	errno = err;
-	return rc == -1 ? -1 : finish_busy(f);
+	return rc == -1 ? -1 : finish_busy(f) || later;
 }
