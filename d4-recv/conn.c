@@ -923,6 +923,9 @@ mind_deadline(struct conn_context *ctx, struct conn *c)
 static bool
 waits_for_room(const struct conn *c)
 {
+	/* Not so who waits for another session of its stream. */
+	if (c->stream != NULL && store_is_held(c->stream))
+		return false;
 	return c->state != CONN_DEAD && (c->backlog_len > 0 ||
 	    (c->state == CONN_ENDING && !c->answering));
 }

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -101,35 +102,92 @@ recover_entry(struct finish *f, struct tails *tails, bool impatient,
 	    FINISH_LINKED : what == SETTLE_WHOLE ? FINISH_WHOLE : FINISH_CUT);
 }
 
+/* Files of one stream in its order, for so they will be named. */
+static int
+compare_entries(const void *a, const void *b)
+{
+	const char *x = *(char *const *)a, *y = *(char *const *)b;
+	struct place p, q;
+	unsigned m, n;
+	bool done;
+	int rc;
+
+	if (place_parse(&p, x, &m, &done) == -1 ||
+	    place_parse(&q, y, &n, &done) == -1)
+		return strcmp(x, y);
+	if ((rc = strcmp(p.path, q.path)) != 0 ||
+	    (rc = strcmp(p.tail, q.tail)) != 0)
+		return rc;
+	if (p.ordinal != q.ordinal)
+		return p.ordinal < q.ordinal ? -1 : 1;
+	return m != n ? (m < n ? -1 : 1) : strcmp(x, y);
+}
+
+/* The names in .open, each and all to be freed.  How many, or -1. */
+static ssize_t
+list_entries(const struct finish *f, char ***names)
+{
+	const struct dirent *entry;
+	char **grown, *name;
+	size_t n = 0;
+	DIR *dir = NULL;
+	int fd;
+
+	*names = NULL;
+	fd = openat(finish_open_dir(f), ".", O_RDONLY | O_DIRECTORY |
+	    O_CLOEXEC);
+	if (fd == -1 || (dir = fdopendir(fd)) == NULL)
+		goto bad;
+	for (errno = 0; (entry = readdir(dir)) != NULL; errno = 0) {
+		if (*entry->d_name == '.')
+			continue;
+		if ((n & (n - 1)) == 0) {
+			grown = realloc(*names, (n == 0 ? 1 : 2 * n) *
+			    sizeof(**names));
+			if (grown == NULL)
+				goto bad;
+			*names = grown;
+		}
+		if ((name = strdup(entry->d_name)) == NULL)
+			goto bad;
+		(*names)[n++] = name;
+	}
+	if (errno != 0)
+		goto bad;
+	(void)closedir(dir);
+	if (n > 1)
+		qsort(*names, n, sizeof(**names), compare_entries);
+	return (ssize_t)n;
+bad:
+	while (n > 0)
+		free((*names)[--n]);
+	free(*names);
+	if (dir != NULL)
+		(void)closedir(dir);
+	else if (fd != -1)
+		(void)close(fd);
+	return -1;
+}
+
 int
 recover_run(struct finish *f, struct tails *tails, bool impatient)
 {
-	const struct dirent *entry = NULL;
-	int fd, rc = 0, err;
 	bool later = false;
-	DIR *dir;
+	ssize_t i, n;
+	char **names;
+	int rc = 0, err = 0;
 
-	fd = openat(finish_open_dir(f), ".", O_RDONLY | O_DIRECTORY |
-	    O_CLOEXEC);
-	if (fd == -1)
+	if ((n = list_entries(f, &names)) == -1)
 		return -1;
-	if ((dir = fdopendir(fd)) == NULL) {
-		err = errno;
-		(void)close(fd);
-		errno = err;
-		return -1;
-	}
-	while (rc != -1 && !finish_busy(f)) {
-		errno = 0;
-		if ((entry = readdir(dir)) == NULL) {
-			rc = errno == 0 ? 0 : -1;
-			break;
+	for (i = 0; i < n; i++) {
+		if (rc != -1 && !finish_busy(f)) {
+			rc = recover_entry(f, tails, impatient, names[i]);
+			err = errno;
+			later = later || rc == 1;
 		}
-		rc = recover_entry(f, tails, impatient, entry->d_name);
-		later = later || rc == 1;
+		free(names[i]);
 	}
-	err = errno;
-	(void)closedir(dir);
+	free(names);
 	errno = err;
 	return rc == -1 ? -1 : finish_busy(f) || later;
 }

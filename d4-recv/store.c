@@ -83,6 +83,7 @@ struct store_stream {
 	uint64_t		 taken;		/* bytes, kept or not */
 	struct tail_end		 last;		/* of the last record */
 	uint64_t		 start;		/* of data in the file */
+	time_t			 named;		/* the file, 0: none was */
 	bool			 unlisted;	/* the file's entry, so far */
 	struct sync_state	*sync;
 	uint64_t		 awaits;	/* of the finisher's, then mark */
@@ -192,6 +193,31 @@ is_busy(const struct store *store)
 	    store->figures.nfiles >= store->set.max_files);
 }
 
+/* By the time, unless what a session before left bears that one: names are in
+ * the order of what the files hold. */
+static void
+name_file(struct store_stream *s, time_t now)
+{
+	const char *ext = *s->ext == '\0' ? NULL : s->ext;
+	enum d4_gz_kind compress = s->store->set.compress;
+	struct place before;
+	unsigned n;
+	bool done;
+
+	if (now < s->named)
+		now = s->named;
+	place_stream(&s->place, s->uuid, s->type, s->kind, ext, now, compress);
+	if (s->tail != NULL) {
+		if (s->named == 0 && place_parse(&before,
+		    tail_file(s->tail)->entry, &n, &done) == 0 &&
+		    strcmp(before.path, s->place.path) >= 0)
+			place_stream(&s->place, s->uuid, s->type, s->kind,
+			    ext, ++now, compress);
+		s->named = now;
+		tail_name(s->tail, &s->place);
+	}
+}
+
 static enum store_result
 open_file(struct store_stream *s, time_t now)
 {
@@ -199,10 +225,7 @@ open_file(struct store_stream *s, time_t now)
 
 	if (is_busy(store))
 		return STORE_FULL;
-	place_stream(&s->place, s->uuid, s->type, s->kind,
-	    *s->ext == '\0' ? NULL : s->ext, now, store->set.compress);
-	if (s->tail != NULL)
-		tail_name(s->tail, &s->place);
+	name_file(s, now);
 	s->fd = finish_create(store->set.finish, &s->place, &s->n);
 	if (s->fd == -1 || announce_file(s) == -1)
 		return complete_waits(errno) ? STORE_FULL : fail(s);
