@@ -183,12 +183,12 @@ void
 place_entry(const struct place *p, unsigned n, bool done,
     char entry[PLACE_ENTRY])
 {
-	char uuid[D4_UUID_HEX], tail[PLACE_TAIL + 24] = "", *at;
+	char uuid[D4_UUID_HEX], tail[PLACE_TAIL + 36] = "", *at;
 
 	d4_uuid_hex(uuid, p->uuid);
 	if (*p->tail != '\0')
-		(void)snprintf(tail, sizeof(tail), "t%s.%llu", p->tail,
-		    (unsigned long long)p->ordinal);
+		(void)snprintf(tail, sizeof(tail), "t%s.%llu.%u", p->tail,
+		    (unsigned long long)p->ordinal, p->number);
 	(void)snprintf(entry, PLACE_ENTRY, "%s@%s~%u%s~%s%s", uuid,
 	    p->path + (begins_with_uuid(p) ? D4_UUID_HEX : 0), n, tail,
 	    compressions[p->compress], done ? "~" : "");
@@ -212,7 +212,7 @@ take_number(const char **at, long max)
 	return v;
 }
 
-/* Takes "t<stream>.<k>", if it is there. */
+/* Takes "t<stream>.<k>.<i>", if it is there. */
 static int
 parse_stream(struct place *p, const char **at)
 {
@@ -228,10 +228,13 @@ parse_stream(struct place *p, const char **at)
 	if ((v = take_number(at, LONG_MAX / 10 - 1)) < 1)
 		return -1;
 	p->ordinal = (uint64_t)v;
+	if (*(*at)++ != '.' || (v = take_number(at, 1000000000)) < 0)
+		return -1;
+	p->number = (unsigned)v;
 	return 0;
 }
 
-/* Takes "<n>[t<stream>.<k>]~<compression>" with perhaps one more '~' to the
+/* Takes "<n>[t<stream>.<k>.<i>]~<compression>" with perhaps one more '~' to the
  * end. */
 static int
 parse_tail(struct place *p, const char *at, unsigned *n, bool *done)

@@ -23,11 +23,12 @@
  * A file in the making lies flat in the directory .open of the store as an
  * entry, whose name says all that a later process must know to finish it:
  *
- *	<uuid>@<path without the uuid, '@' for each '/'>~<n>[t<stream>.<k>]~
+ *	<uuid>@<path without the uuid, '@' for each '/'>~<n>[t<stream>.<k>.<i>]~
  *	    <compression>[~]
  *
  * n tells entries of one path apart.  t marks the k-th file of a stream that
- * has a tail (tail.h), stream being the first digits of its hello's HMAC.  The
+ * has a tail (tail.h), stream being the first digits of its hello's HMAC, and
+ * the i-th of that path, so that its names are in order whoever gives them.  The
  * last '~' marks the finished bytes of a file that is compressed on its way
  * from the entry without it.
  */
@@ -68,6 +69,7 @@ struct place {
 	char		 path[PLACE_PATH];	/* not compressed, no ".1" */
 	char		 tail[PLACE_TAIL];	/* <stream>, "" without a tail */
 	uint64_t	 ordinal;		/* k, from 1 on */
+	unsigned	 number;		/* i: with that ".n" or more */
 };
 
 /* A stream's file that is opened now; ext is NULL but for type 254.  border is

@@ -83,7 +83,7 @@ struct store_stream {
 	uint64_t		 taken;		/* bytes, kept or not */
 	struct tail_end		 last;		/* of the last record */
 	uint64_t		 start;		/* of data in the file */
-	time_t			 named;		/* the file, 0: none was */
+	time_t			 named;		/* its last file was */
 	bool			 unlisted;	/* the file's entry, so far */
 	struct sync_state	*sync;
 	uint64_t		 awaits;	/* of the finisher's, then mark */
@@ -193,29 +193,26 @@ is_busy(const struct store *store)
 	    store->figures.nfiles >= store->set.max_files);
 }
 
-/* By the time, unless what a session before left bears that one: names are in
- * the order of what the files hold. */
+/* By the time.  Files of a stream with a tail are named in its order, whoever
+ * finishes which first. */
 static void
 name_file(struct store_stream *s, time_t now)
 {
-	const char *ext = *s->ext == '\0' ? NULL : s->ext;
-	enum d4_gz_kind compress = s->store->set.compress;
 	struct place before;
 	unsigned n;
 	bool done;
 
-	if (now < s->named)
+	if (s->tail != NULL && now < s->named)
 		now = s->named;
-	place_stream(&s->place, s->uuid, s->type, s->kind, ext, now, compress);
-	if (s->tail != NULL) {
-		if (s->named == 0 && place_parse(&before,
-		    tail_file(s->tail)->entry, &n, &done) == 0 &&
-		    strcmp(before.path, s->place.path) >= 0)
-			place_stream(&s->place, s->uuid, s->type, s->kind,
-			    ext, ++now, compress);
-		s->named = now;
-		tail_name(s->tail, &s->place);
-	}
+	s->named = now;
+	place_stream(&s->place, s->uuid, s->type, s->kind,
+	    *s->ext == '\0' ? NULL : s->ext, now, s->store->set.compress);
+	if (s->tail == NULL)
+		return;
+	tail_name(s->tail, &s->place);
+	if (place_parse(&before, tail_file(s->tail)->entry, &n, &done) == 0 &&
+	    strcmp(before.path, s->place.path) == 0)
+		s->place.number = before.number + 1;
 }
 
 static enum store_result

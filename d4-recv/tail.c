@@ -426,7 +426,7 @@ write_at(int fd, const void *bytes, size_t len, uint64_t at)
 }
 
 static int
-write_head(const struct tail *t, int fd, uint64_t generation)
+write_head(const struct tail *t, int fd, uint64_t generation, bool first)
 {
 	struct log_head head = {
 		.generation = generation, .nfiles = t->nfiles,
@@ -438,7 +438,7 @@ write_head(const struct tail *t, int fd, uint64_t generation)
 	memcpy(head.boot, t->tails->boot, sizeof(head.boot));
 	log_put_head(p, &head);
 	/* Marks stay. */
-	return write_at(fd, p, LOG_MARKS_AT, 0);
+	return write_at(fd, p, first ? LOG_HEAD : LOG_MARKS_AT, 0);
 }
 
 /* A frame that has its place in the buffer before the body. */
@@ -801,7 +801,7 @@ make_new(struct tail *t)
 	t->generation = 0;
 	t->len = LOG_HEAD;
 	t->entries = true;
-	return write_head(t, t->fd, 0);
+	return write_head(t, t->fd, 0, true);
 }
 
 static void
@@ -857,9 +857,9 @@ take_hold(struct tail *t, uint64_t last, uint64_t before, int n)
 	    now != last)
 		return 1;
 	/* Who made it died before it had a head. */
-	if (n == 1 && fstat(t->fd, &st) == 0 && st.st_size == 0) {
+	if (n == 1 && fstat(t->fd, &st) == 0 && st.st_size < LOG_HEAD) {
 		t->len = LOG_HEAD;
-		return write_head(t, t->fd, last);
+		return write_head(t, t->fd, last, true);
 	}
 	if ((rc = load(t, before, n > 1)) != 1)
 		return rc;
@@ -937,7 +937,7 @@ tail_open_for(struct tails *tails, const struct place *p, struct tail **out)
 	if (rc == -1)
 		return -1;
 	/* It is being made; or damaged, which who holds it will see. */
-	if (rc == 1 && st.st_size == 0)
+	if (rc == 1 && st.st_size < LOG_HEAD)
 		return 1;
 	if (rc == 1)
 		memset(head.hello, 0, sizeof(head.hello));
@@ -1227,7 +1227,7 @@ begin_generation(struct tail *t)
 	    0600);
 	if (fd == -1)
 		return -1;
-	if (hold(fd) != 0 || write_head(t, fd, generation) == -1 ||
+	if (hold(fd) != 0 || write_head(t, fd, generation, true) == -1 ||
 	    append_tags(t, fd, generation, &len) == -1 ||
 	    (*t->file.entry != '\0' && append_file(fd, generation, &len,
 	    &t->file) == -1) || (t->file.settled && append_settled(fd,
@@ -1393,7 +1393,8 @@ tail_settle(struct tail *t, uint64_t whole)
 	}
 	t->npending = 0;
 	t->pending_bytes = 0;
-	if (t->by_mark && write_head(t, t->fd, t->generation) == -1)
+	if (t->by_mark && write_head(t, t->fd, t->generation,
+	    false) == -1)
 		return -1;
 	t->by_mark = t->file.by_mark = false;
 	return 0;
