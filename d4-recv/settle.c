@@ -139,6 +139,8 @@ settle_entry(struct finish *finish, struct tails *tails,
 
 	if ((rc = tail_open_for(tails, p, &tail)) == 2)
 		return SETTLE_CUT;
+	if (rc == 3)
+		return SETTLE_LOST;
 	if (rc == 1)
 		return judge_held(finish, entry, impatient);
 	if (rc == -1)

@@ -81,6 +81,7 @@ struct tail {
 	size_t		 npending, room;
 	uint64_t	 pending_bytes;
 	bool		 by_mark;
+	bool		 fresh;		/* there was nothing of it */
 	uint64_t	 marked, nmarks;
 	int		 unmarked;	/* an older generation, or -1 */
 	uint64_t	 unmarked_at;
@@ -638,9 +639,12 @@ load_generation(struct tail *t, int fd, uint64_t generation, uint64_t limit,
 	return rc;
 }
 
+/* 0; 1 when it is none; 2 when it was never written, or never reached the
+ * disk; -1. */
 static int
 read_head(int fd, struct log_head *head)
 {
+	static const uint8_t blank[LOG_HEAD];
 	uint8_t p[LOG_HEAD];
 	ssize_t n;
 
@@ -649,7 +653,9 @@ read_head(int fd, struct log_head *head)
 	} while (n == -1 && errno == EINTR);
 	if (n == -1)
 		return -1;
-	return n == LOG_HEAD && log_get_head(head, p) == 0 ? 0 : 1;
+	if (n < LOG_HEAD || memcmp(p, blank, sizeof(blank)) == 0)
+		return 2;
+	return log_get_head(head, p) == 0 ? 0 : 1;
 }
 
 static int
@@ -713,6 +719,24 @@ go_by_mark(struct tail *t, struct log_head *head, const struct log_head *older)
 	return 0;
 }
 
+/* Nothing of the last generation is there: the one before is it, or nothing of
+ * the stream counts. */
+static int
+load_blank(struct tail *t, uint64_t generation_before, bool *has_before,
+    struct log_head *head)
+{
+	if (*has_before)
+		open_before(t, generation_before, head);
+	*has_before = false;
+	if (t->before != -1)
+		return step_back(t, head);
+	t->fresh = true;
+	t->lost = 1;
+	t->len = LOG_HEAD;
+	return ftruncate(t->fd, 0) == -1 ? -1 :
+	    write_head(t, t->fd, t->generation, true);
+}
+
 /* 0; 1 when it is damaged; -1. */
 static int
 load(struct tail *t, uint64_t generation_before, bool has_before)
@@ -722,7 +746,9 @@ load(struct tail *t, uint64_t generation_before, bool has_before)
 	struct stat st;
 	int rc;
 
-	if ((rc = read_head(t->fd, &head)) != 0)
+	if ((rc = read_head(t->fd, &head)) == 2)
+		rc = load_blank(t, generation_before, &has_before, &head);
+	if (rc != 0 || t->fresh)
 		return rc;
 	if (head.generation != t->generation ||
 	    memcmp(head.hello, t->hello, sizeof(t->hello)) != 0)
@@ -834,7 +860,7 @@ forget(struct tail *t)
 	t->pending = NULL;
 	t->nholes = t->npreamble = t->npending = t->room = 0;
 	t->nentries = t->nbefore = t->wire = t->nfiles = t->lost = 0;
-	t->by_mark = false;
+	t->by_mark = t->fresh = false;
 	t->marked = t->nmarks = 0;
 }
 
@@ -844,7 +870,6 @@ static int
 take_hold(struct tail *t, uint64_t last, uint64_t before, int n)
 {
 	uint64_t now, other;
-	struct stat st;
 	int rc;
 
 	t->generation = last;
@@ -856,11 +881,6 @@ take_hold(struct tail *t, uint64_t last, uint64_t before, int n)
 	if (find_generations(t->tails, t->base, &now, &other) < 1 ||
 	    now != last)
 		return 1;
-	/* Who made it died before it had a head. */
-	if (n == 1 && fstat(t->fd, &st) == 0 && st.st_size < LOG_HEAD) {
-		t->len = LOG_HEAD;
-		return write_head(t, t->fd, last, true);
-	}
 	if ((rc = load(t, before, n > 1)) != 1)
 		return rc;
 	give_up(t, "damaged");
@@ -912,34 +932,49 @@ tail_open(struct tails *tails, const uint8_t uuid[D4_UUID_LEN], uint8_t type,
 	return open_any(tails, base, hello, true, out);
 }
 
-int
-tail_open_for(struct tails *tails, const struct place *p, struct tail **out)
+/* What read_head() says of a generation; 1 when it just went.  alone: whether
+ * nobody holds it. */
+static int
+peek(const struct tails *tails, const char base[BASE], uint64_t generation,
+    struct log_head *head, bool *alone)
 {
-	uint64_t last = 0, before = 0;
-	char base[BASE], name[NAME];
-	struct log_head head;
-	struct stat st;
+	char name[NAME];
 	int fd, rc;
 
-	*out = NULL;
-	make_base(base, p->uuid, p->type, p->tail);
-	if ((rc = find_generations(tails, base, &last, &before)) < 1)
-		return rc == -1 ? -1 : 2;
-	/* The name has half of the hello only. */
-	name_generation(name, base, last);
+	name_generation(name, base, generation);
 	fd = openat(tails->dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK |
 	    O_CLOEXEC);
 	if (fd == -1)
 		return errno == ENOENT ? 1 : -1;
-	if ((rc = read_head(fd, &head)) != -1 && fstat(fd, &st) == -1)
-		rc = -1;
+	rc = read_head(fd, head);
+	*alone = hold(fd) == 0;
 	(void)close(fd);
+	return rc;
+}
+
+int
+tail_open_for(struct tails *tails, const struct place *p, struct tail **out)
+{
+	uint64_t last = 0, before = 0;
+	struct log_head head;
+	char base[BASE];
+	bool alone;
+	int n, rc;
+
+	*out = NULL;
+	make_base(base, p->uuid, p->type, p->tail);
+	if ((n = find_generations(tails, base, &last, &before)) < 1)
+		return n == -1 ? -1 : 2;
+	/* The name has half of the hello only. */
+	rc = peek(tails, base, last, &head, &alone);
+	if (rc == 2 && n == 1)
+		return alone ? 3 : 1;
+	if (rc == 2)
+		rc = peek(tails, base, before, &head, &alone);
 	if (rc == -1)
 		return -1;
-	/* It is being made; or damaged, which who holds it will see. */
-	if (rc == 1 && st.st_size < LOG_HEAD)
-		return 1;
-	if (rc == 1)
+	/* Damaged, which who holds it will see. */
+	if (rc != 0)
 		memset(head.hello, 0, sizeof(head.hello));
 	return open_any(tails, base, head.hello, false, out);
 }

@@ -79,7 +79,7 @@ int tail_open(struct tails *, const uint8_t uuid[D4_UUID_LEN], uint8_t type,
     const uint8_t hello[D4_HMAC_LEN], struct tail **);
 
 /* The same for the tail that an entry of .open names; 2: there is none, or it
- * is damaged. */
+ * is damaged; 3: nothing of it was ever on the disk, nor counts of the stream. */
 int tail_open_for(struct tails *, const struct place *, struct tail **);
 
 /* Whether somebody waits for it. */
