@@ -19,33 +19,6 @@ pass_over(void)
 	return errno == EMFILE || errno == ENFILE || errno == ENOMEM ? -1 : 0;
 }
 
-/* An entry whose finished bytes may lie beside it, and which is locked. */
-static int
-recover_compressed(struct finish *f, const struct place *p, unsigned n, int fd,
-    const char *entry, enum finish_how how)
-{
-	int entries = finish_open_dir(f), done_fd;
-	char done_entry[PLACE_ENTRY];
-	nlink_t nlink;
-
-	place_entry(p, n, true, done_entry);
-	done_fd = settle_open(entries, done_entry, &nlink);
-	if (done_fd != -1 && nlink > 1) {
-		(void)unlinkat(entries, entry, 0);
-		(void)close(fd);
-		return finish_submit(f, p, n, true, done_fd, FINISH_LINKED);
-	}
-	if (done_fd == -1 && pass_over() == -1) {
-		(void)close(fd);
-		return -1;
-	}
-	if (done_fd != -1) {
-		(void)unlinkat(entries, done_entry, 0);
-		(void)close(done_fd);
-	}
-	return finish_submit(f, p, n, false, fd, how);
-}
-
 /* Finished bytes without the entry they were made from. */
 static int
 recover_done(struct finish *f, const struct place *p, unsigned n,
@@ -95,11 +68,8 @@ recover_entry(struct finish *f, struct tails *tails, bool impatient,
 		finish_discard(f, &place, n, fd);
 		return 0;
 	}
-	if (place.compress != D4_GZ_PLAIN)
-		return recover_compressed(f, &place, n, fd, entry,
-		    what == SETTLE_WHOLE ? FINISH_WHOLE : FINISH_CUT);
-	return finish_submit(f, &place, n, false, fd, nlink > 1 ?
-	    FINISH_LINKED : what == SETTLE_WHOLE ? FINISH_WHOLE : FINISH_CUT);
+	return settle_submit(f, &place, n, fd, nlink,
+	    what == SETTLE_WHOLE ? FINISH_WHOLE : FINISH_CUT);
 }
 
 /* Files of one stream in its order, for so they will be named. */

@@ -35,6 +35,45 @@ settle_open(int entries, const char *entry, nlink_t *nlink)
 	return -1;
 }
 
+/* An entry whose finished bytes may lie beside it. */
+static int
+submit_compressed(struct finish *f, const struct place *p, unsigned n, int fd,
+    enum finish_how how)
+{
+	char entry[PLACE_ENTRY], done_entry[PLACE_ENTRY];
+	int entries = finish_open_dir(f), done_fd;
+	nlink_t nlink;
+
+	place_entry(p, n, false, entry);
+	place_entry(p, n, true, done_entry);
+	done_fd = settle_open(entries, done_entry, &nlink);
+	if (done_fd != -1 && nlink > 1) {
+		(void)unlinkat(entries, entry, 0);
+		(void)close(fd);
+		return finish_submit(f, p, n, true, done_fd, FINISH_LINKED);
+	}
+	if (done_fd == -1 && (errno == EMFILE || errno == ENFILE ||
+	    errno == ENOMEM)) {
+		(void)close(fd);
+		return -1;
+	}
+	if (done_fd != -1) {
+		(void)unlinkat(entries, done_entry, 0);
+		(void)close(done_fd);
+	}
+	return finish_submit(f, p, n, false, fd, how);
+}
+
+int
+settle_submit(struct finish *f, const struct place *p, unsigned n, int fd,
+    nlink_t nlink, enum finish_how how)
+{
+	if (p->compress != D4_GZ_PLAIN)
+		return submit_compressed(f, p, n, fd, how);
+	return finish_submit(f, p, n, false, fd,
+	    nlink > 1 ? FINISH_LINKED : how);
+}
+
 /* Whether they can be of one stream.  A file has all that its tail has, and
  * only so much more as was on its way. */
 static bool
@@ -46,7 +85,7 @@ agree(const struct tail_file *file, off_t size)
 
 static int
 settle_file(struct finish *finish, struct tail *tail,
-    const struct place *place, unsigned n, int fd)
+    const struct place *place, unsigned n, int fd, nlink_t nlink)
 {
 	struct tail_file file = *tail_file(tail);
 	struct stat st;
@@ -66,7 +105,7 @@ settle_file(struct finish *finish, struct tail *tail,
 		finish_discard(finish, place, n, fd);
 		return 0;
 	}
-	return finish_submit(finish, place, n, false, fd, FINISH_WHOLE);
+	return settle_submit(finish, place, n, fd, nlink, FINISH_WHOLE);
 bad:
 	(void)close(fd);
 	return -1;
@@ -88,7 +127,7 @@ settle_tail(struct finish *finish, struct tail *tail)
 		return 2;
 	fd = settle_open(finish_open_dir(finish), file->entry, &nlink);
 	if (fd != -1)
-		return settle_file(finish, tail, &place, n, fd);
+		return settle_file(finish, tail, &place, n, fd, nlink);
 	if (errno == EWOULDBLOCK)
 		return 1;
 	/* Somebody removed it. */

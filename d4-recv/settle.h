@@ -39,4 +39,9 @@ enum settle settle_entry(struct finish *, struct tails *,
  * is in hand. */
 int settle_open(int entries, const char *entry, nlink_t *nlink);
 
+/* Hands an entry with so many links to the finisher, which goes on where it was
+ * left: its finished bytes may lie beside it.  As finish_submit(). */
+int settle_submit(struct finish *, const struct place *, unsigned n, int fd,
+    nlink_t, enum finish_how);
+
 #endif
