@@ -136,7 +136,7 @@ $(UNITS): LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) -pthread
 t/unit/session: d4-recv/session.o
 t/unit/place: d4-recv/place.o
 t/unit/match: d4-recv/match.o
-t/unit/tail: $(patsubst %,d4-recv/%.o,tail tail-log match place)
+t/unit/tail: $(STORE)
 t/unit/store t/unit/handler t/unit/recover t/unit/power: $(STORE)
 t/unit/window: d4/window.o
 t/unit/cut: d4/cut.o d4/window.o

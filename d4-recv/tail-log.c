@@ -54,22 +54,27 @@ log_put_head(uint8_t p[LOG_HEAD], const struct log_head *h)
 	d4_put64le(p + 64, h->unmarked);
 	d4_put64le(p + 72, mix(0, p, 72));
 	memcpy(p + LOG_BOOT_AT, h->boot, sizeof(h->boot));
+	d4_put64le(p + LOG_BOOT_AT + 16, mix(2, h->boot, 16));
 }
 
 int
 log_get_head(struct log_head *h, const uint8_t p[LOG_HEAD])
 {
-	const uint8_t *mark = p + LOG_MARKS_AT;
+	static const uint8_t none[LOG_BOOT];
+	const uint8_t *mark = p + LOG_MARKS_AT, *boot = p + LOG_BOOT_AT;
 	int i;
 
 	if (memcmp(p, MAGIC, 8) != 0 || d4_get64le(p + 72) != mix(0, p, 72))
+		return -1;
+	if (memcmp(boot, none, LOG_BOOT) != 0 &&
+	    d4_get64le(boot + 16) != mix(2, boot, 16))
 		return -1;
 	memcpy(h->hello, p + 8, sizeof(h->hello));
 	h->generation = d4_get64le(p + 40);
 	h->nfiles = d4_get64le(p + 48);
 	h->lost = d4_get64le(p + 56);
 	h->unmarked = d4_get64le(p + 64) == 1;
-	memcpy(h->boot, p + LOG_BOOT_AT, sizeof(h->boot));
+	memcpy(h->boot, boot, sizeof(h->boot));
 	h->mark = h->mark_count = h->mark_before = 0;
 	for (i = 0; i < 2; i++, mark += LOG_MARK) {
 		if (d4_get64le(mark + 16) != mix(1, mark, 16) ||
@@ -227,4 +232,18 @@ log_read(struct log_reader *r, struct log_frame *f)
 		return 0;
 	r->at += LOG_FRAME + f->len;
 	return 1;
+}
+
+bool
+log_is_torn(int fd, uint64_t at, uint64_t size)
+{
+	uint8_t p[LOG_FRAME];
+	uint64_t left = size - at;
+
+	if (left < LOG_FRAME)
+		return true;
+	if (pread(fd, p, sizeof(p), (off_t)at) != LOG_FRAME)
+		return false;
+	return d4_get32le(p + 4) <= LOG_BODY_MAX &&
+	    left < LOG_FRAME + d4_get32le(p + 4);
 }

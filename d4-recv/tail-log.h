@@ -14,10 +14,11 @@
  *			that counts no more; 0: it never did
  *	64	8	1: no marks are made
  *	72	8	sum over the 72 bytes before
- *	80	16	the boot of this machine, zeros: only marks count
- *	96	24	mark: position, count, sum over these two
- *	120	24	another; the one of the greater count holds
- *	144		frames, each of
+ *	80	24	the boot of this machine and a sum over it; zeros: only
+ *			marks count
+ *	104	24	mark: position, count, sum over these two
+ *	128	24	another; the one of the greater count holds
+ *	152		frames, each of
  *		1	kind
  *		1	flags
  *		2	zero
@@ -39,9 +40,10 @@
 #include "d4-recv/match.h"
 #include "lib/header.h"
 
-#define LOG_HEAD	144
+#define LOG_HEAD	152
 #define LOG_BOOT_AT	80
-#define LOG_MARKS_AT	96
+#define LOG_BOOT	24
+#define LOG_MARKS_AT	104
 #define LOG_MARK	24
 #define LOG_FRAME	32
 #define LOG_ENTRY	(MATCH_TAG + 4)
@@ -126,5 +128,9 @@ void log_reader_free(struct log_reader *);
 /* 1 and the next frame, good until the next call; 0 at the end, of what is
  * whole; -1 with errno. */
 int log_read(struct log_reader *, struct log_frame *);
+
+/* Whether what is behind the last frame, up to the end of the file, is nothing
+ * or the beginning of a frame that could not be written whole. */
+bool log_is_torn(int fd, uint64_t at, uint64_t size);
 
 #endif

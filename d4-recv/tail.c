@@ -447,11 +447,18 @@ static int
 append_frame(int fd, uint64_t generation, uint64_t *len, uint8_t *buf,
     struct log_frame *f)
 {
+	int err;
+
 	f->at = *len;
 	f->body = buf + LOG_FRAME;
 	log_put_frame(buf, generation, f);
-	if (write_at(fd, buf, LOG_FRAME + f->len, *len) == -1)
+	if (write_at(fd, buf, LOG_FRAME + f->len, *len) == -1) {
+		err = errno;
+		if (ftruncate(fd, (off_t)*len) == -1)
+			err = EIO;
+		errno = err;
 		return -1;
+	}
 	*len += LOG_FRAME + f->len;
 	return 0;
 }
@@ -778,7 +785,7 @@ load(struct tail *t, uint64_t generation_before, bool has_before)
 		return -1;
 	/* A mark that was being written may be there before what it marks. */
 	if (t->by_mark ? t->len < head.mark_before :
-	    (uint64_t)st.st_size - t->len > LOG_FRAME + LOG_BODY_MAX)
+	    !log_is_torn(t->fd, t->len, (uint64_t)st.st_size))
 		return 1;
 	if ((uint64_t)st.st_size > t->len &&
 	    ftruncate(t->fd, (off_t)t->len) == -1)
@@ -1511,7 +1518,7 @@ tail_mark_close(struct tail_mark *m)
 void
 tail_mark_doubt(const struct tail_mark *m)
 {
-	static const uint8_t none[16];
+	static const uint8_t none[LOG_BOOT];
 
 	(void)write_at(m->fd, none, sizeof(none), LOG_BOOT_AT);
 }

@@ -425,7 +425,7 @@ make_disk(const char *root, size_t n, enum model model, unsigned seed)
 			abort();
 	}
 	for (i = 0; i < nnames; i++) {
-		static const uint8_t none[16];
+		static const uint8_t none[LOG_BOOT];
 		int fd;
 
 		if (!is_tail(names[i].path))
