@@ -26,7 +26,7 @@
 
 #define EVENTS		256	/* of epoll in one turn */
 #define PATIENCE	10	/* ticks until who holds a tail has settled it */
-#define RECEIVE		((size_t)1 << 20)	/* bytes that a kernel may hold
+#define RECEIVE		((size_t)2 << 20)	/* bytes that a kernel may hold
 						 * of a sensor */
 #define ACCEPTS		64	/* of one listener in one turn */
 #define TICK_MS		1000
