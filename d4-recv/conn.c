@@ -602,7 +602,7 @@ take(struct conn_context *ctx, struct conn *c, const struct d4_header *h,
 			return;
 		}
 	}
-	hello = c->session.nrecords++ == 0;
+	hello = c->session.nrecords++ == 0 && c->resumes;
 	c->turn_records++;
 	ctx->nrecords++;
 	c->closing = h->size == 0 && !hello;
