@@ -280,12 +280,19 @@ fit_descriptors(struct collect *c)
 	unsigned wanted = c->s->from_stdin ? 1 :
 	    c->s->settings->max_connections;
 	rlim_t need = 2 * (rlim_t)wanted + SPARE_FILES, places;
+	rlim_t best = need + (rlim_t)wanted;
 	struct rlimit limit;
 
 	c->ctx.max_connections = wanted;
 	c->max_files = 0;
-	if (getrlimit(RLIMIT_NOFILE, &limit) == -1 || limit.rlim_cur >= need)
+	if (getrlimit(RLIMIT_NOFILE, &limit) == -1 || limit.rlim_cur >= best)
 		return;
+	/* A third one for its tail, where it can be had. */
+	if (limit.rlim_max >= need) {
+		limit.rlim_cur = limit.rlim_max < best ? limit.rlim_max : best;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+		return;
+	}
 	limit.rlim_cur = need;
 	if (limit.rlim_max < need)
 		limit.rlim_max = need;
