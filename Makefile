@@ -98,7 +98,7 @@ d4/d4: $(patsubst %,d4/%.o,main options settings encap cut window link \
 d4/d4: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) -pthread
 
 STORE = $(patsubst %,d4-recv/%.o,place whole complete hook finish handler \
-    line store recover)
+    line store recover settle syncer tail tail-log match)
 d4-recv/d4-recv: $(patsubst %,d4-recv/%.o,main settings session filter \
     supervise reload collect conn admit peers refusals errors faults \
     analyze \
@@ -141,7 +141,9 @@ UNITS = $(patsubst %.c,%,$(wildcard t/unit/*.c))
 $(UNITS): LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) -pthread
 t/unit/session: d4-recv/session.o
 t/unit/place: d4-recv/place.o
-t/unit/store t/unit/handler t/unit/recover: $(STORE)
+t/unit/match: d4-recv/match.o
+t/unit/tail: $(STORE)
+t/unit/store t/unit/handler t/unit/recover t/unit/power: $(STORE)
 t/unit/window: d4/window.o
 t/unit/cut: d4/cut.o d4/window.o
 t/unit/link: d4/link.o
