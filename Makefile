@@ -92,8 +92,8 @@ LIB = lib/libd4.a
 PROGS = d4/d4 d4-recv/d4-recv d4-meta/d4-meta d4-pibs/d4-pibs \
     d4-stdout/d4-stdout d4-admin/d4-admin
 
-d4/d4: $(patsubst %,d4/%.o,main options settings encap cut window link \
-    relay figures source source-folder source-redis seen)
+d4/d4: $(patsubst %,d4/%.o,main options settings encap cut window \
+    anchor shelf link relay figures source source-folder source-redis seen)
 d4/d4: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) -pthread
 
 STORE = $(patsubst %,d4-recv/%.o,place whole complete hook finish handler \
@@ -131,13 +131,14 @@ d4-stdout/d4-stdout: LDLIBS += $(UUID) $(REDIS) $(GZ)
 t/unit/stdout-pcap: d4-stdout/pcap.o
 t/unit/stdout-merge: $(patsubst %,d4-stdout/%.o,merge pcap output)
 
+WINDOW = $(patsubst %,d4/%.o,window anchor shelf)
 UNITS = $(patsubst %.c,%,$(wildcard t/unit/*.c))
 $(UNITS): LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) -pthread
 t/unit/session: d4-recv/session.o
 t/unit/place: d4-recv/place.o
 t/unit/store t/unit/handler t/unit/recover: $(STORE)
-t/unit/window: d4/window.o
-t/unit/cut: d4/cut.o d4/window.o
+t/unit/window: $(WINDOW)
+t/unit/cut t/unit/resume: d4/cut.o $(WINDOW)
 t/unit/link: d4/link.o
 t/unit/source t/unit/source-redis: d4/source.o d4/source-folder.o \
     d4/source-redis.o d4/seen.o

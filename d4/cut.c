@@ -7,6 +7,7 @@
 
 #define SPACE	((size_t)512 << 10)	/* more than any preamble */
 #define ROOM	((size_t)64 << 10)	/* the least that is read at a time */
+#define PAYLOADS 1024			/* the most of them, if they are full */
 
 struct cut {
 	struct window	*window;
@@ -64,19 +65,42 @@ cut_free(struct cut *c)
 }
 
 /*
+ * How much of what lies before end goes into the next record.  With split it
+ * begins a unit that is the only one, or any byte is.
+ */
+static size_t
+piece(struct cut *c, size_t end, bool split)
+{
+	size_t short_one, len = end - c->begin;
+
+	if (len > c->snaplen)
+		len = c->snaplen;
+	if (split && window_wants_anchor(c->window) &&
+	    !window_anchors(c->window, len)) {
+		short_one = window_shortest_anchor(c->window);
+		if (short_one > 0 && short_one < len)
+			return short_one;
+	}
+	return len;
+}
+
+/*
  * Adds what lies before end as records: whole units, or with within the next
  * part of one, which it is the last of when whole.
  */
 static int
 add(struct cut *c, size_t end, bool whole, int flags)
 {
+	bool split = c->opaque || (!c->within && c->nunits <= 1 &&
+	    (flags & WINDOW_PREAMBLE) == 0);
 	size_t len;
 
 	if (!c->within)
 		c->dropping = c->drop && (flags & WINDOW_PREAMBLE) == 0 &&
 		    window_full(c->window);
 	for (; c->begin < end; c->begin += len) {
-		len = end - c->begin < c->snaplen ? end - c->begin : c->snaplen;
+		len = piece(c, end, split);
+		split = c->opaque;
 		if (c->dropping)
 			continue;
 		if (c->opaque || (whole && len == end - c->begin))
@@ -91,6 +115,22 @@ add(struct cut *c, size_t end, bool whole, int flags)
 		c->ndropped += c->nunits;
 	c->nunits = 0;
 	return 0;
+}
+
+/* Whether the units so far had better go alone, as an anchor. */
+static bool
+makes_anchor(struct cut *c)
+{
+	size_t short_one;
+
+	if (!window_wants_anchor(c->window))
+		return false;
+	if (window_anchors(c->window, c->unit - c->begin))
+		return true;
+	if (c->nunits > 1)
+		return false;
+	short_one = window_shortest_anchor(c->window);
+	return short_one > 0 && short_one < c->unit - c->begin;
 }
 
 /*
@@ -115,7 +155,7 @@ take_unit(struct cut *c)
 	}
 	c->nunits++;
 	c->unit = c->scanned;
-	if (c->within || len > c->snaplen || flags != 0) {
+	if (c->within || len > c->snaplen || flags != 0 || makes_anchor(c)) {
 		if (add(c, c->unit, true, flags) == -1)
 			return -1;
 	}
@@ -185,8 +225,10 @@ scan(struct cut *c)
 size_t
 cut_space(struct cut *c, uint8_t **at)
 {
+	size_t room = SPACE - c->len, most = PAYLOADS * c->snaplen;
+
 	*at = c->buf + c->len;
-	return SPACE - c->len;
+	return room < most ? room : most;
 }
 
 int

@@ -8,7 +8,8 @@
  * own and adds all to the window.  A unit longer than snaplen takes several
  * records; one longer than D4_BORDER_UNIT_MAX, a line that never ends, counts
  * as another each time it reaches that.  The end of an unfinished unit waits
- * for the rest of it.
+ * for the rest of it.  Where the window wants an anchor a record ends early:
+ * behind a unit, or within one that then takes two.
  *
  * Data that is not what its type says is still carried, cut at snaplen.
  */
@@ -30,7 +31,8 @@ struct cut *cut_new(struct window *, enum d4_border_kind, uint8_t type,
 /* Takes NULL. */
 void cut_free(struct cut *);
 
-/* Where the next bytes are to be put: at least 64 KiB. */
+/* Where the next bytes are to be put: at least 1 KiB, or 64 KiB with payloads
+ * that are not tiny. */
 size_t cut_space(struct cut *, uint8_t **at);
 
 /* Takes n bytes put there and adds what they make whole.  -1: no memory. */

@@ -9,7 +9,9 @@
  *	encap.[ch]	from a descriptor to a descriptor, at the cost of a copy
  *	source*.[ch]	every other source, behind one set of calls
  *	cut.[ch]	from bytes to records, at the borders of the type
- *	window.[ch]	sealed records, waiting or kept to be sent again
+ *	anchor.[ch]	at which records a lost stream may be resumed
+ *	shelf.[ch]	sealed records in memory
+ *	window.[ch]	what of them waits, and what is kept to be sent again
  *	link.[ch]	the way to the destination, lost and found
  *	relay.[ch]	the loop over source, link and clock
  *	figures.[ch]	what was done, for people and machines
@@ -38,6 +40,8 @@
 #include "lib/stop.h"
 #include "lib/type.h"
 #include "lib/uuid.h"
+
+#define AHEAD_S	3	/* of the clock, hellos of many sessions can be */
 
 /* What both ways of working need. */
 struct work {
@@ -178,20 +182,41 @@ run_encap(struct work *w)
 static int
 add_opening(const struct work *w, struct window *window)
 {
-	uint64_t now = (uint64_t)time(NULL);
 	size_t at, len;
 
+	window_clock(window, (uint64_t)time(NULL));
 	if (w->s.network && window_add_opening(window, w->s.metalen > 0 ?
-	    D4_TYPE_META : w->s.data_type, NULL, 0, now) == -1)
+	    D4_TYPE_META : w->s.data_type, NULL, 0) == -1)
 		return -1;
 	for (at = 0; at < w->s.metalen; at += len) {
 		len = w->s.metalen - at < w->s.snaplen ? w->s.metalen - at :
 		    w->s.snaplen;
 		if (window_add_opening(window, D4_TYPE_META, w->s.meta + at,
-		    len, now) == -1)
+		    len) == -1)
 			return -1;
 	}
 	return 0;
+}
+
+/*
+ * The next stream of this sensor has another hello, which names it: the
+ * timestamp is all that tells them apart.
+ */
+static void
+outlast_hello(const struct window *window)
+{
+	struct timespec now, left = { .tv_sec = 0 };
+	uint64_t hello = window_hello_time(window), ahead;
+
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	if ((uint64_t)now.tv_sec > hello)
+		return;
+	/* Farther ahead, the clock was set back: there is no end to that. */
+	ahead = hello - (uint64_t)now.tv_sec;
+	left.tv_sec = ahead < AHEAD_S ? (time_t)ahead : AHEAD_S;
+	left.tv_nsec = 999999999 - now.tv_nsec;
+	while (nanosleep(&left, &left) == -1 && errno == EINTR)
+		continue;
 }
 
 static struct d4_tls_context *
@@ -255,6 +280,8 @@ run_relay(struct work *w, struct d4_tls_context *tls)
 		d4_log_warnx("memory: not enough");
 	else
 		rc = relay_run(&r);
+	if (w->s.network && r.window != NULL)
+		outlast_hello(r.window);
 	cut_free(r.cut);
 	window_free(r.window);
 	link_free(r.link);

@@ -20,6 +20,7 @@
 #define TICK_MS		1000	/* while something may need a look */
 #define METRICS_MS	1000	/* between two metrics files */
 #define RATE_MS		20	/* between two looks at the allowance */
+#define PAUSE_MS	20	/* between two looks at the second */
 #define MARKS		4096	/* of the source, not yet sent */
 
 /* When the window has reached end, the source may forget all before mark. */
@@ -36,6 +37,10 @@ struct relay {
 	bool		 stopping;	/* by a signal */
 	bool		 failed;	/* the source did */
 	bool		 unwritten;	/* the metrics were, which was said */
+	bool		 pausing;	/* nothing is read in this second */
+	uint64_t	 paused_in;
+	uint64_t	 second;	/* of records, and when it began */
+	int64_t		 second_at;
 	uint64_t	 data_end;	/* of the window, without the last */
 	int64_t		 now;		/* ms */
 	int64_t		 give_up_at;	/* when stopping */
@@ -50,6 +55,23 @@ struct relay {
 	size_t		 first_mark;
 	size_t		 nmarks;
 };
+
+/* Seconds since 1970 that go on while the clock is set back. */
+static void
+set_clock(struct relay *r)
+{
+	uint64_t second = (uint64_t)time(NULL);
+	uint64_t least = r->second +
+	    (uint64_t)(r->now - r->second_at) / 1000;
+
+	if (second < least)
+		second = least;
+	if (second > r->second) {
+		r->second = second;
+		r->second_at = r->now;
+	}
+	window_clock(r->s->window, r->second);
+}
 
 /* Full jitter: many sensors that lost one collector do not come back as one. */
 static void
@@ -81,7 +103,12 @@ on_lost(struct relay *r, enum link_state before)
 	size_t partial = window_partial(r->s->window);
 
 	if (before != LINK_DIALING) {
-		r->figures.resent += window_rewind(r->s->window);
+		window_unacked(r->s->window, link_unacked(r->s->link));
+		r->figures.resent += window_kept(r->s->window);
+		if (window_rewind(r->s->window) == -1) {
+			d4_log_warnx("%s: not enough memory", r->s->link_name);
+			return -1;
+		}
 		if (r->now - r->up_since >= LASTED_MS)
 			r->backoff_ms = 0;
 	}
@@ -128,8 +155,8 @@ static int
 end_input(struct relay *r)
 {
 	r->eof = true;
-	if (cut_finish(r->s->cut) == -1 ||
-	    window_seal(r->s->window, (uint64_t)time(NULL)) == -1) {
+	set_clock(r);
+	if (cut_finish(r->s->cut) == -1 || window_seal(r->s->window) == -1) {
 		d4_log_warnx("%s: not enough memory", r->s->source_name);
 		return -1;
 	}
@@ -176,7 +203,8 @@ tell_source(struct relay *r)
 static bool
 wants_input(const struct relay *r)
 {
-	return !r->eof && (cut_drops(r->s->cut) || !window_full(r->s->window));
+	return !r->eof && !r->pausing &&
+	    (cut_drops(r->s->cut) || !window_full(r->s->window));
 }
 
 static int
@@ -198,12 +226,17 @@ read_source(struct relay *r)
 	}
 	if (n <= 0)
 		return end_input(r);
+	set_clock(r);
 	if (cut_take(r->s->cut, (size_t)n) == -1 ||
-	    window_seal(r->s->window, (uint64_t)time(NULL)) == -1) {
+	    window_seal(r->s->window) == -1) {
 		d4_log_warnx("%s: not enough memory", r->s->source_name);
 		return -1;
 	}
 	remember_mark(r);
+	if (window_pauses(r->s->window)) {
+		r->pausing = true;
+		r->paused_in = r->second;
+	}
 	return 0;
 }
 
@@ -220,7 +253,8 @@ refill(struct relay *r)
 	r->refilled_at = r->now;
 }
 
-static void
+/* Returns -1 when memory is short. */
+static int
 write_link(struct relay *r)
 {
 	const uint8_t *at;
@@ -234,16 +268,22 @@ write_link(struct relay *r)
 			len = (size_t)r->allowance;
 		if (len == 0 || (n = link_write(r->s->link, at, len)) <= 0)
 			break;
-		window_sent(r->s->window, (size_t)n);
+		if (window_sent(r->s->window, (size_t)n) == -1) {
+			d4_log_warnx("%s: not enough memory", r->s->link_name);
+			return -1;
+		}
 		if (r->s->rate > 0)
 			r->allowance -= (uint64_t)n;
 	}
+	if (link_state(r->s->link) == LINK_UP)
+		window_unacked(r->s->window, link_unacked(r->s->link));
 	tell_source(r);
 	if (len == 0 && r->eof && link_state(r->s->link) == LINK_UP &&
 	    window_next(r->s->window, &at) == 0) {
 		link_close(r->s->link, ANSWER_MS);
 		r->state = link_state(r->s->link);
 	}
+	return 0;
 }
 
 static void
@@ -314,6 +354,8 @@ patience(const struct relay *r, int64_t metrics_at, int source_ms)
 		sooner(&at, r->give_up_at);
 	if (r->s->rate > 0 && window_waiting(r->s->window) > 0)
 		sooner(&at, r->now + RATE_MS);
+	if (r->pausing)
+		sooner(&at, r->now + PAUSE_MS);
 	if (r->s->stats_s > 0)
 		sooner(&at, r->stats_at);
 	if (r->s->metrics != NULL)
@@ -404,8 +446,8 @@ relay_run(const struct relay_settings *s)
 			break;
 		if (input && !r->eof && read_source(r) == -1)
 			break;
-		if (r->state == LINK_UP)
-			write_link(r);
+		if (r->state == LINK_UP && write_link(r) == -1)
+			break;
 		if (follow_link(r) == -1)
 			break;
 		report(r);
@@ -413,6 +455,10 @@ relay_run(const struct relay_settings *s)
 		if (is_over(r)) {
 			rc = judge(r);
 			break;
+		}
+		if (r->pausing) {
+			set_clock(r);
+			r->pausing = r->second == r->paused_in;
 		}
 		input = wait_for_work(r, metrics_at);
 	}

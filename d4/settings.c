@@ -10,7 +10,7 @@
 #include "lib/type.h"
 #include "lib/uuid.h"
 
-#define WINDOW_DEFAULT	((uint64_t)8 << 20)
+#define WINDOW_MAX	((uint64_t)8 << 20)	/* also the default */
 #define BUFFER_DEFAULT	((uint64_t)8 << 20)
 #define MEMORY_MAX	((uint64_t)1 << 30)
 #define KEY_SHORT	16	/* bytes; fewer can be guessed */
@@ -31,10 +31,23 @@ load_number(struct d4_conf *conf, const char *name, uint64_t min, uint64_t max,
 }
 
 static int
+load_window(struct d4_conf *conf, uint64_t *window)
+{
+	if (d4_conf_number(conf, "window", 0, MEMORY_MAX, window) == -1)
+		return fault(conf);
+	if (*window <= WINDOW_MAX)
+		return 0;
+	(void)d4_conf_refuse(conf, "window", "is too large: collectors know "
+	    "again no more than the last 16 MiB",
+	    "a number from 0 to 8388608");
+	return fault(conf);
+}
+
+static int
 load_numbers(struct settings *s, struct d4_conf *conf)
 {
 	uint64_t version = 0, type = 0, snaplen = 0;
-	uint64_t buffer = BUFFER_DEFAULT, window = WINDOW_DEFAULT;
+	uint64_t buffer = BUFFER_DEFAULT, window = WINDOW_MAX;
 	int faults = 0;
 
 	faults += load_number(conf, "version", 1, UINT8_MAX, &version);
@@ -43,7 +56,7 @@ load_numbers(struct settings *s, struct d4_conf *conf)
 	if (d4_conf_has(conf, "buffer"))
 		faults += load_number(conf, "buffer", 1, MEMORY_MAX, &buffer);
 	if (d4_conf_has(conf, "window"))
-		faults += load_number(conf, "window", 0, MEMORY_MAX, &window);
+		faults += load_window(conf, &window);
 	s->version = (uint8_t)version;
 	s->type = s->data_type = (uint8_t)type;
 	s->snaplen = (size_t)snaplen;

@@ -6,13 +6,14 @@
  * Sealed records on their way: first those already handed to the link and kept
  * to be sent again, then those it has not taken yet.
  *
- *	head          sent            tail
- *	|--- kept ---->|--- waiting -->|
+ *	head   anchor  anchor ... acked     sent            tail
+ *	|---------- kept -------------------->|--- waiting -->|
+ *	       |------- at least keep --|
  *
  * A new session starts with the opening (what every session must begin with:
  * the hello, the meta header, the preamble of the data behind it) and goes on
- * at the head, always at the border of a unit.  Records never change: what is
- * sent again is sent byte for byte.
+ * at the head, which is an anchor (anchor.h): so that the receiver can tell
+ * what it has.  Records never change: what is sent again is sent byte for byte.
  */
 
 #include <stdbool.h>
@@ -28,13 +29,22 @@ struct window;
 enum {
 	WINDOW_END = 1,		/* a unit of data ends with it */
 	WINDOW_PREAMBLE = 2,	/* it belongs to the stream's preamble */
-	WINDOW_RESET = 4	/* and the preamble begins anew with it */
+	WINDOW_RESET = 4,	/* and the preamble begins anew with it */
+	WINDOW_ANCHOR = 8	/* the window's own: it is one */
 };
 
+/* The most that may be kept: receivers know what they stored last by 16 MiB,
+ * and the head may lie half of this farther back, see anchor.h. */
+#define WINDOW_KEEP_MAX	((size_t)8 << 20)
+
 /*
- * Keeps at least keep bytes of records that were sent, as whole units, and
- * calls itself full with buffer bytes that never were; what is sent again does
- * not count there.  With keep 0 no unit is sent again that went out whole.
+ * Keeps at least keep bytes of records before the last one that the peer's
+ * system has acknowledged, and calls itself full with buffer bytes that never
+ * were sent; what is sent again does not count there.  With keep 0 no unit is
+ * sent again that went out whole, and each session is a stream of its own,
+ * with another hello: nothing then could tell a record that was stored from an
+ * equal one that was not.
+ *
  * Records are of this version and uuid, with payloads of at most snaplen.
  * NULL when memory is short.
  */
@@ -44,37 +54,60 @@ struct window *window_new(const struct d4_header *, size_t snaplen,
 /* Takes NULL. */
 void window_free(struct window *);
 
-/* Adds a record with a copy of len bytes, to be sealed.  -1: no memory. */
-int window_add(struct window *, uint8_t type, const void *, size_t len,
-    int flags);
+/* The timestamp of what is added from now on, at least that of before. */
+void window_clock(struct window *, uint64_t timestamp);
 
 /* Adds a record, sealed at once, to what opens every session; only before the
  * first session.  -1: no memory. */
 int window_add_opening(struct window *, uint8_t type, const void *,
-    size_t len, uint64_t timestamp);
+    size_t len);
+
+/* Adds a record with a copy of len bytes, to be sealed.  -1: no memory. */
+int window_add(struct window *, uint8_t type, const void *, size_t len,
+    int flags);
 
 /* Seals what was added.  -1 when the mac failed. */
-int window_seal(struct window *, uint64_t timestamp);
+int window_seal(struct window *);
+
+/*
+ * For who cuts records.  Whether the next one that begins a unit should be an
+ * anchor; whether that length would make it one; and the shortest such length,
+ * 0 when there is none in this second.
+ */
+bool window_wants_anchor(const struct window *);
+bool window_anchors(const struct window *, size_t len);
+size_t window_shortest_anchor(struct window *);
 
 /* The next bytes for the link, opening first: returns how many lie at *at, 0
  * when all has been sent. */
-size_t window_next(const struct window *, const uint8_t **at);
+size_t window_next(struct window *, const uint8_t **at);
 
-/* Says that the link took n of those. */
-void window_sent(struct window *, size_t n);
+/* Says that the link took n of those.  -1: no memory. */
+int window_sent(struct window *, size_t n);
+
+/* Says how many of all that were sent the peer's system has not acknowledged;
+ * what need not be kept is forgotten.  To be called now and then, and before
+ * window_rewind(). */
+void window_unacked(struct window *, size_t n);
 
 /* The session is over: the next has the opening, then all from the head.
- * Returns how many bytes will be sent that were sent before, without the
- * opening. */
-size_t window_rewind(struct window *);
+ * Returns 0, or -1: no memory. */
+int window_rewind(struct window *);
 
-/* Bytes that wait, those to be sent again among them, and whether more should
- * not be added now. */
+/* Bytes that would be sent again, those that wait, which are to be sent again
+ * or never were, and whether more should not be added now. */
+size_t window_kept(const struct window *);
 size_t window_waiting(const struct window *);
 bool window_full(const struct window *);
 
+/* Whether nothing should be added before the next second. */
+bool window_pauses(const struct window *);
+
 /* How many bytes of a record that is not sent whole were. */
 size_t window_partial(const struct window *);
+
+/* The timestamp of the hello that was sent last. */
+uint64_t window_hello_time(const struct window *);
 
 /* Records added, without the opening. */
 uint64_t window_records(const struct window *);
