@@ -72,7 +72,7 @@ PCAP = $(shell $(PKG_CONFIG) --libs libpcap 2>/dev/null || echo -lpcap)
 
 # -- rooms of the library -----------------------------------------------------
 
-ROOMS = header uuid type feed base64 digest border cidr table \
+ROOMS = header uuid type feed base64 digest sum border cidr table \
     mac mac-wipe mac-openssl $(if $(MB),mac-lanes,mac-nolanes) \
     meta meta-ja3 meta-line meta-value \
     io record conf clock net net-socks stop notify log \
@@ -92,8 +92,9 @@ LIB = lib/libd4.a
 PROGS = d4/d4 d4-recv/d4-recv d4-meta/d4-meta d4-pibs/d4-pibs \
     d4-stdout/d4-stdout d4-admin/d4-admin
 
-d4/d4: $(patsubst %,d4/%.o,main options settings encap cut window \
-    anchor shelf link relay figures source source-folder source-redis seen)
+d4/d4: $(patsubst %,d4/%.o,main stream options settings encap cut window \
+    anchor shelf link relay spool spool-disk spool-form spool-recover \
+    spool-state spool-writer figures source source-folder source-redis seen)
 d4/d4: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) -pthread
 
 STORE = $(patsubst %,d4-recv/%.o,place whole complete hook finish handler \
@@ -131,7 +132,9 @@ d4-stdout/d4-stdout: LDLIBS += $(UUID) $(REDIS) $(GZ)
 t/unit/stdout-pcap: d4-stdout/pcap.o
 t/unit/stdout-merge: $(patsubst %,d4-stdout/%.o,merge pcap output)
 
-WINDOW = $(patsubst %,d4/%.o,window anchor shelf)
+SPOOL = $(patsubst %,d4/%.o,spool spool-disk spool-form spool-recover \
+    spool-state spool-writer)
+WINDOW = $(patsubst %,d4/%.o,window anchor shelf) $(SPOOL)
 UNITS = $(patsubst %.c,%,$(wildcard t/unit/*.c))
 $(UNITS): LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) -pthread
 t/unit/session: d4-recv/session.o

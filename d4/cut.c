@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "d4/cut.h"
+#include "lib/bytes.h"
 #include "lib/log.h"
 
 #define SPACE	((size_t)512 << 10)	/* more than any preamble */
@@ -12,6 +13,7 @@
 struct cut {
 	struct window	*window;
 	struct d4_border *border;
+	bool		 lines;
 	bool		 opaque;	/* every byte is a unit */
 	uint8_t		 type;
 	size_t		 snaplen;
@@ -46,6 +48,7 @@ cut_new(struct window *window, enum d4_border_kind kind, uint8_t type,
 		return NULL;
 	}
 	c->window = window;
+	c->lines = kind == D4_BORDER_LINES;
 	c->opaque = kind == D4_BORDER_OPAQUE;
 	c->type = type;
 	c->snaplen = snaplen;
@@ -245,14 +248,39 @@ cut_take(struct cut *c, size_t n)
 	return 0;
 }
 
+void
+cut_go_on(struct cut *c, const uint8_t *records, size_t len)
+{
+	size_t at, n, border;
+
+	for (at = 0; at + D4_HEADER_LEN <= len; at += D4_HEADER_LEN + n) {
+		n = d4_get32le(records + at + D4_SIZE_AT);
+		if (n > len - at - D4_HEADER_LEN || d4_border_scan(c->border,
+		    records + at + D4_HEADER_LEN, n, &border) == -1)
+			return;
+	}
+}
+
+static int
+add_rest(struct cut *c)
+{
+	if (c->begin == c->len)
+		return 0;
+	c->nunits = 1;
+	return add(c, c->len, true, 0);
+}
+
+int
+cut_rest(struct cut *c)
+{
+	return c->lines || c->opaque ? add_rest(c) : 0;
+}
+
 int
 cut_finish(struct cut *c)
 {
-	if (c->begin < c->len) {
-		c->nunits = 1;
-		if (add(c, c->len, true, 0) == -1)
-			return -1;
-	}
+	if (add_rest(c) == -1)
+		return -1;
 	return window_add(c->window, c->type, NULL, 0, WINDOW_END);
 }
 

@@ -38,6 +38,15 @@ size_t cut_space(struct cut *, uint8_t **at);
 /* Takes n bytes put there and adds what they make whole.  -1: no memory. */
 int cut_take(struct cut *, size_t n);
 
+/* The data goes on behind a preamble, these records: only before the first
+ * bytes.  A preamble that makes no sense is passed over. */
+void cut_go_on(struct cut *, const uint8_t *records, size_t len);
+
+/* What is left of a line is added as if it were whole: whoever goes on after
+ * this run completes it.  The rest of any other unit is of no use and stays.
+ * -1: no memory. */
+int cut_rest(struct cut *);
+
 /* The end: adds what is left, then the record of size 0 that ends a stream. */
 int cut_finish(struct cut *);
 

@@ -13,6 +13,9 @@
 #define WINDOW_MAX	((uint64_t)8 << 20)	/* also the default */
 #define BUFFER_DEFAULT	((uint64_t)8 << 20)
 #define MEMORY_MAX	((uint64_t)1 << 30)
+#define SPOOL_MIN	((uint64_t)32 << 20)
+#define SPOOL_DEFAULT	((uint64_t)1 << 30)
+#define SPOOL_MAX	((uint64_t)1 << 50)
 #define KEY_SHORT	16	/* bytes; fewer can be guessed */
 
 static int
@@ -109,6 +112,28 @@ load_destination(struct settings *s, struct d4_conf *conf)
 	return 0;
 }
 
+static int
+load_spool(struct settings *s, struct d4_conf *conf)
+{
+	static const char expected[] = "a directory";
+	int faults = 0;
+
+	s->spool_size = SPOOL_DEFAULT;
+	if (d4_conf_has(conf, "spool_size"))
+		faults += load_number(conf, "spool_size", SPOOL_MIN,
+		    SPOOL_MAX, &s->spool_size);
+	if (!d4_conf_has(conf, "spool"))
+		return faults;
+	if (d4_conf_text(conf, "spool", s->spool, expected) == -1)
+		return faults + fault(conf);
+	if (!s->network) {
+		(void)d4_conf_refuse(conf, "spool", "is for destinations on a "
+		    "network", "no such file");
+		faults += fault(conf);
+	}
+	return faults;
+}
+
 /* The certificates are read by OpenSSL; here is only said where they are. */
 static int
 load_certificates(struct settings *s, struct d4_conf *conf)
@@ -189,6 +214,7 @@ settings_load(struct settings *s, struct d4_conf *conf, bool check)
 	faults += load_key(s, conf);
 	faults += load_source(s, conf);
 	faults += load_destination(s, conf);
+	faults += load_spool(s, conf);
 	faults += load_certificates(s, conf);
 	faults += load_meta(s, conf);
 	/* Last, so that a directory with faults is not given a uuid. */
@@ -208,6 +234,9 @@ print_network(const struct settings *s)
 	    s->addr.kind == D4_NET_TLS ? ", TLS" : "");
 	printf("  buffer: %zu bytes\n  window: %zu bytes\n", s->buffer,
 	    s->window);
+	if (*s->spool != '\0')
+		printf("  spool: %s, %llu bytes\n", s->spool,
+		    (unsigned long long)s->spool_size);
 	if (s->addr.kind != D4_NET_TLS)
 		return;
 	printf("  trusted: %s\n", *s->ca != '\0' ? s->ca :

@@ -24,6 +24,8 @@ struct settings {
 	size_t		snaplen;
 	size_t		buffer;		/* bytes that wait for the link */
 	size_t		window;		/* bytes kept to be sent again */
+	char		spool[D4_CONF_TEXT];	/* a directory; "": none */
+	uint64_t	spool_size;	/* bytes */
 	char		source[D4_CONF_TEXT];
 	char		redis[D4_CONF_TEXT];	/* "" when not configured */
 	char		queue[D4_CONF_TEXT];

@@ -30,7 +30,7 @@ struct shelf {
 
 struct shelf *
 shelf_new(const struct d4_header *header, size_t snaplen, struct d4_mac *mac,
-    struct d4_mac_key *key)
+    struct d4_mac_key *key, uint64_t pos)
 {
 	struct shelf *s;
 
@@ -40,6 +40,7 @@ shelf_new(const struct d4_header *header, size_t snaplen, struct d4_mac *mac,
 	s->snaplen = snaplen;
 	s->mac = mac;
 	s->key = key;
+	s->end = pos;
 	return s;
 }
 

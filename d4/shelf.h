@@ -22,10 +22,10 @@ struct run {
 	size_t		 n;
 };
 
-/* For records of this version and uuid, with payloads of at most snaplen.
- * NULL when memory is short. */
+/* For records of this version and uuid, with payloads of at most snaplen, the
+ * first of which has this position.  NULL when memory is short. */
 struct shelf *shelf_new(const struct d4_header *, size_t snaplen,
-    struct d4_mac *, struct d4_mac_key *);
+    struct d4_mac *, struct d4_mac_key *, uint64_t pos);
 
 /* Takes NULL. */
 void shelf_free(struct shelf *);

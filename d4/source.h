@@ -80,6 +80,19 @@ void source_close(struct source *);
  */
 int source_fd(const struct source *);
 
+/* A file that can be read again from any place in it. */
+struct source_file {
+	uint64_t	dev, ino;	/* which */
+	uint64_t	size;		/* now */
+	uint64_t	offset;		/* of the next byte to be read */
+};
+
+/* Whether the source is one, and which. */
+bool source_file(const struct source *, struct source_file *);
+
+/* Has it go on at that offset.  Returns 0, or -1 with errno. */
+int source_seek(const struct source *, uint64_t offset);
+
 /*
  * Reads up to len bytes, len > 0.  Returns the bytes; 0 at the end (only stdin,
  * a file); or -1 with errno, EAGAIN when it waits (see source_poll()), else a

@@ -10,6 +10,14 @@
 
 #define THIN	64	/* so many anchors a window are enough */
 
+/*
+ * A spool remembers the head from time to time.  Until it has, nothing is sent
+ * that lies so far behind the one it has that a receiver, who knows the last
+ * 16 MiB, would not find that again.
+ */
+#define HEAD_STEP	((uint64_t)1 << 20)
+#define HEAD_AHEAD	((uint64_t)15 << 20)
+
 /* Records of a preamble; those who refer to it share it. */
 struct preamble {
 	size_t	 users;
@@ -37,7 +45,8 @@ struct window {
 	size_t			 keep;
 	size_t			 buffer;
 	struct anchor		*anchor;
-	struct shelf		*shelf;
+	struct shelf		*shelf;		/* all, or those not in */
+	struct spool		*spool;		/* the spool, or NULL */
 	uint64_t		 second;	/* of what is added */
 	bool			 border;	/* a unit ended with the last */
 
@@ -47,6 +56,8 @@ struct window {
 	uint64_t		 sent;
 	uint64_t		 reached;	/* the most ever sent */
 	uint64_t		 end;
+	uint64_t		 given;		/* to the spool */
+	uint64_t		 asked;		/* the spool to remember */
 	uint64_t		 records;	/* added */
 
 	struct bytes		 hello;
@@ -105,7 +116,10 @@ move_head(struct window *w, uint64_t pos, struct preamble *preamble)
 	w->head.pos = pos;
 	w->head.preamble = hold(preamble);
 	let_go(old);
-	shelf_drop(w->shelf, pos);
+	if (w->spool == NULL)
+		shelf_drop(w->shelf, pos);
+	else if (pos - w->asked >= HEAD_STEP)
+		window_rest(w);
 }
 
 static int
@@ -145,9 +159,47 @@ shift_anchors(struct window *w, size_t n)
 
 /* -- the window ------------------------------------------------------------- */
 
+static int
+append(struct bytes *b, const uint8_t *data, size_t len)
+{
+	if (b->cap - b->len < len) {
+		size_t cap = 2 * (b->len + len);
+		uint8_t *buf;
+
+		if ((buf = realloc(b->buf, cap)) == NULL)
+			return -1;
+		b->buf = buf;
+		b->cap = cap;
+	}
+	memcpy(b->buf + b->len, data, len);
+	b->len += len;
+	return 0;
+}
+
+/* With the stream of the spool.  What lies there may have been sent, and more
+ * in its last second: so another one begins. */
+static int
+go_on(struct window *w, struct spool *spool)
+{
+	const struct spool_stream *s = spool_stream(spool);
+	struct preamble *p = NULL;
+
+	if (s->head_preamblelen > 0 && (p = extend(NULL, s->head_preamble,
+	    s->head_preamblelen)) == NULL)
+		return -1;
+	w->spool = spool;
+	w->end = w->given = s->end;
+	w->head.pos = w->asked = w->reached = s->head;
+	w->head.preamble = p;
+	window_clock(w, s->second + 1);
+	return append(&w->hello, s->opening, s->openinglen) == -1 ? -1 :
+	    window_rewind(w);
+}
+
 struct window *
 window_new(const struct d4_header *header, size_t snaplen, struct d4_mac *mac,
-    struct d4_mac_key *key, size_t keep, size_t buffer)
+    struct d4_mac_key *key, size_t keep, size_t buffer,
+    struct spool *spool)
 {
 	struct window *w;
 
@@ -161,8 +213,10 @@ window_new(const struct d4_header *header, size_t snaplen, struct d4_mac *mac,
 	w->buffer = buffer;
 	w->border = true;
 	w->anchor = anchor_new(snaplen, keep);
-	w->shelf = shelf_new(header, snaplen, mac, key);
-	if (w->anchor == NULL || w->shelf == NULL) {
+	w->shelf = shelf_new(header, snaplen, mac, key,
+	    spool != NULL ? spool_stream(spool)->end : 0);
+	if (w->anchor == NULL || w->shelf == NULL ||
+	    (spool != NULL && go_on(w, spool) == -1)) {
 		window_free(w);
 		return NULL;
 	}
@@ -183,23 +237,6 @@ window_free(struct window *w)
 	free(w->hello.buf);
 	free(w->opening.buf);
 	free(w);
-}
-
-static int
-append(struct bytes *b, const uint8_t *data, size_t len)
-{
-	if (b->cap - b->len < len) {
-		size_t cap = 2 * (b->len + len);
-		uint8_t *buf;
-
-		if ((buf = realloc(b->buf, cap)) == NULL)
-			return -1;
-		b->buf = buf;
-		b->cap = cap;
-	}
-	memcpy(b->buf + b->len, data, len);
-	b->len += len;
-	return 0;
 }
 
 void
@@ -248,7 +285,17 @@ window_add(struct window *w, uint8_t type, const void *data, size_t len,
 int
 window_seal(struct window *w)
 {
-	return shelf_seal(w->shelf, w->second);
+	struct run run;
+
+	if (shelf_seal(w->shelf, w->second) == -1)
+		return -1;
+	while (w->spool != NULL && shelf_run(w->shelf, w->given, &run) == 1) {
+		if (spool_add(w->spool, &run, w->given) == -1)
+			return -1;
+		w->given = run.pos + run.len;
+		shelf_drop(w->shelf, w->given);
+	}
+	return 0;
 }
 
 bool
@@ -285,8 +332,9 @@ look(struct window *w)
 	uint64_t at = w->run.pos;
 	int rc;
 
-	if ((rc = shelf_run(w->shelf, w->sent, &w->run)) != 1 ||
-	    (before && w->run.pos == at))
+	rc = w->spool != NULL ? spool_run(w->spool, w->sent, &w->run) :
+	    shelf_run(w->shelf, w->sent, &w->run);
+	if (rc != 1 || (before && w->run.pos == at))
 		return rc;
 	w->next = 0;
 	for (at = w->run.pos; at < w->next_at; w->next++)
@@ -300,6 +348,11 @@ window_next(struct window *w, const uint8_t **at)
 	if (w->opening_sent < w->opening.len) {
 		*at = w->opening.buf + w->opening_sent;
 		return w->opening.len - w->opening_sent;
+	}
+	if (window_held(w)) {
+		if (w->asked < w->head.pos)
+			window_rest(w);
+		return 0;
 	}
 	if (w->sent == w->end || look(w) != 1)
 		return 0;
@@ -424,6 +477,8 @@ window_waiting(const struct window *w)
 bool
 window_full(const struct window *w)
 {
+	if (w->spool != NULL)
+		return spool_full(w->spool);
 	return w->end - w->reached >= w->buffer;
 }
 
@@ -445,6 +500,13 @@ window_partial(const struct window *w)
 		at += len;
 	}
 	return (size_t)(w->sent - w->next_at);
+}
+
+const uint8_t *
+window_hello(const struct window *w, size_t *len)
+{
+	*len = w->hello.len;
+	return w->hello.buf;
 }
 
 uint64_t
@@ -470,4 +532,56 @@ uint64_t
 window_reached(const struct window *w)
 {
 	return w->reached;
+}
+
+uint64_t
+window_safe(const struct window *w)
+{
+	return w->spool != NULL ? spool_synced(w->spool) : w->reached;
+}
+
+void
+window_rest(struct window *w)
+{
+	if (w->spool != NULL)
+		spool_keep(w->spool, w->head.pos);
+	w->asked = w->head.pos;
+}
+
+/*
+ * Where a unit is so long that there is no anchor to move to, nothing is gained
+ * by waiting: then it goes on when the peer's system has all.
+ */
+bool
+window_held(const struct window *w)
+{
+	uint64_t head;
+
+	if (w->spool == NULL || w->keep == 0)
+		return false;
+	head = spool_head(w->spool);
+	return w->sent > head + HEAD_AHEAD && (head < w->head.pos ||
+	    w->acked < w->sent);
+}
+
+int
+window_drop(struct window *w, uint64_t *units)
+{
+	struct spool_dropped d;
+	struct preamble *p = NULL;
+	int rc;
+
+	if ((rc = spool_drop(w->spool, w->reached, &d)) != 1)
+		return rc;
+	if (d.preamble != NULL)
+		p = extend(NULL, d.preamble, d.preamblelen);
+	rc = d.preamble != NULL && p == NULL ? -1 : 1;
+	free(d.preamble);
+	if (rc == -1)
+		return -1;
+	w->asked = d.head;
+	move_head(w, d.head, p);
+	let_go(p);
+	*units = d.units;
+	return window_rewind(w) == -1 ? -1 : 1;
 }

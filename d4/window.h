@@ -20,6 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "d4/spool.h"
 #include "lib/header.h"
 #include "lib/mac.h"
 
@@ -46,10 +47,14 @@ enum {
  * equal one that was not.
  *
  * Records are of this version and uuid, with payloads of at most snaplen.
+ * With a spool, which has a stream, they are kept there in place of memory, and
+ * the window goes on with that stream: with its opening and timestamps, at its
+ * head.  Only what is synced is sent, and the buffer is the spool's.
  * NULL when memory is short.
  */
 struct window *window_new(const struct d4_header *, size_t snaplen,
-    struct d4_mac *, struct d4_mac_key *, size_t keep, size_t buffer);
+    struct d4_mac *, struct d4_mac_key *, size_t keep, size_t buffer,
+    struct spool *);
 
 /* Takes NULL. */
 void window_free(struct window *);
@@ -106,11 +111,28 @@ bool window_pauses(const struct window *);
 /* How many bytes of a record that is not sent whole were. */
 size_t window_partial(const struct window *);
 
-/* The timestamp of the hello that was sent last. */
+/* What opens every session, but for the preamble; and the timestamp of the
+ * hello that was sent last. */
+const uint8_t *window_hello(const struct window *, size_t *len);
 uint64_t window_hello_time(const struct window *);
 
 /* Records added, without the opening. */
 uint64_t window_records(const struct window *);
+
+/* Up to where what was added is safe: the link took it, or it is in the spool. */
+uint64_t window_safe(const struct window *);
+
+/* Gives up the oldest part of a spool that has no room, and goes on behind it:
+ * only between two sessions.  1 and how many units are lost; 0 when it can't be
+ * now; -1 with errno. */
+int window_drop(struct window *, uint64_t *units);
+
+/* Has the spool remember where the stream is to be resumed, in full. */
+void window_rest(struct window *);
+
+/* Whether something waits that may be sent once the spool has remembered how
+ * far all has come: a matter of milliseconds. */
+bool window_held(const struct window *);
 
 /* Bytes of records added so far, and how far the link ever took them: with the
  * two a caller learns when something it added was sent. */

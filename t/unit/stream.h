@@ -35,7 +35,8 @@ make_window(size_t snaplen, size_t keep, size_t buffer)
 	    (key = d4_mac_key_new(mac, "secret", 6)) == NULL))
 		abort();
 	memset(h.uuid, 0xab, sizeof(h.uuid));
-	if ((w = window_new(&h, snaplen, mac, key, keep, buffer)) == NULL)
+	if ((w = window_new(&h, snaplen, mac, key, keep, buffer,
+	    NULL)) == NULL)
 		abort();
 	window_clock(w, TIME);
 	return w;
