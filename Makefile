@@ -141,6 +141,7 @@ t/unit/session: d4-recv/session.o
 t/unit/place: d4-recv/place.o
 t/unit/store t/unit/handler t/unit/recover: $(STORE)
 t/unit/window: $(WINDOW)
+t/unit/spool: d4/cut.o $(WINDOW)
 t/unit/cut t/unit/resume: d4/cut.o $(WINDOW)
 t/unit/link: d4/link.o
 t/unit/source t/unit/source-redis: d4/source.o d4/source-folder.o \

@@ -46,8 +46,8 @@ form_put_segment(uint8_t p[FORM_HEAD], const struct form_segment *s,
 	d4_put64le(p + 40, s->second);
 	d4_put32le(p + 48, s->preamble);
 	d4_put32le(p + 52, 0);
-	sum = d4_sum(0, p, SUM_AT);
-	d4_put64le(p + SUM_AT, d4_sum(sum, preamble, s->preamble));
+	sum = d4_sum_add(0, p, SUM_AT);
+	d4_put64le(p + SUM_AT, d4_sum_add(sum, preamble, s->preamble));
 }
 
 /* 1, 0 when the file ends before, -1 with errno. */
@@ -93,8 +93,8 @@ form_get_segment(struct form_segment *s, const struct disk_file *f,
 			return -1;
 		rc = read_at(f->fd, *preamble, s->preamble, FORM_HEAD);
 	}
-	sum = d4_sum(0, p, SUM_AT);
-	if (rc == 1 && d4_get64le(p + SUM_AT) != d4_sum(sum, *preamble,
+	sum = d4_sum_add(0, p, SUM_AT);
+	if (rc == 1 && d4_get64le(p + SUM_AT) != d4_sum_add(sum, *preamble,
 	    s->preamble))
 		rc = 0;
 	if (rc != 1) {
@@ -108,9 +108,9 @@ static uint64_t
 sum_frame(const struct form_segment *s, uint64_t at,
     const uint8_t p[FORM_FRAME], const uint8_t *record, size_t len)
 {
-	uint64_t sum = d4_sum(s->stream ^ s->number << 40 ^ at, p, 8);
+	uint64_t sum = d4_sum_add(s->stream ^ s->number << 40 ^ at, p, 8);
 
-	return d4_sum(sum, record, len);
+	return d4_sum_add(sum, record, len);
 }
 
 void

@@ -14,6 +14,7 @@
 #define SPOOL_HEAD	"head"
 #define SPOOL_LOCK	"lock"
 #define SPOOL_SEGMENT	"segment.tmp"	/* before it has its name */
+#define SPOOL_SPARE	"spare.tmp"	/* an old one, to be written over */
 
 /* A segment as far as it counts. */
 struct segment {

@@ -199,8 +199,8 @@ read_heads(struct search *s)
 		one = &s->found[i];
 		form_segment_name(name, one->number);
 		if (disk_open(&f, s->spool->dir, name) == -1) {
-			if (errno != EINVAL && errno != ELOOP &&
-			    errno != ENXIO)
+			if (errno != EINVAL && errno != EISDIR &&
+			    errno != ELOOP && errno != ENXIO)
 				return -1;
 			continue;
 		}
@@ -385,7 +385,8 @@ search(struct search *s)
 	if (follow(s, &last) == -1)
 		return -1;
 	for (i = 0; i < s->n; i++) {
-		sp->next_number = s->found[i].number + 1;
+		if (s->found[i].good)
+			sp->next_number = s->found[i].number + 1;
 		if ((i < first || i >= last || s->found[i].segment.pos >=
 		    s->found[i].limit) && remove_number(sp, s->found[i].number) == -1)
 			return -1;
@@ -429,6 +430,7 @@ recover(struct spool *sp)
 	int rc;
 
 	(void)disk_unlink(sp->dir, SPOOL_SEGMENT);
+	(void)disk_unlink(sp->dir, SPOOL_SPARE);
 	if ((rc = state_read(sp)) == -1 && errno == EILSEQ) {
 		(void)snprintf(sp->damage, sizeof(sp->damage),
 		    "the file stream is damaged: all is left out");

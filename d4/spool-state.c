@@ -43,7 +43,7 @@
 static uint64_t
 sum_state(const uint8_t *p, size_t len)
 {
-	return d4_sum(d4_sum(0, p, STATE_SUM_AT), p + STATE_LEN,
+	return d4_sum_add(d4_sum_add(0, p, STATE_SUM_AT), p + STATE_LEN,
 	    len - STATE_LEN);
 }
 
@@ -161,7 +161,7 @@ head_read(const struct spool *sp)
 
 		if (d4_get64le(place) == sp->id &&
 		    d4_get64le(place + PLACE_SUM_AT) ==
-		    d4_sum(0, place, PLACE_SUM_AT) &&
+		    d4_sum_add(0, place, PLACE_SUM_AT) &&
 		    d4_get64le(place + 8) > pos)
 			pos = d4_get64le(place + 8);
 	}
@@ -190,7 +190,7 @@ head_write(const struct spool *sp, uint64_t pos)
 
 	d4_put64le(place, sp->id);
 	d4_put64le(place + 8, pos);
-	d4_put64le(place + PLACE_SUM_AT, d4_sum(0, place, PLACE_SUM_AT));
+	d4_put64le(place + PLACE_SUM_AT, d4_sum_add(0, place, PLACE_SUM_AT));
 	if (disk_open(&f, sp->dir, SPOOL_HEAD) == 0) {
 		if ((i = lesser_place(sp, &f)) != -1)
 			rc = disk_write(&f, place, sizeof(place),

@@ -28,6 +28,7 @@ struct writer {
 	struct progress	 now;
 	struct progress	 synced;
 	struct block	*blocks;	/* since then */
+	bool		 spare;		/* there is a file to be written over */
 	int		 failures;	/* in a row */
 };
 
@@ -46,6 +47,25 @@ abandon(struct writer *w)
 	disk_close(&w->file);
 }
 
+/*
+ * A file that is written over needs neither blocks nor a longer length, which
+ * makes its syncs cheaper.  What it had counts no more: its sums are those of
+ * another number.
+ */
+static int
+open_file(struct writer *w)
+{
+	if (w->spare) {
+		w->spare = false;
+		if (disk_open(&w->file, w->spool->dir, SPOOL_SPARE) == 0 &&
+		    disk_rename(&w->file, w->spool->dir, SPOOL_SEGMENT) == 0)
+			return 0;
+		disk_close(&w->file);
+		(void)disk_unlink(w->spool->dir, SPOOL_SPARE);
+	}
+	return disk_create(&w->file, w->spool->dir, SPOOL_SEGMENT);
+}
+
 static int
 begin_segment(struct writer *w)
 {
@@ -59,8 +79,7 @@ begin_segment(struct writer *w)
 	w->segment.preamble = (uint32_t)w->now.preamblelen;
 	w->named = false;
 	form_put_segment(head, &w->segment, w->now.preamble);
-	if (disk_create(&w->file, w->spool->dir, SPOOL_SEGMENT) == -1 ||
-	    disk_write(&w->file, head, sizeof(head), 0) == -1 ||
+	if (open_file(w) == -1 || disk_write(&w->file, head, sizeof(head), 0) == -1 ||
 	    (w->now.preamblelen > 0 && disk_write(&w->file, w->now.preamble,
 	    w->now.preamblelen, FORM_HEAD) == -1))
 		return -1;
@@ -246,16 +265,21 @@ fail(struct writer *w, int err, const char *what)
 
 /* Removes what is not needed any more.  The mutex is held. */
 static void
-remove_oldest(struct spool *sp)
+remove_oldest(struct writer *w)
 {
-	char name[DISK_NAME];
+	struct spool *sp = w->spool;
+	struct disk_file f = { .fd = -1 };
 	uint64_t number;
 
 	while (oldest_done(sp, &number)) {
 		(void)pthread_mutex_unlock(&sp->mutex);
-		form_segment_name(name, number);
+		form_segment_name(f.name, number);
 		/* What stays for a fault is found at the next start. */
-		(void)disk_unlink(sp->dir, name);
+		if (!w->spare && sp->stalled == 0 &&
+		    disk_rename(&f, sp->dir, SPOOL_SPARE) == 0)
+			w->spare = true;
+		else
+			(void)disk_unlink(sp->dir, f.name);
 		(void)pthread_mutex_lock(&sp->mutex);
 	}
 }
@@ -288,7 +312,7 @@ one_round(struct writer *w)
 		sp->have_head = head;
 	if (err == 0 && head_err == 0)
 		sp->stalled = 0;
-	remove_oldest(sp);
+	remove_oldest(w);
 	wake(sp);
 }
 
@@ -331,6 +355,8 @@ writer_main(void *cookie)
 	wake(sp);
 	(void)pthread_mutex_unlock(&sp->mutex);
 	disk_close(&w->file);
+	if (w->spare)
+		(void)disk_unlink(sp->dir, SPOOL_SPARE);
 	progress_free(&w->now);
 	progress_free(&w->synced);
 	while ((b = w->blocks) != NULL) {

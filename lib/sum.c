@@ -15,7 +15,7 @@ mix(uint64_t sum, uint64_t word)
 }
 
 uint64_t
-d4_sum(uint64_t before, const void *bytes, size_t len)
+d4_sum_add(uint64_t before, const void *bytes, size_t len)
 {
 	const uint8_t *at = bytes;
 	uint64_t rest = 0, sum = mix(before, len);

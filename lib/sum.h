@@ -13,6 +13,6 @@
 
 /* Of len bytes behind others, whose sum is the first argument; or of what else
  * it is to depend on. */
-uint64_t d4_sum(uint64_t before, const void *, size_t len);
+uint64_t d4_sum_add(uint64_t before, const void *, size_t len);
 
 #endif
