@@ -306,7 +306,8 @@ write_link(struct relay *r)
 	    window_waiting(r->s->window) == 0 &&
 	    window_next(r->s->window, &at) == 0) {
 		link_close(r->s->link, ANSWER_MS);
-		r->state = link_state(r->s->link);
+		/* It may be lost already, which follow_link() is to see. */
+		r->state = LINK_CLOSING;
 	}
 	return 0;
 }

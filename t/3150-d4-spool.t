@@ -365,10 +365,10 @@ ok 'and nothing is lost' cmp wait.out long
 # A full disk.
 
 if [ "$(id -u)" -eq 0 ] && mkdir small-disk &&
-    mount -t tmpfs -o size=6m none small-disk 2> err; then
+    mount -t tmpfs -o size=40m none small-disk 2> err; then
 	port=$(free_port)
 	sensor disk spool="$TMP/small-disk/spool"
-	start disk < log
+	start disk < long
 	ok 'a full disk is said' said disk \
 	    '^d4: .*spool: No space left on device; waiting for room$'
 	sleep 1
@@ -378,7 +378,7 @@ if [ "$(id -u)" -eq 0 ] && mkdir small-disk &&
 	finish "$sensor"
 	is "$status" 0 'with room it goes on by itself'
 	joined lines disk
-	ok 'and nothing is lost' cmp disk.out log
+	ok 'and nothing is lost' cmp disk.out long
 	umount small-disk
 else
 	skip 5 'only root makes a small disk'
