@@ -99,7 +99,7 @@ d4/d4: $(patsubst %,d4/%.o,main stream options settings encap cut window \
 d4/d4: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) -pthread
 
 STORE = $(patsubst %,d4-recv/%.o,place whole complete hook finish handler \
-    line store recover)
+    line store recover settle syncer tail tail-log match)
 d4-recv/d4-recv: $(patsubst %,d4-recv/%.o,main settings session filter \
     supervise reload collect conn admit peers refusals faults analyze \
     figures stream stream-keys) \
@@ -144,7 +144,9 @@ UNITS = $(patsubst %.c,%,$(wildcard t/unit/*.c))
 $(UNITS): LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) -pthread
 t/unit/session: d4-recv/session.o
 t/unit/place: d4-recv/place.o
-t/unit/store t/unit/handler t/unit/recover: $(STORE)
+t/unit/match: d4-recv/match.o
+t/unit/tail: $(STORE)
+t/unit/store t/unit/handler t/unit/recover t/unit/power: $(STORE)
 t/unit/window: $(WINDOW)
 t/unit/spool: d4/cut.o $(WINDOW)
 t/unit/cut t/unit/resume: d4/cut.o $(WINDOW)

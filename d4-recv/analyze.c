@@ -188,10 +188,22 @@ push(void *cookie, const uint8_t uuid[D4_UUID_LEN], const char *queue,
 	return 0;
 }
 
+static void
+flush_all(void *cookie)
+{
+	struct analyze *a = cookie;
+	struct open_queue *q;
+	size_t at = 0;
+
+	while ((q = d4_table_next(a->open, &at)) != NULL)
+		flush(a, q);
+}
+
 struct items
 analyze_items(struct analyze *a)
 {
-	struct items items = { .push = push, .cookie = a };
+	struct items items = { .push = push, .flush = flush_all,
+	    .cookie = a };
 
 	return items;
 }
@@ -199,12 +211,9 @@ analyze_items(struct analyze *a)
 void
 analyze_tick(struct analyze *a)
 {
-	struct open_queue *q;
 	struct d4_table *fresh;
-	size_t at = 0;
 
-	while ((q = d4_table_next(a->open, &at)) != NULL)
-		flush(a, q);
+	flush_all(a);
 	if (a->generation == d4_registry_generation(a->registry))
 		return;
 	/* Limits may be others, queues gone: opened again as they are used. */

@@ -55,6 +55,10 @@ static void
 put_rows(FILE *out, const struct conn_context *ctx,
     const struct finish_figures *files, const struct analyze *analyze)
 {
+	static const struct store_figures none;
+	const struct store_figures *store = ctx->store == NULL ? &none :
+	    store_figures(ctx->store);
+
 	row(out, "d4_recv_connections", "gauge", "Sensors connected",
 	    ctx->nconns - ctx->nstrangers);
 	row(out, "d4_recv_strangers", "gauge",
@@ -75,6 +79,12 @@ put_rows(FILE *out, const struct conn_context *ctx,
 	    "Sensors that wait for room", ctx->nwaiting);
 	row(out, "d4_recv_disk_full", "gauge",
 	    "Whether there is no room for files", files->full);
+	row(out, "d4_recv_resumed_total", "counter",
+	    "Sessions that went on with a stream", store->nresumed);
+	row(out, "d4_recv_records_stored_before_total", "counter",
+	    "Records of theirs that were stored already", store->nstored);
+	row(out, "d4_recv_gaps_total", "counter",
+	    "Such sessions that went on elsewhere", store->ngaps);
 	row(out, "d4_recv_items_total", "counter",
 	    "Items given to analyzer queues", analyze_pushed(analyze));
 	row(out, "d4_recv_items_dropped_total", "counter",

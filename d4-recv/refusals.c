@@ -25,6 +25,8 @@ static const struct {
 	AT(REFUSED_CUT_OFF) = { "cut_off", "cut off" },
 	AT(REFUSED_OVERFLOW) = { "overflow",
 	    "Error: stream exceed max entries limit" },
+	AT(REFUSED_TOO_OLD) = { "too_old", "timestamp is too old" },
+	AT(REFUSED_BACKWARDS) = { "backwards", "timestamp goes backwards" },
 	AT(REFUSED_OURS) = { "ours", "our own fault" },
 #undef AT
 };

@@ -310,6 +310,28 @@ load_stream(struct settings *s, struct d4_conf *conf)
 	return faults;
 }
 
+/* What concerns streams that are gone on with, and replays. */
+static int
+load_resume(struct settings *s, struct d4_conf *conf)
+{
+	static const char *const syncs[] = { "second", "always", "never" };
+	static const enum store_sync sync[] = {
+		STORE_SYNC_SECOND, STORE_SYNC_ALWAYS, STORE_SYNC_NEVER
+	};
+	static const char *const flags[] = { "no", "yes" };
+	size_t choice = 0, monotonic = 0;
+	int faults = 0;
+
+	if (d4_conf_has(conf, "sync"))
+		faults += load_word(conf, "sync", syncs, 3, &choice);
+	s->sync = sync[choice];
+	faults += load_number(conf, "max_age", 0, UINT32_MAX, 0, &s->max_age);
+	if (d4_conf_has(conf, "monotonic"))
+		faults += load_word(conf, "monotonic", flags, 2, &monotonic);
+	s->monotonic = monotonic == 1;
+	return faults;
+}
+
 static int
 load_store(struct settings *s, struct d4_conf *conf)
 {
@@ -320,6 +342,7 @@ load_store(struct settings *s, struct d4_conf *conf)
 	size_t choice = 1;
 	int faults = 0;
 
+	faults += load_resume(s, conf);
 	faults += load_places(s, conf);
 	faults += load_login(s, conf);
 	faults += load_stream(s, conf);
@@ -378,6 +401,13 @@ print_store(const struct settings *s)
 		printf("redis_user: %s\nredis_password: %zu bytes\n",
 		    *s->redis_user != '\0' ? s->redis_user : "default",
 		    strlen(s->redis_password));
+	static const char *const syncs[] = {
+		[STORE_SYNC_SECOND] = "second", [STORE_SYNC_ALWAYS] = "always",
+		[STORE_SYNC_NEVER] = "never"
+	};
+
+	printf("sync: %s\nmax_age: %llu s\nmonotonic: %s\n", syncs[s->sync],
+	    (unsigned long long)s->max_age, s->monotonic ? "yes" : "no");
 	printf("registry: %s\nqueues: %s\nrotate: %u s\nrotate_size: %llu\n"
 	    "compress: %s\nhook: %s\nworkers: %u\nquiet: %u s\n"
 	    "max_connections: %u\nmax_per_address: %u\n"

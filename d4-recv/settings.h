@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "d4-recv/session.h"
+#include "d4-recv/store.h"
 #include "lib/conf.h"
 #include "lib/gz.h"
 #include "lib/net.h"
@@ -41,6 +42,9 @@ struct settings {
 	unsigned	rotate;		/* seconds */
 	uint64_t	rotate_size;	/* bytes, 0: no limit */
 	enum d4_gz_kind	compress;
+	enum store_sync	sync;		/* of streams that are gone on with */
+	uint64_t	max_age;	/* seconds of a timestamp, 0: any */
+	bool		monotonic;	/* timestamps must not go back */
 	unsigned	quiet;		/* seconds until the first record */
 	unsigned	max_connections;
 	unsigned	max_per_address;
