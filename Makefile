@@ -233,6 +233,7 @@ do-check: all $(UNITS) $(TOOLS) $(FAULT)
 bench: all $(LOAD)
 	@sh t/bench/run.sh
 	@sh t/bench/tls.sh
+	@perl t/bench/spool.pl
 	@sh t/bench/collect.sh
 	@perl t/bench/pibs.pl
 	@bash t/bench/stdout.sh
