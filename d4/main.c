@@ -84,7 +84,8 @@ source_of(const struct stream *w)
 {
 	struct source_settings source = {
 		.source = w->s.source, .redis = w->s.redis,
-		.queue = w->s.queue, .consumer = w->uuid, .json = w->o->json
+		.queue = w->s.queue, .consumer = w->uuid, .json = w->o->json,
+		.files = *w->s.spool_files != '\0' ? w->s.spool_files : NULL
 	};
 
 	return source;

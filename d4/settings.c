@@ -126,6 +126,8 @@ load_spool(struct settings *s, struct d4_conf *conf)
 		return faults;
 	if (d4_conf_text(conf, "spool", s->spool, expected) == -1)
 		return faults + fault(conf);
+	(void)snprintf(s->spool_files, sizeof(s->spool_files), "%s/files",
+	    s->spool);
 	if (!s->network) {
 		(void)d4_conf_refuse(conf, "spool", "is for destinations on a "
 		    "network", "no such file");

@@ -26,6 +26,7 @@ struct settings {
 	size_t		window;		/* bytes kept to be sent again */
 	char		spool[D4_CONF_TEXT];	/* a directory; "": none */
 	uint64_t	spool_size;	/* bytes */
+	char		spool_files[D4_CONF_TEXT + 8];	/* a file in it, "" */
 	char		source[D4_CONF_TEXT];
 	char		redis[D4_CONF_TEXT];	/* "" when not configured */
 	char		queue[D4_CONF_TEXT];

@@ -194,6 +194,9 @@ spool_begin(struct spool *sp, const struct spool_source *source,
 	writer_stop(sp);
 	if (state_write(sp, source, opening, len) == -1 || empty(sp) == -1)
 		return -1;
+	/* Later the disk may be full, and nothing could be removed without. */
+	if (head_write(sp, 0) == -1)
+		return -1;
 	return writer_start(sp);
 }
 

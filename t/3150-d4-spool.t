@@ -384,6 +384,40 @@ else
 	skip 5 'only root makes a small disk'
 fi
 
+# Files of a folder: each once, over kills.
+
+port=$(free_port)
+mkdir files
+for i in $(seq 100 150); do
+	echo "file $i" > "files/$i"
+done
+touch -d '1 minute ago' files/*
+sensor folder source="folder:$TMP/files"
+start folder --json
+ok 'a folder: its files are noted' within 20 has_bytes s.folder/files $((51 * 24))
+murder
+printf 'torn' >> s.folder/files
+for i in $(seq 151 160); do
+	echo "file $i" > "files/$i"
+done
+touch -d '1 minute ago' files/15[1-9] files/160
+echo 'another file' > files/100
+touch -d '1 minute ago' files/100
+start folder --json
+ok 'and those that are new after a kill' \
+    within 20 has_bytes s.folder/files $((62 * 24))
+murder
+collector folder
+start folder --json
+ok 'they arrive' within 20 grep -q 'another file' folder/000
+sleep 0.5
+kill "$sensor"
+finish "$sensor"
+joined lines folder
+is "$(grep . folder.out | sort | uniq -c | awk '$1 > 1' | wc -l)" 0 \
+    'none of them twice'
+is "$(grep -c . folder.out)" 62 'and all of them'
+
 # Items of a Redis list are acknowledged once they are on the disk.
 
 if command -v redis-server > /dev/null; then

@@ -521,7 +521,17 @@ test_full_disk(void)
 	disk_hook = NULL;
 	ok(settle(&l) && spool_stalled(l.spool) == 0 && !spool_full(l.spool),
 	    "with room it goes on by itself");
-	ok(holds(l.spool, 0, l.fed - cut_pending(l.cut)), "nothing is lost");
+	set_fault(DISK_CREATE, "", ENOSPC, 0, -1);
+	nwire = 0;
+	(void)take(l.window, STREAM, STREAM);
+	window_unacked(l.window, 0);
+	window_rest(l.window);
+	for (i = 0; i < 200 && spool_head(l.spool) == 0; i++)
+		(void)poll(NULL, 0, 5);
+	ok(spool_head(l.spool) > 0, "where to resume needs no room");
+	disk_hook = NULL;
+	ok(holds(l.spool, spool_head(l.spool), l.fed - cut_pending(l.cut)),
+	    "nothing is lost");
 	die(&l);
 }
 
