@@ -163,7 +163,7 @@ play(enum d4_border_kind kind, size_t snaplen, size_t least, size_t most,
 	struct window *w = make_window(snaplen, KEEP, KEEP);
 	struct cut *c = cut_new(w, kind, 3, snaplen, false, "test");
 	size_t fed = 0, left, n, room, sessions = 0, pauses = 0, turn = 0;
-	size_t kept = 0, again = 0;
+	size_t kept = 0;
 	uint64_t second = TIME;
 	bool over = false;
 	uint8_t *at;
@@ -205,7 +205,6 @@ play(enum d4_border_kind kind, size_t snaplen, size_t least, size_t most,
 		if (!over)
 			rx_cut();
 		window_unacked(w, at_random(AHEAD));
-		again += window_kept(w);
 		nwire = 0;
 		if (!over && window_rewind(w) == -1)
 			abort();
