@@ -24,7 +24,8 @@ unsigned admit_sensor(struct conn_context *, struct conn *,
  * looked at): claims the connection.  0, or a reason. */
 unsigned admit_live(struct conn_context *, struct conn *, uint8_t type);
 
-/* A live connection after the registry changed: 0, or a reason. */
+/* A live connection after registry or settings changed: 0, or a reason.  The
+ * limit of its stream is set anew. */
 unsigned admit_again(struct conn_context *, struct conn *);
 
 /* Another connection of the same stream (d4-resume(7)) here, or NULL. */
@@ -34,8 +35,9 @@ struct conn *admit_same_stream(const struct conn_context *,
 /* What its timestamps may be: the registry's word, else the settings'. */
 void admit_limits(struct conn_context *, struct conn *);
 
-/* The rules that hold now: the registry's, where it has any, else those of the
- * settings.  Returns 0, or -1 when they can't be read: the old ones stay. */
+/* The rules and the mode that hold now: the registry's, where it has any, else
+ * those of the settings.  Returns 0, or -1 when they can't be read: the old
+ * ones stay. */
 int admit_rules(struct conn_context *);
 
 #endif
