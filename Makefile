@@ -73,7 +73,7 @@ PCAP = $(shell $(PKG_CONFIG) --libs libpcap 2>/dev/null || echo -lpcap)
 
 # -- rooms of the library -----------------------------------------------------
 
-ROOMS = header uuid type feed base64 digest border cidr table resp \
+ROOMS = header uuid type feed base64 digest sum border cidr table resp \
     mac mac-wipe mac-openssl $(if $(MB),mac-lanes,mac-nolanes) \
     meta meta-ja3 meta-line meta-value \
     io record conf conf-login clock net net-socks stop notify log \
@@ -93,8 +93,9 @@ LIB = lib/libd4.a
 PROGS = d4/d4 d4-recv/d4-recv d4-meta/d4-meta d4-pibs/d4-pibs \
     d4-stdout/d4-stdout d4-admin/d4-admin
 
-d4/d4: $(patsubst %,d4/%.o,main options settings encap cut window link \
-    relay figures source source-folder source-redis seen)
+d4/d4: $(patsubst %,d4/%.o,main stream options settings encap cut window \
+    anchor shelf link relay spool spool-disk spool-form spool-recover \
+    spool-state spool-writer figures source source-folder source-redis seen)
 d4/d4: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) -pthread
 
 STORE = $(patsubst %,d4-recv/%.o,place whole complete hook finish handler \
@@ -134,6 +135,10 @@ d4-stdout/d4-stdout: LDLIBS += $(UUID) $(REDIS) $(GZ)
 t/unit/stdout-pcap: d4-stdout/pcap.o
 t/unit/stdout-merge: $(patsubst %,d4-stdout/%.o,merge pcap output)
 
+SPOOL = $(patsubst %,d4/%.o,spool spool-disk spool-form spool-recover \
+    spool-state spool-writer)
+WINDOW = $(patsubst %,d4/%.o,window anchor shelf) $(SPOOL)
+
 # Preloaded into the programs by the test of failing calls.
 FAULT = t/fault/fault.so
 
@@ -144,8 +149,9 @@ t/unit/place: d4-recv/place.o
 t/unit/match: d4-recv/match.o
 t/unit/tail: $(STORE)
 t/unit/store t/unit/handler t/unit/recover t/unit/power: $(STORE)
-t/unit/window: d4/window.o
-t/unit/cut: d4/cut.o d4/window.o
+t/unit/window: $(WINDOW)
+t/unit/spool: d4/cut.o $(WINDOW)
+t/unit/cut t/unit/resume: d4/cut.o $(WINDOW)
 t/unit/link: d4/link.o
 t/unit/source t/unit/source-redis: d4/source.o d4/source-folder.o \
     d4/source-redis.o d4/seen.o
@@ -229,6 +235,7 @@ do-check: all $(UNITS) $(TOOLS) $(FAULT)
 bench: all $(LOAD)
 	@sh t/bench/run.sh
 	@sh t/bench/tls.sh
+	@perl t/bench/spool.pl
 	@sh t/bench/collect.sh
 	@perl t/bench/pibs.pl
 	@bash t/bench/stdout.sh

@@ -10,9 +10,12 @@
 #include "lib/type.h"
 #include "lib/uuid.h"
 
-#define WINDOW_DEFAULT	((uint64_t)8 << 20)
+#define WINDOW_MAX	((uint64_t)8 << 20)	/* also the default */
 #define BUFFER_DEFAULT	((uint64_t)8 << 20)
 #define MEMORY_MAX	((uint64_t)1 << 30)
+#define SPOOL_MIN	((uint64_t)32 << 20)
+#define SPOOL_DEFAULT	((uint64_t)1 << 30)
+#define SPOOL_MAX	((uint64_t)1 << 50)
 #define KEY_SHORT	16	/* bytes; fewer can be guessed */
 
 static int
@@ -31,10 +34,23 @@ load_number(struct d4_conf *conf, const char *name, uint64_t min, uint64_t max,
 }
 
 static int
+load_window(struct d4_conf *conf, uint64_t *window)
+{
+	if (d4_conf_number(conf, "window", 0, MEMORY_MAX, window) == -1)
+		return fault(conf);
+	if (*window <= WINDOW_MAX)
+		return 0;
+	(void)d4_conf_refuse(conf, "window", "is too large: collectors know "
+	    "again no more than the last 16 MiB",
+	    "a number from 0 to 8388608");
+	return fault(conf);
+}
+
+static int
 load_numbers(struct settings *s, struct d4_conf *conf)
 {
 	uint64_t version = 0, type = 0, snaplen = 0;
-	uint64_t buffer = BUFFER_DEFAULT, window = WINDOW_DEFAULT;
+	uint64_t buffer = BUFFER_DEFAULT, window = WINDOW_MAX;
 	int faults = 0;
 
 	faults += load_number(conf, "version", 1, UINT8_MAX, &version);
@@ -43,7 +59,7 @@ load_numbers(struct settings *s, struct d4_conf *conf)
 	if (d4_conf_has(conf, "buffer"))
 		faults += load_number(conf, "buffer", 1, MEMORY_MAX, &buffer);
 	if (d4_conf_has(conf, "window"))
-		faults += load_number(conf, "window", 0, MEMORY_MAX, &window);
+		faults += load_window(conf, &window);
 	s->version = (uint8_t)version;
 	s->type = s->data_type = (uint8_t)type;
 	s->snaplen = (size_t)snaplen;
@@ -96,6 +112,30 @@ load_destination(struct settings *s, struct d4_conf *conf)
 		return fault(conf);
 	}
 	return 0;
+}
+
+static int
+load_spool(struct settings *s, struct d4_conf *conf)
+{
+	static const char expected[] = "a directory";
+	int faults = 0;
+
+	s->spool_size = SPOOL_DEFAULT;
+	if (d4_conf_has(conf, "spool_size"))
+		faults += load_number(conf, "spool_size", SPOOL_MIN,
+		    SPOOL_MAX, &s->spool_size);
+	if (!d4_conf_has(conf, "spool"))
+		return faults;
+	if (d4_conf_text(conf, "spool", s->spool, expected) == -1)
+		return faults + fault(conf);
+	(void)snprintf(s->spool_files, sizeof(s->spool_files), "%s/files",
+	    s->spool);
+	if (!s->network) {
+		(void)d4_conf_refuse(conf, "spool", "is for destinations on a "
+		    "network", "no such file");
+		faults += fault(conf);
+	}
+	return faults;
 }
 
 /* The certificates are read by OpenSSL; here is only said where they are. */
@@ -178,6 +218,7 @@ settings_load(struct settings *s, struct d4_conf *conf, bool check)
 	faults += load_key(s, conf);
 	faults += load_source(s, conf);
 	faults += load_destination(s, conf);
+	faults += load_spool(s, conf);
 	faults += load_certificates(s, conf);
 	faults += load_meta(s, conf);
 	/* Last, so that a directory with faults is not given a uuid. */
@@ -197,6 +238,9 @@ print_network(const struct settings *s)
 	    s->addr.kind == D4_NET_TLS ? ", TLS" : "");
 	printf("  buffer: %zu bytes\n  window: %zu bytes\n", s->buffer,
 	    s->window);
+	if (*s->spool != '\0')
+		printf("  spool: %s, %llu bytes\n", s->spool,
+		    (unsigned long long)s->spool_size);
 	if (s->addr.kind != D4_NET_TLS)
 		return;
 	printf("  trusted: %s\n", *s->ca != '\0' ? s->ca :

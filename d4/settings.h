@@ -24,6 +24,9 @@ struct settings {
 	size_t		snaplen;
 	size_t		buffer;		/* bytes that wait for the link */
 	size_t		window;		/* bytes kept to be sent again */
+	char		spool[D4_CONF_TEXT];	/* a directory; "": none */
+	uint64_t	spool_size;	/* bytes */
+	char		spool_files[D4_CONF_TEXT + 8];	/* a file in it, "" */
 	char		source[D4_CONF_TEXT];
 	struct d4_conf_login login;	/* at Redis */
 	char		redis[D4_CONF_TEXT];	/* "" when not configured */
