@@ -75,8 +75,8 @@ PCAP = $(shell $(PKG_CONFIG) --libs libpcap 2>/dev/null || echo -lpcap)
 ROOMS = header uuid type feed base64 digest border cidr table \
     mac mac-wipe mac-openssl $(if $(MB),mac-lanes,mac-nolanes) \
     meta meta-ja3 meta-line meta-value \
-    io record conf clock net net-socks stop notify log \
-    os-$(OS) os-swap-$(OS) os-host-$(OS) \
+    io record conf clock net net-socks stop secret notify log \
+    confine confine-$(OS) os-$(OS) os-swap-$(OS) os-host-$(OS) \
     tls cert redis queue queue-dir queue-names queue-redis queue-wait \
     gz gz-zlib $(if $(GZ_ISAL),gz-isal,gz-noisal) \
     $(if $(GZ_ZSTD),gz-zstd,gz-nozstd) \
@@ -96,8 +96,8 @@ d4/d4: $(patsubst %,d4/%.o,main options settings encap cut window link \
     relay figures source source-folder source-redis seen)
 d4/d4: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) -pthread
 
-STORE = $(patsubst %,d4-recv/%.o,place whole complete hook finish handler \
-    line store recover)
+STORE = $(patsubst %,d4-recv/%.o,place whole complete runner hook finish \
+    handler line store recover)
 d4-recv/d4-recv: $(patsubst %,d4-recv/%.o,main settings session filter \
     supervise reload collect conn admit peers refusals faults analyze \
     figures stream stream-keys) \

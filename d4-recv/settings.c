@@ -16,6 +16,31 @@ fault(const struct d4_conf *conf)
 	return 1;
 }
 
+/* A secret that others can read is none. */
+static int
+guard(const struct settings *s, struct d4_conf *conf, const char *name)
+{
+	int rc = d4_conf_closed(conf, name, s->insecure_key);
+
+	if (rc != 0)
+		(void)fault(conf);
+	return rc == -1;
+}
+
+/* Whether what was read before privileges were given up has to do. */
+static bool
+keeps(const struct settings *old, struct d4_conf *conf, const char *name)
+{
+	char path[D4_CONF_TEXT];
+
+	if (old == NULL || !d4_conf_denied(conf, name) ||
+	    d4_conf_path(conf, name, path) == -1)
+		return false;
+	d4_log_warnx("%s: cannot be read by the user we are now: the old one "
+	    "stays until a new start", path);
+	return true;
+}
+
 static int
 on_type(void *cookie, const char *entry)
 {
@@ -171,7 +196,8 @@ load_path(struct d4_conf *conf, const char *name, char path[D4_CONF_TEXT])
 }
 
 static int
-load_tls(struct settings *s, struct d4_conf *conf)
+load_tls(struct settings *s, struct d4_conf *conf,
+    const struct settings *old)
 {
 	static const char *const words[] = { "no", "yes" };
 	size_t choice = 0;
@@ -186,6 +212,8 @@ load_tls(struct settings *s, struct d4_conf *conf)
 		    "certificate chain and key, PEM");
 		faults += fault(conf);
 	}
+	s->keeps_tls = keeps(old, conf, "server.pem");
+	faults += guard(s, conf, "server.pem");
 	if (d4_conf_has(conf, "bind_uuid"))
 		faults += load_word(conf, "bind_uuid", words, 2, &choice);
 	s->bind_uuid = choice == 1;
@@ -259,7 +287,8 @@ load_places(struct settings *s, struct d4_conf *conf)
 
 /* The password is a key: it may hold blanks. */
 static int
-load_login(struct settings *s, struct d4_conf *conf)
+load_login(struct settings *s, struct d4_conf *conf,
+    const struct settings *old)
 {
 	size_t len = sizeof(s->redis_password) - 1;
 	int faults = 0;
@@ -267,7 +296,12 @@ load_login(struct settings *s, struct d4_conf *conf)
 	if (d4_conf_has(conf, "redis_user") && d4_conf_text(conf,
 	    "redis_user", s->redis_user, "a name of Redis' ACL") == -1)
 		faults += fault(conf);
-	if (d4_conf_has(conf, "redis_password")) {
+	if (d4_conf_has(conf, "redis_password") &&
+	    keeps(old, conf, "redis_password")) {
+		memcpy(s->redis_password, old->redis_password,
+		    sizeof(s->redis_password));
+	} else if (d4_conf_has(conf, "redis_password")) {
+		faults += guard(s, conf, "redis_password");
 		if (d4_conf_key(conf, "redis_password",
 		    (uint8_t *)s->redis_password, &len) == -1)
 			return faults + fault(conf);
@@ -311,7 +345,8 @@ load_stream(struct settings *s, struct d4_conf *conf)
 }
 
 static int
-load_store(struct settings *s, struct d4_conf *conf)
+load_store(struct settings *s, struct d4_conf *conf,
+    const struct settings *old)
 {
 	static const char *const kinds[] = { "none", "gz", "zst" };
 	static const enum d4_gz_kind gz[] = {
@@ -321,10 +356,13 @@ load_store(struct settings *s, struct d4_conf *conf)
 	int faults = 0;
 
 	faults += load_places(s, conf);
-	faults += load_login(s, conf);
+	faults += load_login(s, conf, old);
 	faults += load_stream(s, conf);
 	if (d4_conf_has(conf, "hook") && d4_conf_text(conf, "hook", s->hook,
 	    "the path of a program") == -1)
+		faults += fault(conf);
+	if (d4_conf_has(conf, "user") && d4_conf_text(conf, "user", s->user,
+	    "the name of a user") == -1)
 		faults += fault(conf);
 	if (d4_conf_has(conf, "compress"))
 		faults += load_word(conf, "compress", kinds, 3, &choice);
@@ -348,21 +386,36 @@ load_store(struct settings *s, struct d4_conf *conf)
 	return faults;
 }
 
+static int
+load_key(struct settings *s, struct d4_conf *conf, const struct settings *old)
+{
+	if (keeps(old, conf, "key")) {
+		memcpy(s->key, old->key, old->keylen);
+		s->keylen = old->keylen;
+		return 0;
+	}
+	s->keylen = sizeof(s->key);
+	if (d4_conf_key(conf, "key", s->key, &s->keylen) == -1)
+		return fault(conf);
+	return d4_conf_is_sample(s->key, s->keylen) ? 0 :
+	    guard(s, conf, "key");
+}
+
 int
-settings_load(struct settings *s, struct d4_conf *conf)
+settings_load(struct settings *s, struct d4_conf *conf,
+    const struct settings *old, bool insecure_key)
 {
 	int faults = 0;
 
 	memset(s, 0, sizeof(*s));
+	s->insecure_key = insecure_key;
 	faults += load_ends(s, conf);
 	faults += load_mode(s, conf);
-	s->keylen = sizeof(s->key);
-	if (d4_conf_key(conf, "key", s->key, &s->keylen) == -1)
-		faults += fault(conf);
+	faults += load_key(s, conf, old);
 	faults += load_lists(s, conf);
-	faults += load_tls(s, conf);
+	faults += load_tls(s, conf, old);
 	if (s->stores)
-		faults += load_store(s, conf);
+		faults += load_store(s, conf, old);
 	return faults;
 }
 
@@ -379,12 +432,13 @@ print_store(const struct settings *s)
 		    *s->redis_user != '\0' ? s->redis_user : "default",
 		    strlen(s->redis_password));
 	printf("registry: %s\nqueues: %s\nrotate: %u s\nrotate_size: %llu\n"
-	    "compress: %s\nhook: %s\nworkers: %u\nquiet: %u s\n"
+	    "compress: %s\nhook: %s\nuser: %s\nworkers: %u\nquiet: %u s\n"
 	    "max_connections: %u\nmax_per_address: %u\n"
 	    "max_unauthenticated: %u\n", s->registry, s->queues, s->rotate,
 	    (unsigned long long)s->rotate_size,
 	    *suffix == '.' ? suffix + 1 : "none",
-	    *s->hook != '\0' ? s->hook : "none", s->workers, s->quiet,
+	    *s->hook != '\0' ? s->hook : "none",
+	    *s->user != '\0' ? s->user : "the same", s->workers, s->quiet,
 	    s->max_connections, s->max_per_address, s->max_unauthenticated);
 }
 

@@ -24,6 +24,7 @@
 struct worker {
 	pid_t		 pid;		/* 0: none */
 	int64_t		 started_ms;
+	unsigned	 number;
 	unsigned	 starts;
 	bool		 hopeless;
 	int		*listeners;
@@ -40,6 +41,7 @@ work(const struct collect_settings *s, const struct worker *w, pid_t parent)
 	d4_os_end_with_parent();
 	if (getppid() != parent)
 		_exit(0);
+	own.worker = w->number;
 	own.listeners = w->listeners;
 	own.nlisteners = w->nlisteners;
 	if (own.metrics != NULL)
@@ -136,9 +138,14 @@ reload(const struct collect_settings *s, struct worker *workers, unsigned n)
 {
 	struct d4_tls_context *tls = NULL;
 
-	if (reload_settings(s->settings, s->dir, s->tls ? &tls : NULL) == 0)
-		signal_all(workers, n, SIGHUP);
-	d4_tls_context_free(tls);
+	if (reload_settings(s->settings, s->dir,
+	    s->tls != NULL ? &tls : NULL) == -1)
+		return;
+	if (tls != NULL) {
+		d4_tls_context_free(*s->tls);
+		*s->tls = tls;
+	}
+	signal_all(workers, n, SIGHUP);
 }
 
 /* Until a signal, or until a worker can't begin: -1. */
@@ -221,6 +228,7 @@ supervise_run(const struct collect_settings *s, const int *listeners,
 				workers[i].listeners[workers[i].nlisteners++] =
 				    listeners[k];
 		}
+		workers[i].number = i;
 		name_metrics(&workers[i], s->metrics, i);
 	}
 	for (i = 0; i < n; i++)

@@ -36,6 +36,7 @@ port=$(free_port)
 conf_recv recv "source=127.0.0.1:$port" destination=none \
     "registry=redis:127.0.0.1:$redis/1" "stream=redis:127.0.0.1:$redis/0"
 cp server.pem recv
+secrets recv
 "$RECV" -c recv 2> recv.err &
 started
 recv=$pid
