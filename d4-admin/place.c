@@ -7,7 +7,6 @@
 
 #include "d4-admin/place.h"
 #include "lib/log.h"
-#include "lib/mac.h"
 #include "lib/uuid.h"
 
 #define PORT		"6380"	/* d4-core's, with its databases */
@@ -113,9 +112,10 @@ load_places(struct place *p, struct d4_conf *conf)
 
 /* The password is a key: it may hold blanks. */
 static int
-load_login(struct place *p, struct d4_conf *conf)
+load_login(struct place *p, struct d4_conf *conf, bool insecure_key)
 {
 	size_t len = sizeof(p->password) - 1;
+	int rc;
 
 	if (d4_conf_has(conf, "redis_user") && d4_conf_text(conf,
 	    "redis_user", p->user, "a name of Redis' ACL") == -1)
@@ -126,11 +126,13 @@ load_login(struct place *p, struct d4_conf *conf)
 	    &len) == -1)
 		return -1;
 	p->password[len] = '\0';
-	return 0;
+	if ((rc = d4_conf_closed(conf, "redis_password", insecure_key)) == 1)
+		d4_log_warnx("%s", d4_conf_fault(conf));
+	return rc == -1 ? -1 : 0;
 }
 
 static int
-find_conf(struct place *p, const char *dir)
+find_conf(struct place *p, const char *dir, bool insecure_key)
 {
 	struct d4_conf *conf;
 	int rc;
@@ -146,7 +148,7 @@ find_conf(struct place *p, const char *dir)
 	if (rc == 0)
 		rc = load_places(p, conf);
 	if (rc == 0)
-		rc = load_login(p, conf);
+		rc = load_login(p, conf, insecure_key);
 	if (rc == -1)
 		d4_log_warnx("%s", d4_conf_fault(conf));
 	d4_conf_close(conf);
@@ -155,7 +157,7 @@ find_conf(struct place *p, const char *dir)
 
 int
 place_find(struct place *p, const char *store, const char *conf,
-    const char *host, const char *port)
+    const char *host, const char *port, bool insecure_key)
 {
 	bool redis = host != NULL || port != NULL;
 
@@ -165,19 +167,14 @@ place_find(struct place *p, const char *store, const char *conf,
 		    "place)");
 		return 2;
 	}
+	p->insecure_key = insecure_key;
 	p->given = store != NULL || conf != NULL || redis;
 	if (store != NULL)
 		return find_store(p, store);
 	if (conf != NULL)
-		return find_conf(p, conf);
+		return find_conf(p, conf, insecure_key);
 	return redis ? find_redis(p, host != NULL ? host : "127.0.0.1",
 	    port != NULL ? port : PORT) : 0;
-}
-
-void
-place_wipe(struct place *p)
-{
-	d4_mac_wipe(p->password, sizeof(p->password));
 }
 
 /* A text, or NULL when it is empty. */
@@ -191,7 +188,8 @@ struct d4_registry *
 place_open(const struct place *p, bool create)
 {
 	struct d4_registry_login login = {
-		.user = some(p->user), .password = some(p->password)
+		.user = some(p->user), .password = some(p->password),
+		.insecure_key = p->insecure_key
 	};
 	struct d4_registry *reg;
 	char why[256];

@@ -17,6 +17,7 @@
 
 struct place {
 	bool	given;			/* one of the options was */
+	bool	insecure_key;		/* others may read keys */
 	char	conf[D4_CONF_TEXT];	/* these are "" where there is none */
 	char	store[D4_CONF_TEXT];
 	char	registry[D4_CONF_TEXT];	/* a directory or redis:... */
@@ -25,12 +26,10 @@ struct place {
 	char	password[D4_CONF_TEXT];
 };
 
-/* What the options say, each may be NULL.  Returns 0, or 2 and says why. */
+/* What the options say, each may be NULL; insecure_key takes a password that
+ * others can read.  Returns 0, or 2 and says why. */
 int place_find(struct place *, const char *store, const char *conf,
-    const char *host, const char *port);
-
-/* Overwrites the password. */
-void place_wipe(struct place *);
+    const char *host, const char *port, bool insecure_key);
 
 /* Opens the registry; NULL and says why. */
 struct d4_registry *place_open(const struct place *, bool create);

@@ -102,7 +102,7 @@ redis_login(const struct settings *s)
 	struct d4_registry_login login = {
 		.user = *s->redis_user != '\0' ? s->redis_user : NULL,
 		.password = *s->redis_password != '\0' ? s->redis_password :
-		    NULL
+		    NULL, .insecure_key = s->insecure_key
 	};
 
 	return login;

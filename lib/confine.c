@@ -34,16 +34,19 @@ struct set {
 static const char *const verbs[] = {
 	[D4_CONFINE_READ] = "read", [D4_CONFINE_LOOK] = "read",
 	[D4_CONFINE_CONF] = "read", [D4_CONFINE_WRITE] = "write",
-	[D4_CONFINE_CREATE] = "write", [D4_CONFINE_REPLACE] = "replace",
-	[D4_CONFINE_REMOVE] = "remove",	[D4_CONFINE_CONNECT] = "connect to"
+	[D4_CONFINE_MAKE] = "write", [D4_CONFINE_CREATE] = "write",
+	[D4_CONFINE_REPLACE] = "replace", [D4_CONFINE_REMOVE] = "remove",
+	[D4_CONFINE_CONNECT] = "connect to"
 };
+
+#define WRITE	(CONFINE_READ | CONFINE_LIST | CONFINE_CHANGE | \
+    CONFINE_MAKE | CONFINE_REMOVE | CONFINE_FOLDERS)
 
 static const unsigned rights[] = {
 	[D4_CONFINE_READ] = CONFINE_READ | CONFINE_LIST,
 	[D4_CONFINE_LOOK] = CONFINE_READ | CONFINE_LIST,
 	[D4_CONFINE_CONF] = CONFINE_READ | CONFINE_LIST,
-	[D4_CONFINE_WRITE] = CONFINE_READ | CONFINE_LIST | CONFINE_CHANGE |
-	    CONFINE_MAKE | CONFINE_REMOVE | CONFINE_FOLDERS,
+	[D4_CONFINE_WRITE] = WRITE, [D4_CONFINE_MAKE] = WRITE,
 	[D4_CONFINE_CREATE] = CONFINE_CHANGE | CONFINE_MAKE,
 	[D4_CONFINE_REPLACE] = CONFINE_CHANGE | CONFINE_MAKE | CONFINE_REMOVE,
 	[D4_CONFINE_REMOVE] = CONFINE_REMOVE
@@ -250,6 +253,8 @@ add_rule(struct set *s, const struct d4_confine_rule *r)
 	else if (r->kind == D4_CONFINE_CONF)
 		rc = allow_conf(s, r->path, rights[r->kind]);
 	else if (r->kind == D4_CONFINE_READ || r->kind == D4_CONFINE_WRITE)
+		rc = allow(s, r->path, rights[r->kind]);
+	else if (r->kind == D4_CONFINE_MAKE && access(r->path, F_OK) == 0)
 		rc = allow(s, r->path, rights[r->kind]);
 	else if (r->kind == D4_CONFINE_CREATE && allow(s, r->path,
 	    CONFINE_CHANGE) == -1)

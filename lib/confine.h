@@ -33,6 +33,8 @@ enum d4_confine_kind {
 				 * the directories its symbolic links lead to */
 	D4_CONFINE_WRITE,	/* path: beneath it read, write, make, rename,
 				 * link, remove files and directories */
+	D4_CONFINE_MAKE,	/* path: as WRITE where it is there, else for
+				 * the directory that it is to be made in */
 	D4_CONFINE_CREATE,	/* path: write that file, which is made in its
 				 * directory when missing; not read */
 	D4_CONFINE_REPLACE,	/* path: make a file in its directory and
