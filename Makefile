@@ -142,6 +142,17 @@ t/unit/link: d4/link.o
 t/unit/source t/unit/source-redis: d4/source.o d4/source-folder.o \
     d4/source-redis.o d4/seen.o
 
+# Programs that try to break out once they are confined, for t/8000-confine.t:
+# what they link in the place of d4_confine_enter() is in no other program.
+ESCAPES = $(PROGS:%=%-escape)
+$(ESCAPES): LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) $(PCAP) \
+    -pthread
+$(ESCAPES): t/escape/escape.o
+define escape
+$(1)-escape: $(patsubst %.c,%.o,$(wildcard $(dir $(1))*.c))
+endef
+$(foreach p,$(PROGS),$(eval $(call escape,$(p))))
+
 # What tests talk to the programs with.
 TOOLS = $(patsubst %.c,%,$(wildcard t/tool/*.c))
 # What benchmarks load them with.
@@ -151,7 +162,7 @@ $(TOOLS) $(LOAD): LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) -pthread
 # -- rules --------------------------------------------------------------------
 
 OBJS = $(ROOMS:%=lib/%.o) $(patsubst %.c,%.o,$(wildcard d4*/*.c)) \
-    $(UNITS:%=%.o) $(TOOLS:%=%.o) $(LOAD:%=%.o)
+    $(UNITS:%=%.o) $(TOOLS:%=%.o) $(LOAD:%=%.o) t/escape/escape.o
 
 all: found $(PROGS)
 
@@ -175,6 +186,11 @@ $(PROGS) $(UNITS) $(TOOLS) $(LOAD): $(LIB)
 	    $(LDLIBS)
 
 $(UNITS) $(TOOLS) $(LOAD): %: %.o
+
+escapes: $(ESCAPES)
+$(ESCAPES): $(LIB)
+	$(CC) $(CFLAGS) $(LDHARDEN) $(LDFLAGS) -Wl,--wrap=d4_confine_enter \
+	    -o $@ $(filter %.o,$^) $(LIB) $(LDLIBS)
 
 # Objects made with other flags are made again.
 .flags: FORCE
@@ -211,7 +227,7 @@ do-demo: all
 
 TESTS = $(wildcard t/*.t) $(UNITS)
 
-do-check: all $(UNITS) $(TOOLS)
+do-check: all $(UNITS) $(TOOLS) escapes
 	D4_SANITIZE='$(SANITIZE)' prove -e '' $(PROVEFLAGS) $(TESTS)
 
 bench: all $(LOAD)
@@ -228,7 +244,7 @@ bench-idle: all $(LOAD)
 # Every file with both compilers, warnings as errors, into nowhere.
 LINT_CFLAGS = $(STD) $(WARN) -Werror $(DEFINES) -O2 -c -o /dev/null
 SOURCES = $(sort $(wildcard lib/*.c d4*/*.c t/unit/*.c t/tool/*.c \
-    t/fuzz/*.c t/bench/*.c))
+    t/escape/*.c t/fuzz/*.c t/bench/*.c))
 SCRIPTS = $(sort $(wildcard t/*.sh t/*.t t/tool/*.sh t/bench/*.sh) .ci/run \
     d4-admin/completion.bash)
 
@@ -270,10 +286,11 @@ install: all
 	done
 
 clean:
-	rm -f $(PROGS) $(UNITS) $(TOOLS) $(LOAD) $(LIB) .flags lib/*.[od] \
-	    d4*/*.[od] t/unit/*.[od] t/tool/*.[od] t/bench/*.[od]
+	rm -f $(PROGS) $(ESCAPES) $(UNITS) $(TOOLS) $(LOAD) $(LIB) .flags lib/*.[od] \
+	    d4*/*.[od] t/unit/*.[od] t/tool/*.[od] t/escape/*.[od] \
+	    t/bench/*.[od]
 
 FORCE:
-.PHONY: all found deps deps-lint demo do-demo check do-check bench bench-idle \
+.PHONY: all escapes found deps deps-lint demo do-demo check do-check bench bench-idle \
     lint install clean FORCE
 .DELETE_ON_ERROR:

@@ -4,8 +4,13 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <unistd.h>
 
 #include "lib/confine-os.h"
@@ -92,6 +97,45 @@ confine_os_no_new_privs(void)
 	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 }
 
+/*
+ * Landlock holds back programs that are files somewhere, not one that was
+ * written to memory (memfd_create(2)).  Only for architectures whose number we
+ * know: another one's system calls have other numbers, and are refused.
+ */
+int
+confine_os_no_exec(void)
+{
+#if defined(__x86_64__)
+#define ARCHITECTURE	AUDIT_ARCH_X86_64
+#define NR_END		0x40000000	/* from here on those of x32 */
+#elif defined(__aarch64__) && defined(__AARCH64EL__)
+#define ARCHITECTURE	AUDIT_ARCH_AARCH64
+#define NR_END		0x40000000
+#endif
+#ifdef ARCHITECTURE
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+		    offsetof(struct seccomp_data, arch)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCHITECTURE, 0, 4),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+		    offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, NR_END, 2, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_execve, 1, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_execveat, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EACCES),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
+	};
+	struct sock_fprog filter = {
+		.len = sizeof(code) / sizeof(code[0]), .filter = code
+	};
+
+	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter, 0, 0);
+#else
+	errno = ENOSYS;
+	return -1;
+#endif
+}
+
 int
 confine_os_version(const char **why)
 {
@@ -101,6 +145,8 @@ confine_os_version(const char **why)
 	if (version == -1)
 		*why = errno == EOPNOTSUPP ?
 		    "Landlock is switched off in this kernel" :
+		    errno == EPERM ?
+		    "Landlock is refused by a filter of system calls" :
 		    "this kernel has no Landlock";
 	else if (version < VERSION_MIN)
 		*why = "Landlock of this kernel cannot rename";

@@ -25,6 +25,10 @@ void confine_os_hide(void);
  * be. */
 int confine_os_no_new_privs(void);
 
+/* No program is executed any more.  -1 with errno where that can't be had: what
+ * follows holds back all but programs in memory. */
+int confine_os_no_exec(void);
+
 /*
  * The version of what confines, at least 1, or 0 with why when there is none:
  * then none of the following is called.

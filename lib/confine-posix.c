@@ -15,6 +15,13 @@ confine_os_no_new_privs(void)
 }
 
 int
+confine_os_no_exec(void)
+{
+	errno = ENOSYS;
+	return -1;
+}
+
+int
 confine_os_version(const char **why)
 {
 	*why = "this system has nothing that we know of";

@@ -29,6 +29,7 @@ struct set {
 	char	*words;
 	size_t	 len;
 	bool	 resolves;
+	bool	 no_exec;
 };
 
 static const char *const verbs[] = {
@@ -36,7 +37,7 @@ static const char *const verbs[] = {
 	[D4_CONFINE_CONF] = "read", [D4_CONFINE_WRITE] = "write",
 	[D4_CONFINE_MAKE] = "write", [D4_CONFINE_CREATE] = "write",
 	[D4_CONFINE_REPLACE] = "replace", [D4_CONFINE_REMOVE] = "remove",
-	[D4_CONFINE_CONNECT] = "connect to"
+	[D4_CONFINE_CONNECT] = "connect tcp"
 };
 
 #define WRITE	(CONFINE_READ | CONFINE_LIST | CONFINE_CHANGE | \
@@ -266,7 +267,7 @@ add_rule(struct set *s, const struct d4_confine_rule *r)
 		return fail(s->words, r->path);
 	add_words(s, "; %s %s", verbs[r->kind], r->path);
 	if (r->kind == D4_CONFINE_CONNECT)
-		add_words(s, " port %u", r->port);
+		add_words(s, ":%u", r->port);
 	return 0;
 }
 
@@ -291,6 +292,8 @@ enter(const struct d4_confine *c, struct set *s)
 		return fail(s->words, "Landlock");
 	add_words(s, "Landlock ABI %d%s", s->version,
 	    s->version < CONFINE_TCP ? " (TCP is not held back)" : "");
+	if (s->no_exec)
+		add_words(s, "; no exec");
 	for (i = 0; i < c->n && rc == 0; i++)
 		rc = add_rule(s, &c->rules[i]);
 	if (rc == 0 && s->resolves)
@@ -313,6 +316,7 @@ d4_confine_enter(const struct d4_confine *c, char words[D4_CONFINE_WORDS])
 	limit(c);
 	if (confine_os_no_new_privs() == -1)
 		return fail(words, "no_new_privs");
+	s.no_exec = confine_os_no_exec() == 0;
 	if ((s.version = confine_os_version(&why)) == 0) {
 		(void)snprintf(words, D4_CONFINE_WORDS, "%s", why);
 		return 0;

@@ -8,10 +8,11 @@
  * looked at.  What is open already stays open.  Threads and processes that are
  * started later are confined as well, those before are not.
  *
- * On Linux (confine-linux.c) by no_new_privs and Landlock (landlock(7)) at the
- * ABI that the kernel has: files since 2, truncation 3, TCP 4, ioctls of
- * devices 5, signals and abstract unix sockets 6.  It does not hold back UDP
- * and unix sockets with a path.  Elsewhere (confine-posix.c) only limits hold.
+ * On Linux (confine-linux.c) by no_new_privs, a filter of system calls against
+ * execve(2) (seccomp(2)), and Landlock (landlock(7)) at the ABI that the kernel
+ * has: files since 2, truncation 3, TCP 4, ioctls of devices 5, signals and
+ * abstract unix sockets 6.  It does not hold back UDP and unix sockets with a
+ * path.  Elsewhere (confine-posix.c) only limits hold.
  * Builds with a sanitizer read what they like, for their own reports.
  */
 
