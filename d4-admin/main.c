@@ -276,7 +276,10 @@ main(int argc, char *argv[])
 	/* A file system may tell only now that it could not keep the data. */
 	if (close(STDOUT_FILENO) == -1 && errno != EINTR) {
 		d4_log_warn("stdout");
-		return 1;
+		status = 1;
 	}
+	(void)fflush(NULL);
+	if (d4_secret_erase())
+		_exit(status);
 	return status;
 }

@@ -271,5 +271,10 @@ main(int argc, char *argv[])
 	}
 	status = run(&o, s);
 	d4_secret_free(s);
-	return close_output() == 0 ? status : 1;
+	if (close_output() != 0)
+		status = 1;
+	(void)fflush(NULL);
+	if (d4_secret_erase())
+		_exit(status);
+	return status;
 }

@@ -455,5 +455,8 @@ main(int argc, char *argv[])
 		status = run_filter(s, &o) == 0 ? 0 : 1;
 	settings_free(s);
 	d4_secret_free(s);
+	(void)fflush(NULL);
+	if (d4_secret_erase())
+		_exit(status);
 	return status;
 }

@@ -43,7 +43,7 @@ struct client {
 
 struct runner {
 	char		 dir[D4_CONF_TEXT], program[D4_CONF_TEXT];
-	char		 root[D4_CONF_TEXT];
+	char		 root[D4_CONF_TEXT], user[D4_CONF_TEXT];
 	struct client	*clients;
 	size_t		 n;
 };
@@ -324,16 +324,14 @@ copy(char to[D4_CONF_TEXT], const char *from)
 	(void)snprintf(to, D4_CONF_TEXT, "%s", from != NULL ? from : "");
 }
 
-/* The child: never returns.  The settings lie where secrets do. */
+/* The process: never returns. */
 static void
-begin(struct runner *r, const struct runner_settings *s)
+begin(struct runner *r)
 {
-	char words[D4_CONFINE_WORDS], user[D4_CONF_TEXT];
+	char words[D4_CONFINE_WORDS];
 
-	copy(user, s->user);
-	d4_secret_wipe();
-	/* Our parent is about to fail in the same way, and says so. */
-	if (*user != '\0' && d4_confine_user(user, words) == -1)
+	/* Who started us is about to fail in the same way, and says so. */
+	if (*r->user != '\0' && d4_confine_user(r->user, words) == -1)
 		_exit(1);
 	close_rest(r);
 	_exit(run(r));
@@ -362,6 +360,7 @@ runner_start(const struct runner_settings *s, int fds[], size_t n)
 	copy(r->dir, s->dir);
 	copy(r->program, s->program);
 	copy(r->root, s->root);
+	copy(r->user, s->user);
 	if ((r->clients = calloc(n, sizeof(*r->clients))) != NULL) {
 		for (i = 0; i < n; i++) {
 			if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC,
@@ -371,12 +370,14 @@ runner_start(const struct runner_settings *s, int fds[], size_t n)
 			r->clients[i].fd = pair[1];
 		}
 		if (i == n && (pid = fork()) == 0) {
+			/* The settings lie where secrets do. */
+			d4_secret_wipe();
 			/* Nobody's child: the caller's are its workers. */
 			if ((pid = fork()) != 0)
 				_exit(pid == -1);
 			for (i = 0; i < n; i++)
 				(void)close(fds[i]);
-			begin(r, s);
+			begin(r);
 		}
 	}
 	saved = errno;

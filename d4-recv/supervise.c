@@ -15,6 +15,7 @@
 #include "lib/log.h"
 #include "lib/notify.h"
 #include "lib/os.h"
+#include "lib/secret.h"
 #include "lib/stop.h"
 
 #define RESTART_MS	1000	/* between two starts of a worker */
@@ -37,10 +38,13 @@ static void
 work(const struct collect_settings *s, const struct worker *w, pid_t parent)
 {
 	struct collect_settings own = *s;
+	enum collect_result result;
 
 	d4_os_end_with_parent();
-	if (getppid() != parent)
+	if (getppid() != parent) {
+		d4_secret_wipe();
 		_exit(0);
+	}
 	own.worker = w->number;
 	own.listeners = w->listeners;
 	own.nlisteners = w->nlisteners;
@@ -49,9 +53,12 @@ work(const struct collect_settings *s, const struct worker *w, pid_t parent)
 	/* Signals came for the parent; the child has its own wake-up. */
 	if (d4_stop_install_child() == -1) {
 		d4_log_warn("signals");
+		d4_secret_wipe();
 		_exit(1);
 	}
-	_exit((int)collect_run(&own));
+	result = collect_run(&own);
+	(void)d4_secret_erase();
+	_exit((int)result);
 }
 
 static void

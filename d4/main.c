@@ -444,5 +444,8 @@ main(int argc, char *argv[])
 	d4_mac_free(w->mac);
 	settings_free(&w->s);
 	d4_secret_free(w);
+	(void)fflush(NULL);
+	if (d4_secret_erase())
+		_exit(status);
 	return status;
 }

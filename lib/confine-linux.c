@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "lib/confine-os.h"
+#include "lib/os.h"
 
 /*
  * Landlock as the kernel's include/uapi/linux/landlock.h has it: the headers of
@@ -71,23 +72,11 @@ struct net_port {
  * how a queue's item is taken. */
 #define VERSION_MIN	2
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED	1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || \
-    __has_feature(memory_sanitizer)
-#define SANITIZED	1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED	0
-#endif
-
 void
 confine_os_hide(void)
 {
 	/* The leak checker looks into its own process from another. */
-	if (!SANITIZED)
+	if (!D4_OS_SANITIZED)
 		(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 }
 
@@ -183,7 +172,7 @@ confine_os_open(int version, int abstract)
 		len = sizeof(set);
 	}
 	rules = (int)syscall(NR_CREATE_RULESET, &set, len, 0);
-	if (rules != -1 && SANITIZED)
+	if (rules != -1 && D4_OS_SANITIZED)
 		(void)confine_os_path(rules, version, "/",
 		    CONFINE_READ | CONFINE_LIST);
 	return rules;

@@ -2,13 +2,19 @@
 #include <sys/mman.h>
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/os.h"
 #include "lib/secret.h"
 
 #define SECRETS	16	/* at a time */
+
+static char *heap;	/* where it begins, or NULL */
+static volatile sig_atomic_t erasing;
+static pthread_t eraser;
 
 /* A handler may look at any moment: a place is in use when at is not NULL, and
  * its length is right then. */
@@ -70,13 +76,27 @@ d4_secret_wipe(void)
 	}
 }
 
+bool
+d4_secret_erase(void)
+{
+	eraser = pthread_self();
+	erasing = 1;
+	d4_secret_wipe();
+	if (heap != NULL)
+		explicit_bzero(heap, (size_t)((char *)sbrk(0) - heap));
+	return heap != NULL;
+}
+
 /* The signal kills as it would have, once the handler returns. */
 void
 d4_secret_die(int sig)
 {
 	struct sigaction sa;
 
-	d4_secret_wipe();
+	/* A thread that lost its memory waits for the end of all. */
+	while (erasing && !pthread_equal(eraser, pthread_self()))
+		(void)pause();
+	(void)d4_secret_erase();
 	memset(&sa, 0, sizeof(sa));
 	(void)sigemptyset(&sa.sa_mask);
 	sa.sa_handler = SIG_DFL;
@@ -94,6 +114,9 @@ d4_secret_guard(void)
 	struct sigaction old, sa;
 	size_t i;
 
+	/* Reading the map makes one, where there was none. */
+	if (!D4_OS_SANITIZED && (heap = d4_os_heap()) == NULL)
+		heap = d4_os_heap();
 	memset(&sa, 0, sizeof(sa));
 	(void)sigemptyset(&sa.sa_mask);
 	sa.sa_handler = d4_secret_die;

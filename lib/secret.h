@@ -9,6 +9,7 @@
  * has wherever it ends.  For a few at a time, of one thread.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Zeroed and aligned for anything; NULL with errno. */
@@ -21,7 +22,15 @@ void d4_secret_free(void *);
  * signal. */
 void d4_secret_wipe(void);
 
-/* The end of a handler of a signal that is to kill the process: wipes, and has
+/*
+ * The same, and the heap, where libraries leave copies of keys that nobody else
+ * can find.  Returns whether it did: then nothing may follow but _exit(2), so no
+ * output of stdio may wait; other threads may go on until then.  Without
+ * d4_secret_guard() before, and in builds with a sanitizer, the heap stays.
+ */
+bool d4_secret_erase(void);
+
+/* The end of a handler of a signal that is to kill the process: erases, and has
  * it kill when the handler returns. */
 void d4_secret_die(int sig);
 

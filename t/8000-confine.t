@@ -228,7 +228,7 @@ ok 'a key of the superuser cannot be read again' within 10 \
 ok 'the rest is taken' within 10 grep -q 'collect: taken' log
 tell $'type=3,data=two\n'
 ok 'and the old key holds' within 10 eval \
-    '[ "$(find of-nobody/store/"$UUID" -name "*.log" | wc -l)" = 2 ]'
+    '[ "$(find of-nobody/store -name "*.txt" | wc -l)" = 2 ]'
 kill "$pid"
 finish "$pid"
 is "$status" 0 'exit 0'
