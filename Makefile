@@ -135,6 +135,7 @@ UNITS = $(patsubst %.c,%,$(wildcard t/unit/*.c))
 $(UNITS): LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) -pthread
 t/unit/session: d4-recv/session.o
 t/unit/place: d4-recv/place.o
+t/unit/runner: d4-recv/runner.o
 t/unit/store t/unit/handler t/unit/recover: $(STORE)
 t/unit/window: d4/window.o
 t/unit/cut: d4/cut.o d4/window.o
@@ -272,7 +273,7 @@ install: all
 	install -d $(DESTDIR)$(BASHDIR) $(DESTDIR)$(ZSHDIR)
 	install -m 644 d4-admin/completion.bash $(DESTDIR)$(BASHDIR)/d4-admin
 	install -m 644 d4-admin/completion.zsh $(DESTDIR)$(ZSHDIR)/_d4-admin
-	install -m 644 README.md LICENSE $(DESTDIR)$(DOCDIR)
+	install -m 644 README.md SECURITY.md LICENSE $(DESTDIR)$(DOCDIR)
 	install -m 644 $(filter-out %/recv %/collector,$(wildcard conf.sample/*)) \
 	    $(DESTDIR)$(DOCDIR)/conf.sample
 	install -m 644 conf.sample/recv/* $(DESTDIR)$(DOCDIR)/conf.sample/recv
