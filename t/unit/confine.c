@@ -215,7 +215,7 @@ set_up(void)
 	    !scratch_write(SCRATCH("far/f"), "x", 1) ||
 	    !scratch_write(SCRATCH("far/g"), "x", 1))
 		abort();
-	(void)symlink("../far/f", SCRATCH("conf/link"));
+	(void)!symlink("../far/f", SCRATCH("conf/link"));
 }
 
 static const struct {
