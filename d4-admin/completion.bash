@@ -31,7 +31,7 @@ _d4_admin() {
 	tls) words='init client renew' ;;
 	esac
 	case $cur in
-	-*) words='-c -d -h -i -j -p -V -v' ;;
+	-*) words='-c -d -h -i -j -p -V -v --insecure-key' ;;
 	esac
 	if [ -z "$verb" ] && [ "${COMP_WORDS[COMP_CWORD - 1]}" != -d ] &&
 	    [ "${COMP_WORDS[COMP_CWORD - 1]}" != -c ]; then

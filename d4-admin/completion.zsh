@@ -14,6 +14,7 @@ _d4_admin() {
 	    '-p[port of the Redis server]:port:' \
 	    '-h[help]' '-j[a line of JSON for each row]' \
 	    '-V[version]' '-v[say more]' \
+	    '--insecure-key[take keys that others can read]' \
 	    '1:object:(sensor block type queue stats mode tls check export import watch)' \
 	    '2:verb:->verb' \
 	    '*:argument:_files'

@@ -53,9 +53,9 @@ struct options {
 static void
 usage(FILE *out)
 {
-	fprintf(out, "usage: d4-admin [-hjVv] [-d store | -c directory | "
-	    "[-i host] [-p port]]\n"
-	    "                object verb [argument ...]\n");
+	fprintf(out, "usage: d4-admin [-hjVv] [--insecure-key] [-d store | "
+	    "-c directory | [-i host]\n"
+	    "                [-p port]] object verb [argument ...]\n");
 }
 
 static void

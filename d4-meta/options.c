@@ -20,16 +20,20 @@ static const struct option longs[] = {
 static void
 usage(FILE *out)
 {
-	fprintf(out, "usage: d4-meta [-npv] [-c directory] [file]\n"
-	    "       d4-meta [-npv] [-c directory] [-e encoding] [-g tag] "
-	    "[-o name=value] -t name\n"
-	    "       d4-meta -x [-v] [-c directory | -k keyfile]\n"
-	    "       d4-meta -s [-jv] [-c directory | -k keyfile] "
-	    "[-G seconds]\n"
+	fprintf(out, "usage: d4-meta [-npv] [--insecure-key] [-c directory] "
+	    "[file]\n"
+	    "       d4-meta [-npv] [--insecure-key] [-c directory] "
+	    "[-e encoding] [-g tag]\n"
+	    "               [-o name=value] -t name\n"
+	    "       d4-meta -x [-v] [--insecure-key] [-c directory | "
+	    "-k keyfile]\n"
+	    "       d4-meta -s [-jv] [--insecure-key] [-c directory | "
+	    "-k keyfile]\n"
+	    "               [-G seconds]\n"
 	    "       d4-meta -L [-j]\n"
-	    "       d4-meta -T seconds [-nv] [-e encoding] [-g tag] "
-	    "[-m file] [-o name=value]\n"
-	    "               -c directory\n"
+	    "       d4-meta -T seconds [-nv] [--insecure-key] [-e encoding] "
+	    "[-g tag]\n"
+	    "               [-m file] [-o name=value] -c directory\n"
 	    "       d4-meta -h | -V\n");
 }
 

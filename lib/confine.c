@@ -53,6 +53,9 @@ static const unsigned rights[] = {
 	[D4_CONFINE_REMOVE] = CONFINE_REMOVE
 };
 
+#if defined(__GNUC__)
+__attribute__((format(printf, 2, 3)))
+#endif
 static void
 add_words(struct set *s, const char *fmt, ...)
 {
