@@ -6,6 +6,9 @@
 # descriptors as files, relative names; hooks are as free as they were; d4-recv
 # becomes another user for good.
 
+# Checks are reached by their names.
+# shellcheck disable=SC2016,SC2317
+
 # shellcheck source=t/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -29,7 +32,7 @@ abi=$(sed -n 's/.*Landlock ABI \([0-9]*\).*/\1/p' err)
 # ---- out of bounds ----------------------------------------------------------
 
 OUTSIDE=$TMP/outside
-: > "$OUTSIDE/secret" > "$OUTSIDE/cut" > "$OUTSIDE/from"
+touch "$OUTSIDE/secret" "$OUTSIDE/cut" "$OUTSIDE/from"
 sleep 600 &
 started
 victim=$pid
@@ -50,7 +53,7 @@ within 10 listens_at "$elsewhere"
 escape() {
 	local what=$1 allowed=$2 program=$TOP/$3/$3-escape before after
 	shift 3
-	: > "$OUTSIDE/gone.0" > "$OUTSIDE/gone.1"
+	touch "$OUTSIDE/gone.0" "$OUTSIDE/gone.1"
 	D4_ESCAPE_FD=9 D4_ESCAPE_DIR=$OUTSIDE D4_ESCAPE_PORT=$elsewhere \
 	    D4_ESCAPE_NAME=$name D4_ESCAPE_PID=$victim \
 	    timeout 60 "$program" "$@" 9> tries 2> err > out < input &
@@ -159,7 +162,7 @@ H
 chmod 755 hook
 begin() {
 	: > log
-	"$RECV" -v -c collect "$@" 2>> log &
+	"$RECV" -v -c collect 2>> log &
 	started
 	within 10 grep -q 'listening on' log
 	port=$(sed -n 's/.*listening on port //p' log | tail -n 1)

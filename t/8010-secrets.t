@@ -21,14 +21,12 @@ printf '%s\n' "$PLANTED" "$OWN" "$PASSWORD" > patterns
 # The last one is in each process: the tool finds what is there.
 printf '%s\n' /lib64/ld-linux > control
 
-# ends name status command...: nothing of it is left in any process, and so
-# many ended (in $processes).
+# ends name status command...: nothing of it is left in any process.
 ends() {
 	local name=$1 want=$2 got=0
 	shift 2
 	"$AUTOPSY" report patterns "$@" > out 2> err < "${input:-/dev/null}" ||
 	    got=$?
-	processes=$(grep -c ^ended report)
 	is "$got $(grep ^found report | sort -u | tr '\n' ' ')" "$want " "$name"
 }
 
