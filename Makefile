@@ -73,10 +73,10 @@ PCAP = $(shell $(PKG_CONFIG) --libs libpcap 2>/dev/null || echo -lpcap)
 
 # -- rooms of the library -----------------------------------------------------
 
-ROOMS = header uuid type feed base64 digest border cidr table \
+ROOMS = header uuid type feed base64 digest border cidr table resp \
     mac mac-wipe mac-openssl $(if $(MB),mac-lanes,mac-nolanes) \
     meta meta-ja3 meta-line meta-value \
-    io record conf clock net net-socks stop secret notify log \
+    io record conf conf-login clock net net-socks stop secret notify log \
     confine confine-$(OS) os-$(OS) os-swap-$(OS) os-host-$(OS) \
     tls cert redis queue queue-dir queue-names queue-redis queue-wait \
     gz gz-zlib $(if $(GZ_ISAL),gz-isal,gz-noisal) \
@@ -85,7 +85,7 @@ ROOMS = header uuid type feed base64 digest border cidr table \
     registry-queue registry-dir registry-dir-facts registry-dir-live \
     registry-dir-queue registry-dir-tree registry-redis \
     registry-redis-values registry-redis-live registry-redis-facts \
-    registry-redis-queue
+    registry-redis-queue registry-redis-days
 LIB = lib/libd4.a
 
 # -- programs -----------------------------------------------------------------
@@ -100,8 +100,10 @@ d4/d4: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) -pthread
 STORE = $(patsubst %,d4-recv/%.o,place whole complete runner hook finish \
     handler line store recover)
 d4-recv/d4-recv: $(patsubst %,d4-recv/%.o,main settings session filter \
-    supervise reload collect conn admit peers refusals faults analyze \
-    figures stream stream-keys) \
+    supervise reload collect conn admit peers refusals errors faults \
+    analyze \
+    figures stream stream-cmd stream-keys \
+    pipeline) \
     $(STORE)
 d4-recv/d4-recv: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) \
     -pthread
@@ -123,7 +125,7 @@ t/unit/pibs-seen t/unit/pibs-flow: $(patsubst %,d4-pibs/%.o,seen attack flow \
 
 d4-admin/d4-admin: $(patsubst %,d4-admin/%.o,main verbs args place table order \
     secret walk sensor sensor-set enroll block type queue stats mode check \
-    export import authority tls watch)
+    check-registry export import authority tls watch)
 d4-admin/d4-admin: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) -pthread
 
 d4-stdout/d4-stdout: $(patsubst %,d4-stdout/%.o,main options drain supply \
@@ -215,7 +217,7 @@ DEPS_BUILD = gcc libc6-dev pkg-config libssl-dev uuid-dev libjansson-dev \
     libhiredis-dev libpcap-dev zlib1g-dev ?libipsec-mb-dev ?libisal-dev \
     ?libzstd-dev
 DEPS_RUN = openssl socat tcpdump
-DEPS_CHECK = perl redis-server python3 tcpreplay zstd
+DEPS_CHECK = perl redis-server python3 tcpreplay zsh zstd ?faketime
 DEPS_LINT = clang mandoc shellcheck
 DEPS = $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_CHECK)
 

@@ -14,7 +14,8 @@
  *			enroll.c registration, with a ready configuration
  *	block.c, type.c, queue.c, mode.c	what else is managed
  *	stats.c, watch.c	what was counted, what is under way
- *	check.c		whether a store is in order
+ *	check.[ch]	whether a store is in order: its files;
+ *			check-registry.c what registry and queues hold
  *	export.c, import.c	all contents of a registry as JSON lines
  *	tls.c		certificates; authority.[ch] their files
  *	walk.[ch]	all files of a directory
@@ -37,16 +38,18 @@
 #include "lib/stop.h"
 
 #define FILES_MAX	256	/* descriptors; a directory's depth at most */
-#define INSECURE_KEY	256
+
+enum { INSECURE_KEY = 256, LOGIN };
 
 static const struct option longs[] = {
 	{ "insecure-key", no_argument, NULL, INSECURE_KEY },
+	{ "login", required_argument, NULL, LOGIN },
 	{ NULL, 0, NULL, 0 }
 };
 
 struct options {
-	const char	*store, *conf, *host, *port;
-	bool		 json, insecure_key;
+	struct place_options place;
+	bool		 json;
 	int		 verbose;
 };
 
@@ -55,7 +58,8 @@ usage(FILE *out)
 {
 	fprintf(out, "usage: d4-admin [-hjVv] [--insecure-key] [-d store | "
 	    "-c directory | [-i host]\n"
-	    "                [-p port]] object verb [argument ...]\n");
+	    "                [-p port] [--login directory]] object verb "
+	    "[argument ...]\n");
 }
 
 static void
@@ -71,7 +75,9 @@ help(void)
 	    "  -p port       port of the Redis server (6380)\n"
 	    "  -V            version\n"
 	    "  -v            say more on stderr\n"
-	    "  --insecure-key  take keys whose files others can read\n\n");
+	    "  --insecure-key  take keys whose files others can read\n"
+	    "  --login       directory with redis_password for that server\n"
+	    "\n");
 	verbs_print(stdout);
 }
 
@@ -81,25 +87,28 @@ take_option(struct options *o, int ch)
 {
 	switch (ch) {
 	case 'c':
-		o->conf = optarg;
+		o->place.conf = optarg;
 		return -1;
 	case 'd':
-		o->store = optarg;
+		o->place.store = optarg;
 		return -1;
 	case INSECURE_KEY:
-		o->insecure_key = true;
+		o->place.insecure_key = true;
 		return -1;
 	case 'h':
 		help();
 		return fflush(stdout) == 0 ? 0 : 1;
 	case 'i':
-		o->host = optarg;
+		o->place.host = optarg;
 		return -1;
 	case 'j':
 		o->json = true;
 		return -1;
 	case 'p':
-		o->port = optarg;
+		o->place.port = optarg;
+		return -1;
+	case LOGIN:
+		o->place.login = optarg;
 		return -1;
 	case 'V':
 		printf("d4-admin %s\n", D4_VERSION);
@@ -245,8 +254,8 @@ main(int argc, char *argv[])
 	d4_io_hold_standard();
 	d4_log_open("d4-admin", 0);
 	/* With + the options end at the object, for its own follow. */
-	while ((ch = getopt_long(argc, argv, "+c:d:hi:jp:Vv", longs,
-	    NULL)) != -1) {
+	while ((ch = getopt_long(argc, argv, "+c:d:hi:jp:Vv",
+	    longs, NULL)) != -1) {
 		if ((status = take_option(&o, ch)) != -1)
 			return status;
 	}
@@ -259,12 +268,11 @@ main(int argc, char *argv[])
 	argv += optind;
 	argc -= optind;
 	a->json = o.json;
-	a->insecure_key = o.insecure_key;
+	a->insecure_key = o.place.insecure_key;
 	a->now = (uint64_t)time(NULL);
 	if ((verb = verbs_find(argv, (size_t)argc, &used)) == NULL ||
 	    args_parse(&args, verb, argv + used, (size_t)argc - used) != 0 ||
-	    place_find(&a->place, o.store, o.conf, o.host, o.port,
-	    o.insecure_key) != 0) {
+	    place_find(&a->place, &o.place) != 0) {
 		status = 2;
 	} else if (d4_stop_install(false) == -1) {
 		d4_log_warn("signals");

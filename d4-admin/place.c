@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 #include <sys/stat.h>
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "d4-admin/place.h"
 #include "lib/log.h"
@@ -110,29 +112,19 @@ load_places(struct place *p, struct d4_conf *conf)
 	return 0;
 }
 
-/* The password is a key: it may hold blanks. */
 static int
-load_login(struct place *p, struct d4_conf *conf, bool insecure_key)
+load_login(struct place *p, struct d4_conf *conf)
 {
-	size_t len = sizeof(p->password) - 1;
 	int rc;
 
-	if (d4_conf_has(conf, "redis_user") && d4_conf_text(conf,
-	    "redis_user", p->user, "a name of Redis' ACL") == -1)
-		return -1;
-	if (!d4_conf_has(conf, "redis_password"))
-		return 0;
-	if (d4_conf_key(conf, "redis_password", (uint8_t *)p->password,
-	    &len) == -1)
-		return -1;
-	p->password[len] = '\0';
-	if ((rc = d4_conf_closed(conf, "redis_password", insecure_key)) == 1)
+	p->login.insecure_key = p->insecure_key;
+	if ((rc = d4_conf_login(conf, &p->login)) == 1)
 		d4_log_warnx("%s", d4_conf_fault(conf));
 	return rc == -1 ? -1 : 0;
 }
 
 static int
-find_conf(struct place *p, const char *dir, bool insecure_key)
+find_conf(struct place *p, const char *dir)
 {
 	struct d4_conf *conf;
 	int rc;
@@ -148,52 +140,87 @@ find_conf(struct place *p, const char *dir, bool insecure_key)
 	if (rc == 0)
 		rc = load_places(p, conf);
 	if (rc == 0)
-		rc = load_login(p, conf, insecure_key);
+		rc = load_login(p, conf);
 	if (rc == -1)
 		d4_log_warnx("%s", d4_conf_fault(conf));
 	d4_conf_close(conf);
 	return rc == 0 ? 0 : 2;
 }
 
-int
-place_find(struct place *p, const char *store, const char *conf,
-    const char *host, const char *port, bool insecure_key)
+/* The options that name a server. */
+static int
+find_server(struct place *p, const struct place_options *o)
 {
-	bool redis = host != NULL || port != NULL;
+	char why[D4_CONF_LOGIN_WHY];
+	int rc = 0;
+
+	p->login.insecure_key = p->insecure_key;
+	if (o->login != NULL)
+		rc = d4_conf_login_from(o->login, &p->login, why);
+	if (rc != 0)
+		d4_log_warnx("%s", why);
+	if (rc == -1)
+		return 2;
+	return find_redis(p, o->host != NULL ? o->host : "127.0.0.1",
+	    o->port != NULL ? o->port : PORT);
+}
+
+int
+place_find(struct place *p, const struct place_options *o)
+{
+	bool redis = o->host != NULL || o->port != NULL || o->login != NULL;
 
 	memset(p, 0, sizeof(*p));
-	if ((store != NULL) + (conf != NULL) + redis > 1) {
+	if ((o->store != NULL) + (o->conf != NULL) + redis > 1) {
 		d4_log_warnx("-d, -c and -i exclude each other (expected one "
 		    "place)");
 		return 2;
 	}
-	p->insecure_key = insecure_key;
-	p->given = store != NULL || conf != NULL || redis;
-	if (store != NULL)
-		return find_store(p, store);
-	if (conf != NULL)
-		return find_conf(p, conf, insecure_key);
-	return redis ? find_redis(p, host != NULL ? host : "127.0.0.1",
-	    port != NULL ? port : PORT) : 0;
+	p->insecure_key = o->insecure_key;
+	p->given = o->store != NULL || o->conf != NULL || redis;
+	if (o->store != NULL)
+		return find_store(p, o->store);
+	if (o->conf != NULL)
+		return find_conf(p, o->conf);
+	return redis ? find_server(p, o) : 0;
 }
 
-/* A text, or NULL when it is empty. */
-static const char *
-some(const char *text)
+/* As d4-recv makes it at its first start.  By the superuser it is made for whom
+ * the directory above belongs to. */
+static int
+make_store(const char *store)
 {
-	return *text != '\0' ? text : NULL;
+	char above[D4_CONF_TEXT + 4];
+	struct stat st;
+
+	if (mkdir(store, 0750) == -1) {
+		if (errno == EEXIST)
+			return 0;
+		d4_log_warn("%s", store);
+		return -1;
+	}
+	(void)snprintf(above, sizeof(above), "%s/..", store);
+	if (geteuid() == 0 && (stat(above, &st) == -1 ||
+	    chown(store, st.st_uid, st.st_gid) == -1)) {
+		d4_log_warn("%s", store);
+		return -1;
+	}
+	return 0;
 }
 
 struct d4_registry *
 place_open(const struct place *p, bool create)
 {
 	struct d4_registry_login login = {
-		.user = some(p->user), .password = some(p->password),
+		.user = p->login.user, .password = p->login.password,
 		.insecure_key = p->insecure_key
 	};
 	struct d4_registry *reg;
 	char why[256];
 
+	if (create && *p->conf != '\0' && *p->store != '\0' &&
+	    make_store(p->store) == -1)
+		return NULL;
 	/* In Redis the definitions of queues are the registry's. */
 	reg = d4_registry_open_as(p->registry, is_redis(p->registry) &&
 	    !is_redis(p->queues) ? NULL : p->queues, create, &login, why);
@@ -222,8 +249,8 @@ place_queue(const struct place *p, const struct d4_registry_queue *queue)
 		return NULL;
 	} else {
 		where.redis = &addr;
-		where.user = some(p->user);
-		where.password = some(p->password);
+		where.user = p->login.user;
+		where.password = p->login.password;
 	}
 	if ((q = d4_queue_open(&where, why)) == NULL)
 		d4_log_warnx("%s", why);

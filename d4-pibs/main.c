@@ -25,6 +25,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "d4-pibs/capture.h"
 #include "d4-pibs/run.h"
@@ -32,6 +33,7 @@
 #include "lib/confine.h"
 #include "lib/log.h"
 #include "lib/queue.h"
+#include "lib/secret.h"
 #include "lib/stop.h"
 
 #define FILES_MAX	64	/* descriptors; a dozen are in use */
@@ -112,9 +114,11 @@ open_queue(const struct settings *s, const struct d4_redis_addr *redis)
 	char fault[D4_QUEUE_FAULT];
 	struct d4_queue *q;
 
-	if (s->host != NULL)
+	if (s->host != NULL) {
 		where.redis = redis;
-	else if (s->uuid != NULL)
+		where.user = s->login.user;
+		where.password = s->login.password;
+	} else if (s->uuid != NULL)
 		where.store = s->dir;
 	else
 		where.path = s->dir;
@@ -205,5 +209,9 @@ main(int argc, char *argv[])
 	if (run_close(run) == -1)
 		rc = -1;
 	free(s.filter);
+	d4_conf_login_wipe(&s.login);
+	(void)fflush(NULL);
+	if (d4_secret_erase())
+		_exit(rc == 0 ? 0 : 1);
 	return rc == 0 ? 0 : 1;
 }

@@ -9,6 +9,7 @@
 
 #include "d4-recv/admit.h"
 #include "d4-recv/conn.h"
+#include "d4-recv/errors.h"
 #include "lib/bytes.h"
 #include "lib/log.h"
 #include "lib/type.h"
@@ -29,12 +30,22 @@ conn_key_new(struct d4_mac *mac, const void *bytes, size_t len)
 
 	if ((key = calloc(1, sizeof(*key))) == NULL)
 		return NULL;
-	if ((key->mac = d4_mac_key_new(mac, bytes, len)) == NULL) {
+	if (d4_digest_sha256(key->digest, bytes, len) == -1 ||
+	    (key->mac = d4_mac_key_new(mac, bytes, len)) == NULL) {
 		free(key);
 		return NULL;
 	}
 	key->refs = 1;
 	return key;
+}
+
+bool
+conn_key_is(const struct conn_key *key, const void *bytes, size_t len)
+{
+	uint8_t digest[D4_DIGEST_SHA256];
+
+	return d4_digest_sha256(digest, bytes, len) == 0 &&
+	    memcmp(digest, key->digest, sizeof(digest)) == 0;
 }
 
 void
@@ -181,15 +192,18 @@ static void
 refuse(struct conn_context *ctx, struct conn *c, unsigned reason,
     const char *more)
 {
-	char name[D4_NET_HOST + D4_UUID_TEXT];
+	char name[D4_NET_HOST + D4_UUID_TEXT], error[ERRORS_TEXT];
 
 	if (c->state == CONN_DEAD)
 		return;
 	refusals_say(&ctx->refusals, ctx->now_ms, reason, name_of(c, name),
 	    more != NULL ? more : "");
-	/* Of strangers nothing is kept, for or against the uuid they name. */
-	if (c->verified && d4_registry_note_error(ctx->registry,
-	    c->session.uuid, refused_str(reason), (uint64_t)ctx->now) == -1)
+	errors_text(error, reason, &c->session, &c->odd);
+	/* Of strangers nothing is kept, for or against the uuid they name; a
+	 * worker has said itself what is wrong. */
+	if (c->verified && reason != REFUSED_WORKER &&
+	    d4_registry_note_error(ctx->registry, c->session.uuid, error,
+	    (uint64_t)ctx->now) == -1)
 		faults_say(&ctx->faults, d4_registry_why(ctx->registry));
 	bury(ctx, c);
 }
@@ -523,8 +537,10 @@ gather(struct conn_context *ctx, struct conn *c)
 	while (c->state != CONN_DEAD && c->refusal == 0) {
 		if ((fed = d4_feed_next(c->feed, &record)) == D4_SHORT)
 			break;
-		if ((c->refusal = admit(ctx, c, &record.header)) != 0)
+		if ((c->refusal = admit(ctx, c, &record.header)) != 0) {
+			c->odd = record.header;
 			break;
+		}
 		ctx->headers[ctx->njobs] = record.header;
 		ctx->owners[ctx->njobs] = c;
 		ctx->jobs[ctx->njobs].key = c->key->mac;
@@ -673,7 +689,7 @@ judge_stream(const struct conn *c)
 	    stream_end(c->sink);
 
 	return end == STREAM_OVERFLOW ? REFUSED_OVERFLOW :
-	    end == STREAM_BAD_DATA ? D4_BAD_DATA : 0;
+	    end == STREAM_BAD_DATA ? REFUSED_WORKER : 0;
 }
 
 /* After the batch was taken: what is left to do for a connection. */
@@ -686,7 +702,7 @@ finish_turn(struct conn_context *ctx, struct conn *c)
 	note_turn(ctx, c);
 	d4_feed_idle(c->feed);
 	if (judge_stream(c) != 0) {
-		refuse(ctx, c, judge_stream(c), "its stream");
+		refuse(ctx, c, judge_stream(c), NULL);
 		return;
 	}
 	if (c->refusal != 0 && c->backlog_len == 0) {

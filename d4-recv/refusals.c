@@ -13,6 +13,7 @@ static const struct {
 	AT(REFUSED_NOT_REGISTERED) = { "not_registered",
 	    "sensor is not registered" },
 	AT(REFUSED_KICKED) = { "kicked", "kicked by the administrator" },
+	AT(REFUSED_KEY_CHANGED) = { "key_changed", "key of the sensor changed" },
 	AT(REFUSED_DUPLICATE) = { "duplicate",
 	    "another connection of this sensor and type lives" },
 	AT(REFUSED_TAKEN_OVER) = { "taken_over",
@@ -24,7 +25,8 @@ static const struct {
 	AT(REFUSED_FULL) = { "full", "too many connections" },
 	AT(REFUSED_CUT_OFF) = { "cut_off", "cut off" },
 	AT(REFUSED_OVERFLOW) = { "overflow",
-	    "Error: stream exceed max entries limit" },
+	    "its stream has as many entries as it may" },
+	AT(REFUSED_WORKER) = { "worker", "a worker refused its data" },
 	AT(REFUSED_OURS) = { "ours", "our own fault" },
 #undef AT
 };

@@ -20,6 +20,7 @@ enum refused {
 	REFUSED_BLOCKED_UUID,
 	REFUSED_NOT_REGISTERED,
 	REFUSED_KICKED,
+	REFUSED_KEY_CHANGED,	/* it has another now */
 	REFUSED_DUPLICATE,	/* another connection of it lives */
 	REFUSED_TAKEN_OVER,	/* by a newer one */
 	REFUSED_CERTIFICATE,	/* is not this sensor's */
@@ -28,6 +29,7 @@ enum refused {
 	REFUSED_FULL,		/* a cap was reached */
 	REFUSED_CUT_OFF,	/* the connection ended without a word */
 	REFUSED_OVERFLOW,	/* its stream has as many entries as it may */
+	REFUSED_WORKER,		/* of d4-core refused its data */
 	REFUSED_OURS,		/* our own fault: disk, memory */
 	REFUSED_REASONS
 };

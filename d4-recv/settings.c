@@ -285,34 +285,21 @@ load_places(struct settings *s, struct d4_conf *conf)
 	return fault(conf);
 }
 
-/* The password is a key: it may hold blanks. */
+/* Where the password can't be read any more user and password stay. */
 static int
 load_login(struct settings *s, struct d4_conf *conf,
     const struct settings *old)
 {
-	size_t len = sizeof(s->redis_password) - 1;
-	int faults = 0;
+	int rc;
 
-	if (d4_conf_has(conf, "redis_user") && d4_conf_text(conf,
-	    "redis_user", s->redis_user, "a name of Redis' ACL") == -1)
-		faults += fault(conf);
-	if (d4_conf_has(conf, "redis_password") &&
-	    keeps(old, conf, "redis_password")) {
-		memcpy(s->redis_password, old->redis_password,
-		    sizeof(s->redis_password));
-	} else if (d4_conf_has(conf, "redis_password")) {
-		faults += guard(s, conf, "redis_password");
-		if (d4_conf_key(conf, "redis_password",
-		    (uint8_t *)s->redis_password, &len) == -1)
-			return faults + fault(conf);
-		s->redis_password[len] = '\0';
+	if (keeps(old, conf, "redis_password")) {
+		s->login = old->login;
+		return 0;
 	}
-	if (*s->redis_user != '\0' && *s->redis_password == '\0') {
-		(void)d4_conf_refuse(conf, "redis_user",
-		    "has no redis_password", "both or none");
-		faults += fault(conf);
-	}
-	return faults;
+	s->login.insecure_key = s->insecure_key;
+	if ((rc = d4_conf_login(conf, &s->login)) != 0)
+		(void)fault(conf);
+	return rc == -1;
 }
 
 static int
@@ -427,10 +414,10 @@ print_store(const struct settings *s)
 	if (*s->stream != '\0')
 		printf("stream: %s\nstream_overflow: %s\n", s->stream,
 		    s->stream_disconnects ? "disconnect" : "wait");
-	if (*s->redis_password != '\0')
+	if (*s->login.password != '\0')
 		printf("redis_user: %s\nredis_password: %zu bytes\n",
-		    *s->redis_user != '\0' ? s->redis_user : "default",
-		    strlen(s->redis_password));
+		    *s->login.user != '\0' ? s->login.user : "default",
+		    strlen(s->login.password));
 	printf("registry: %s\nqueues: %s\nrotate: %u s\nrotate_size: %llu\n"
 	    "compress: %s\nhook: %s\nuser: %s\nworkers: %u\nquiet: %u s\n"
 	    "max_connections: %u\nmax_per_address: %u\n"
@@ -471,6 +458,6 @@ void
 settings_free(struct settings *s)
 {
 	d4_mac_wipe(s->key, sizeof(s->key));
-	d4_mac_wipe(s->redis_password, sizeof(s->redis_password));
+	d4_conf_login_wipe(&s->login);
 	rules_free(&s->rules);
 }

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "d4-recv/session.h"
-#include "lib/conf.h"
+#include "lib/conf-login.h"
 #include "lib/gz.h"
 #include "lib/net.h"
 
@@ -36,8 +36,7 @@ struct settings {
 	char		queues[D4_CONF_TEXT];
 	char		stream[D4_CONF_TEXT];	/* redis:..., "" without */
 	bool		stream_disconnects;	/* when it is full */
-	char		redis_user[D4_CONF_TEXT];	/* "" without */
-	char		redis_password[D4_CONF_TEXT];
+	struct d4_conf_login login;	/* at Redis */
 	char		hook[D4_CONF_TEXT];	/* "" without */
 	char		user[D4_CONF_TEXT];	/* to become, "" without */
 	unsigned	workers;

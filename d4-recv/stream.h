@@ -39,9 +39,14 @@ struct stream_settings {
 
 struct stream_figures {
 	uint64_t	nentries;	/* answered: they are there */
-	size_t		waiting;	/* bytes not yet answered */
+	uint64_t	nbytes;		/* of their payloads */
+	size_t		nwaiting;	/* commands not yet answered */
+	size_t		waiting;	/* bytes of these */
+	size_t		nheld;		/* sensors that are not to be read */
 	uint64_t	nlosses;	/* of the connection, or its refusals */
-	bool		away;
+	uint64_t	nreconnects;
+	uint64_t	noverflows;	/* sessions ended for their length */
+	bool		away;		/* lost, or it refuses */
 };
 
 /* Why a session has to end. */
@@ -58,6 +63,9 @@ void stream_free(struct stream *);
 struct stream_session *stream_open(struct stream *,
     const uint8_t uuid[D4_UUID_LEN], const uint8_t session[D4_UUID_LEN],
     uint8_t type, uint64_t limit);
+
+/* Another limit holds from now on; 0 is STREAM_LIMIT. */
+void stream_set_limit(struct stream_session *, uint64_t limit);
 
 /* Takes a record; of types 2 and 254 one session may have both, in that order.
  * 0, or -1 when memory is short. */

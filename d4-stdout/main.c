@@ -31,6 +31,7 @@
 #include "lib/log.h"
 #include "lib/notify.h"
 #include "lib/os.h"
+#include "lib/secret.h"
 #include "lib/stop.h"
 
 #define FILES_MAX	64	/* descriptors; a dozen are in use */
@@ -109,6 +110,12 @@ main(int argc, char *argv[])
 		return 1;
 	}
 	if (confine(&o) == -1)
-		return 1;
-	return o.list || o.show > 0 ? about_print(&o) : run(&o);
+		status = 1;
+	else
+		status = o.list || o.show > 0 ? about_print(&o) : run(&o);
+	d4_conf_login_wipe(&o.login);
+	(void)fflush(NULL);
+	if (d4_secret_erase())
+		_exit(status);
+	return status;
 }

@@ -64,6 +64,17 @@ load_numbers(struct settings *s, struct d4_conf *conf)
 }
 
 static int
+load_login(struct settings *s, struct d4_conf *conf)
+{
+	int rc;
+
+	s->login.insecure_key = s->insecure_key;
+	if ((rc = d4_conf_login(conf, &s->login)) != 0)
+		(void)fault(conf);
+	return rc == -1;
+}
+
+static int
 load_source(struct settings *s, struct d4_conf *conf)
 {
 	static const char expected[] = "\"stdin\", \"d4server\", unix:PATH, "
@@ -79,6 +90,7 @@ load_source(struct settings *s, struct d4_conf *conf)
 		if (d4_conf_text(conf, "redis_queue", s->queue,
 		    "the name of a list") == -1)
 			faults += fault(conf);
+		faults += load_login(s, conf);
 	} else if (strncmp(s->source, "unix:", 5) != 0 &&
 	    strncmp(s->source, "folder:", 7) != 0 &&
 	    d4_net_is_addr(s->source)) {
@@ -227,6 +239,10 @@ settings_print(const struct settings *s)
 	if (*s->redis != '\0')
 		printf("  redis_d4: %s\n  redis_queue: %s\n", s->redis,
 		    s->queue);
+	if (*s->login.password != '\0')
+		printf("  redis_user: %s\n  redis_password: %zu bytes\n",
+		    *s->login.user != '\0' ? s->login.user : "default",
+		    strlen(s->login.password));
 	printf("destination: %s\n", s->destination);
 	if (s->network)
 		print_network(s);
@@ -239,6 +255,7 @@ void
 settings_free(struct settings *s)
 {
 	d4_mac_wipe(s->key, sizeof(s->key));
+	d4_conf_login_wipe(&s->login);
 	free(s->meta);
 	s->meta = NULL;
 }

@@ -218,8 +218,9 @@ rds_load_facts(void *store, const uint8_t *uuid, bool mine,
 /*
  * ARGV: prefix, uuid, first, last, error's time, error, number of addresses,
  * addresses newest first, then four of each type: "t" or "e", name, first,
- * last.  An error goes with the next sign of life, but those of d4-core's
- * workers, who found data bad that came before, are theirs to take back.
+ * last.  d4-core's web pages have errors in its words.  One goes with the next
+ * sign of life; those on data that came before, which workers find bad, with
+ * the next connection.
  */
 static const char save_script[] =
     "local p, u = ARGV[1], ARGV[2] "
@@ -238,9 +239,10 @@ static const char save_script[] =
     "if etime > 0 and etime >= known then "
     "redis.call('HSET', facts, 'error_time', ARGV[5], 'error', ARGV[6]) "
     "known = etime end "
-    "if known > 0 and known >= last then redis.call('HSET', meta, 'Error', "
-    "redis.call('HGET', facts, 'error')) else "
-    "local e = redis.call('HGET', meta, 'Error') "
+    "local e = redis.call('HGET', facts, 'error') or '' "
+    "if known > 0 and known >= last and e:sub(1, 7) == 'Error: ' then "
+    "redis.call('HSET', meta, 'Error', e) else "
+    "e = redis.call('HGET', meta, 'Error') "
     "if e and e:sub(1, 12) ~= 'Error: Type=' then "
     "redis.call('HDEL', meta, 'Error') end end "
     "local n = tonumber(ARGV[7]) "
@@ -471,11 +473,16 @@ rds_load_counts(void *store, uint32_t day, const uint8_t *uuid, bool mine,
 	struct rds_texts texts;
 	struct rds *r = store;
 	char key[RDS_KEY];
+	uint32_t first;
 	size_t i;
 	int rc;
 
 	if (mine)
 		return 0;
+	if (rds_first_day(r, &first) == -1)
+		return -1;
+	if (day < first)
+		return rds_core_counts(r, day, uuid, callback, cookie);
 	if (uuid != NULL)
 		return load_sensor(r, day, uuid, callback, cookie);
 	rds_key(key, OURS "counts:%" PRIu32, day);
@@ -502,10 +509,14 @@ int
 rds_each_day(void *store, d4_registry_on_day *callback, void *cookie)
 {
 	struct rds_texts texts;
+	uint32_t first;
 	uint64_t day;
 	size_t i;
 	int rc;
 
+	if ((rc = rds_first_day(store, &first)) != 0 ||
+	    (rc = rds_each_core_day(store, first, callback, cookie)) != 0)
+		return rc;
 	rc = RDS_LIST(store, &texts, "SORT", OURS "days");
 	for (i = 0; rc == 0 && i < texts.n; i++)
 		rc = rds_digits(texts.list[i], 99999999, &day) == -1 ?
@@ -520,8 +531,18 @@ rds_forget_day(void *store, uint32_t day)
 {
 	static const char script[] =
 	    "local p, d = ARGV[1], ARGV[2] "
-	    "if redis.call('SREM', p..'days', d) == 0 then return 1 end "
+	    "if redis.call('SREM', p..'days', d) == 0 and "
+	    "redis.call('EXISTS', 'daily_uuid:'..d) == 0 then return 1 end "
 	    "local function del(k) redis.call('DEL', k) end "
+	    "local function each(k) return redis.call('ZRANGE', k..d, 0, -1) "
+	    "end "
+	    "for _, u in ipairs(each('daily_uuid:')) do "
+	    "del('stat_uuid_ip:'..d..':'..u) "
+	    "del('stat_uuid_type:'..d..':'..u) end "
+	    "for _, a in ipairs(each('daily_ip:')) do "
+	    "del('stat_ip_uuid:'..d..':'..a) end "
+	    "for _, t in ipairs(each('daily_type:')) do "
+	    "del('stat_type_uuid:'..d..':'..t) end "
 	    "for _, u in ipairs(redis.call('SMEMBERS', p..'counts:'..d)) do "
 	    "local c = p..'counts:'..d..':'..u "
 	    "for _, f in ipairs(redis.call('HKEYS', c)) do "
