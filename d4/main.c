@@ -32,16 +32,20 @@
 #include "d4/options.h"
 #include "d4/stream.h"
 #include "lib/conf.h"
+#include "lib/confine.h"
 #include "lib/io.h"
 #include "lib/log.h"
 #include "lib/mac.h"
 #include "lib/notify.h"
 #include "lib/os.h"
 #include "lib/record.h"
+#include "lib/redis.h"
+#include "lib/secret.h"
 #include "lib/stop.h"
 #include "lib/type.h"
 #include "lib/uuid.h"
 
+#define FILES_MAX	256	/* descriptors; a dozen are in use */
 
 static int
 genkey(void)
@@ -74,7 +78,8 @@ load(struct stream *w)
 		d4_log_warn("%s", w->o->dir);
 		return -1;
 	}
-	faults = settings_load(&w->s, conf, w->o->check);
+	faults = settings_load(&w->s, conf, w->o->check,
+	    w->o->insecure_key);
 	d4_conf_close(conf);
 	return faults == 0 ? 0 : -1;
 }
@@ -140,6 +145,75 @@ open_mac(struct stream *w)
 	return 0;
 }
 
+/* What is read by its name: a folder, whose pattern is left out here, or a
+ * FIFO that we may not write to and open again. */
+static const char *
+source_path(const struct settings *s, char path[D4_CONF_TEXT])
+{
+	static const char folder[] = "folder:";
+
+	if (strcmp(s->source, "stdin") == 0 ||
+	    strcmp(s->source, "d4server") == 0 ||
+	    strncmp(s->source, "unix:", 5) == 0)
+		return NULL;
+	if (strncmp(s->source, folder, sizeof(folder) - 1) != 0)
+		return s->source;
+	(void)snprintf(path, D4_CONF_TEXT, "%s",
+	    s->source + sizeof(folder) - 1);
+	path[strcspn(path, "%")] = '\0';
+	return path;
+}
+
+static struct d4_redis_addr
+redis_of(const struct settings *s)
+{
+	struct d4_redis_addr addr = { .db = 0 };
+	const char *why;
+
+	if (*s->redis != '\0' && d4_redis_parse(&addr, s->redis, &why) == -1)
+		memset(&addr, 0, sizeof(addr));
+	return addr;
+}
+
+/* All is open.  What is done by name from now on: */
+static int
+confine(const struct stream *w)
+{
+	const struct settings *s = &w->s;
+	const struct d4_net_addr *to = w->o->use_proxy ? &w->o->proxy :
+	    &s->addr;
+	bool folder = strncmp(s->source, "folder:", 7) == 0;
+	bool roots = s->network && s->addr.kind == D4_NET_TLS &&
+	    *s->ca == '\0' && !w->o->insecure;
+	struct d4_redis_addr redis = redis_of(s);
+	char words[D4_CONFINE_WORDS], path[D4_CONF_TEXT];
+	const struct d4_confine_rule rules[] = {
+		/* The destination, and a source that is Redis. */
+		{ D4_CONFINE_CONNECT, s->network ? to->host : NULL, to->port },
+		{ D4_CONFINE_CONNECT, redis.net.host, redis.net.port },
+		/* OpenSSL looks a certificate up when it meets its name. */
+		{ D4_CONFINE_READ, roots ? "/etc/ssl/certs" : NULL, 0 },
+		{ D4_CONFINE_READ, roots ? "/usr/share/ca-certificates" :
+		    NULL, 0 },
+		{ D4_CONFINE_READ, roots ? "/usr/local/share/ca-certificates" :
+		    NULL, 0 },
+		{ D4_CONFINE_READ, roots ? getenv("SSL_CERT_DIR") : NULL, 0 },
+		/* Files yet to come, or a FIFO; a socket is removed. */
+		{ folder ? D4_CONFINE_LOOK : D4_CONFINE_READ,
+		    source_path(s, path), 0 },
+		{ D4_CONFINE_REMOVE, strncmp(s->source, "unix:", 5) == 0 ?
+		    s->source + strlen("unix:") : NULL, 0 },
+		{ D4_CONFINE_MAKE, s->spool, 0 },
+		{ D4_CONFINE_REPLACE, w->o->metrics, 0 }
+	};
+	const struct d4_confine c = {
+		.rules = rules, .n = sizeof(rules) / sizeof(rules[0]),
+		.files = FILES_MAX, .alone = !s->network
+	};
+
+	return d4_log_confined(d4_confine_enter(&c, words), words);
+}
+
 /* From a descriptor to a descriptor. */
 static int
 run_encap(struct stream *w)
@@ -201,8 +275,10 @@ run(struct stream *w)
 	if (w->s.network && w->s.addr.kind == D4_NET_TLS &&
 	    (tls = open_tls(w)) == NULL)
 		return 2;
-	if (open_mac(w) == -1)
+	if (open_mac(w) == -1 || confine(w) == -1) {
+		d4_tls_context_free(tls);
 		return 1;
+	}
 	status = needs_relay(w) ? stream_run(w, tls) : run_encap(w);
 	d4_tls_context_free(tls);
 	/* A file system may tell only now that it could not keep the data. */
@@ -269,7 +345,7 @@ int
 main(int argc, char *argv[])
 {
 	struct options o;
-	struct stream w = { .o = &o, .out = -1 };
+	struct stream *w;
 	int status;
 
 	d4_io_hold_standard();
@@ -279,9 +355,20 @@ main(int argc, char *argv[])
 	d4_log_open("d4", o.verbose);
 	if (o.genkey)
 		return genkey();
-	status = work(&w);
-	d4_mac_key_free(w.key);
-	d4_mac_free(w.mac);
-	settings_free(&w.s);
+	d4_confine_begin();
+	if ((w = d4_secret_new(sizeof(*w))) == NULL) {
+		d4_log_warn("memory");
+		return 1;
+	}
+	w->o = &o;
+	w->out = -1;
+	status = work(w);
+	d4_mac_key_free(w->key);
+	d4_mac_free(w->mac);
+	settings_free(&w->s);
+	d4_secret_free(w);
+	(void)fflush(NULL);
+	if (d4_secret_erase())
+		_exit(status);
 	return status;
 }

@@ -25,6 +25,17 @@ fault(const struct d4_conf *conf)
 	return 1;
 }
 
+/* A secret that others can read is none. */
+static int
+guard(const struct settings *s, struct d4_conf *conf, const char *name)
+{
+	int rc = d4_conf_closed(conf, name, s->insecure_key);
+
+	if (rc != 0)
+		(void)fault(conf);
+	return rc == -1;
+}
+
 static int
 load_number(struct d4_conf *conf, const char *name, uint64_t min, uint64_t max,
     uint64_t *value)
@@ -69,6 +80,17 @@ load_numbers(struct settings *s, struct d4_conf *conf)
 }
 
 static int
+load_login(struct settings *s, struct d4_conf *conf)
+{
+	int rc;
+
+	s->login.insecure_key = s->insecure_key;
+	if ((rc = d4_conf_login(conf, &s->login)) != 0)
+		(void)fault(conf);
+	return rc == -1;
+}
+
+static int
 load_source(struct settings *s, struct d4_conf *conf)
 {
 	static const char expected[] = "\"stdin\", \"d4server\", unix:PATH, "
@@ -84,8 +106,7 @@ load_source(struct settings *s, struct d4_conf *conf)
 		if (d4_conf_text(conf, "redis_queue", s->queue,
 		    "the name of a list") == -1)
 			faults += fault(conf);
-		if (d4_conf_login(conf, &s->login) == -1)
-			faults += fault(conf);
+		faults += load_login(s, conf);
 	} else if (strncmp(s->source, "unix:", 5) != 0 &&
 	    strncmp(s->source, "folder:", 7) != 0 &&
 	    d4_net_is_addr(s->source)) {
@@ -157,7 +178,7 @@ load_certificates(struct settings *s, struct d4_conf *conf)
 	if (cert && (d4_conf_path(conf, "client.crt", s->cert) == -1 ||
 	    d4_conf_path(conf, "client.key", s->cert_key) == -1))
 		faults += fault(conf);
-	return faults;
+	return faults + guard(s, conf, "client.key");
 }
 
 /*
@@ -193,26 +214,25 @@ load_meta(struct settings *s, struct d4_conf *conf)
 static int
 load_key(struct settings *s, struct d4_conf *conf)
 {
-	static const char sample[] = "private key to change";
-
 	s->keylen = sizeof(s->key);
 	if (d4_conf_key(conf, "key", s->key, &s->keylen) == -1)
 		return fault(conf);
-	if (s->keylen == sizeof(sample) - 1 &&
-	    memcmp(s->key, sample, s->keylen) == 0)
+	if (d4_conf_is_sample(s->key, s->keylen)) {
 		d4_log_warnx("key: is the sample; everybody knows it");
-	else if (s->keylen < KEY_SHORT)
+		return 0;
+	}
+	if (s->keylen < KEY_SHORT)
 		d4_log_warnx("key: is shorter than %d bytes", KEY_SHORT);
-	if (d4_conf_exposed(conf, "key"))
-		d4_log_warnx("key: its file can be read by others");
-	return 0;
+	return guard(s, conf, "key");
 }
 
 int
-settings_load(struct settings *s, struct d4_conf *conf, bool check)
+settings_load(struct settings *s, struct d4_conf *conf, bool check,
+    bool insecure_key)
 {
 	int faults = 0;
 
+	s->insecure_key = insecure_key;
 	faults += load_numbers(s, conf);
 	s->new_uuid = check && d4_conf_blank(conf, "uuid");
 	faults += load_key(s, conf);
