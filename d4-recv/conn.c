@@ -609,7 +609,7 @@ take(struct conn_context *ctx, struct conn *c, const struct d4_header *h,
 
 	c->verified = true;
 	if (c->state == CONN_QUIET) {
-		c->resumes = h->size == 0 || h->type == D4_TYPE_META;
+		c->resumes = h->size == 0;
 		memcpy(c->hello, h->hmac, sizeof(c->hello));
 		if ((reason = go_live(ctx, c, h->type)) != 0) {
 			refuse(ctx, c, reason, NULL);

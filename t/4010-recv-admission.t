@@ -104,7 +104,7 @@ refused type_changed 'type changed within the stream' \
 refused bad_hmac 'HMAC does not match' $'type=3,data=4\n' type=3,flip=62,data=x
 ok 'and so on' within 5 kept_is "$A" 3 $'1\n2\n3\n4'
 ok 'the error of a sensor that had verified is noted' within 5 \
-    eval 'reg facts $A | grep -q "^error: HMAC does not match"'
+    eval 'reg facts $A | grep -q "^error: Error: HMAC don.t match"'
 refused bad_data 'data is not what its type says' type=1,data=notpcap
 refused bad_meta 'meta header not acceptable' type=2,data=nojson type=254,data=x
 refused bad_type 'type not accepted' 'type=2,data={"type":"other"}' \

@@ -14,7 +14,7 @@
 # shellcheck source=t/tool/collector.sh
 . "$TOP/t/tool/collector.sh"
 
-RESUME=$TOP/t/tool/resume.pl
+RESUME=$TOP/t/tool/resumer.pl
 times=5
 [ -z "${D4_TEST_LONG:-}" ] || times=40
 types=$(printf '%s\n' 1 2 3 5 7 8 9 254)

@@ -12,7 +12,7 @@
 # shellcheck source=t/tool/collector.sh
 . "$TOP/t/tool/collector.sh"
 
-RESUME=$TOP/t/tool/resume.pl
+RESUME=$TOP/t/tool/resumer.pl
 
 collector types="$(printf '%s\n' 1 3 9)" rotate_size=700000
 port=$(free_port)
