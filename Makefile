@@ -9,6 +9,8 @@
 #	make bench		speed, as ratios against well-known tools
 #	make bench-idle		10,000 silent sensors: memory, and time to serve
 #	make lint		warnings of two compilers, manual pages, scripts
+#	make fuzz T=60		each fuzz program for T seconds (t/fuzz/README)
+#	make fuzz-coverage	what their corpora reach
 #	make install		under DESTDIR, PREFIX, BINDIR, MANDIR, UNITDIR
 #	make deps		install Debian's packages, or name them
 #
@@ -148,10 +150,30 @@ TOOLS = $(patsubst %.c,%,$(wildcard t/tool/*.c))
 LOAD = t/bench/load t/bench/sink
 $(TOOLS) $(LOAD): LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) -pthread
 
+# -- fuzz programs ------------------------------------------------------------
+
+# t/fuzz/fuzz-NAME.c is built three times: t/fuzz/replay-NAME as everything
+# else, for "make check"; .fuzz/NAME with libFuzzer and sanitizers; .cover/NAME
+# for the coverage of its corpus.  The last two are clang's.
+FUZZ = $(sort $(patsubst t/fuzz/fuzz-%.c,%,$(wildcard t/fuzz/fuzz-*.c)))
+REPLAY = $(FUZZ:%=t/fuzz/replay-%)
+
+# What a fuzz program needs beside the library.
+parts-meta = $(addprefix d4-meta/,metrics session tally)
+parts-pibs-capture = $(addprefix d4-pibs/,capture pcap pcapng pcap-lib window \
+    packet)
+parts-pibs-packet = $(addprefix d4-pibs/,packet seen attack flow hash)
+
+parts-place = d4-recv/place
+
+$(REPLAY): LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) $(PCAP) \
+    -pthread
+
 # -- rules --------------------------------------------------------------------
 
 OBJS = $(ROOMS:%=lib/%.o) $(patsubst %.c,%.o,$(wildcard d4*/*.c)) \
-    $(UNITS:%=%.o) $(TOOLS:%=%.o) $(LOAD:%=%.o)
+    $(UNITS:%=%.o) $(TOOLS:%=%.o) $(LOAD:%=%.o) \
+    $(FUZZ:%=t/fuzz/fuzz-%.o) t/fuzz/replay.o
 
 all: found $(PROGS)
 
@@ -170,11 +192,15 @@ $(LIB): $(ROOMS:%=lib/%.o)
 	rm -f $@
 	$(AR) rc $@ $^
 
-$(PROGS) $(UNITS) $(TOOLS) $(LOAD): $(LIB)
+$(PROGS) $(UNITS) $(TOOLS) $(LOAD) $(REPLAY): $(LIB)
 	$(CC) $(CFLAGS) $(LDHARDEN) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) \
 	    $(LDLIBS)
 
 $(UNITS) $(TOOLS) $(LOAD): %: %.o
+
+.SECONDEXPANSION:
+$(REPLAY): t/fuzz/replay-%: t/fuzz/fuzz-%.o t/fuzz/replay.o \
+    $$(addsuffix .o,$$(parts-$$*))
 
 # Objects made with other flags are made again.
 .flags: FORCE
@@ -191,7 +217,7 @@ DEPS_BUILD = gcc libc6-dev pkg-config libssl-dev uuid-dev libjansson-dev \
     ?libzstd-dev
 DEPS_RUN = openssl socat tcpdump
 DEPS_CHECK = perl redis-server python3 tcpreplay zstd
-DEPS_LINT = clang mandoc shellcheck
+DEPS_LINT = clang mandoc shellcheck clang-tidy cppcheck llvm libclang-rt-dev
 DEPS = $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_CHECK)
 
 deps:
@@ -204,6 +230,9 @@ deps-lint:
 demo check: deps
 	@$(MAKE) --no-print-directory do-$@
 
+fuzz fuzz-coverage: deps-lint
+	@$(MAKE) --no-print-directory do-$@
+
 # -- demonstration, tests, benchmark ------------------------------------------
 
 do-demo: all
@@ -211,7 +240,7 @@ do-demo: all
 
 TESTS = $(wildcard t/*.t) $(UNITS)
 
-do-check: all $(UNITS) $(TOOLS)
+do-check: all $(UNITS) $(TOOLS) $(REPLAY)
 	D4_SANITIZE='$(SANITIZE)' prove -e '' $(PROVEFLAGS) $(TESTS)
 
 bench: all $(LOAD)
@@ -238,6 +267,48 @@ lint: deps-lint
 	done
 	cd man && mandoc -Tlint -Wstyle *.[1-8]
 	shellcheck -x $(SCRIPTS)
+
+# -- fuzzing ------------------------------------------------------------------
+
+# Corpora grow in CORPUS, beside the seeds in t/fuzz/corpus, and stay.
+T = 60
+CORPUS = .corpus
+FUZZ_CC = clang
+FUZZ_FLAGS = $(STD) $(WARN) $(DEFINES) -O1 -g -fno-omit-frame-pointer \
+    -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
+COVER_FLAGS = $(STD) $(WARN) $(DEFINES) -O0 -g -fprofile-instr-generate \
+    -fcoverage-mapping
+FUZZ_LIBS = $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) $(PCAP) -pthread
+
+.fuzz/%.o: %.c
+	@mkdir -p $(@D)
+	$(FUZZ_CC) $(FUZZ_FLAGS) -MMD -MP -c -o $@ $<
+
+.cover/%.o: %.c
+	@mkdir -p $(@D)
+	$(FUZZ_CC) $(COVER_FLAGS) -MMD -MP -c -o $@ $<
+
+.fuzz/libd4.a .cover/libd4.a: %/libd4.a: $(addprefix %/lib/,$(ROOMS:%=%.o))
+	rm -f $@
+	$(AR) rc $@ $^
+
+$(FUZZ:%=.fuzz/%): .fuzz/%: .fuzz/t/fuzz/fuzz-%.o \
+    $$(addprefix .fuzz/,$$(addsuffix .o,$$(parts-$$*))) .fuzz/libd4.a
+	$(FUZZ_CC) $(FUZZ_FLAGS) -o $@ $^ $(FUZZ_LIBS)
+
+$(FUZZ:%=.cover/%): .cover/%: .cover/t/fuzz/fuzz-%.o .cover/t/fuzz/replay.o \
+    $$(addprefix .cover/,$$(addsuffix .o,$$(parts-$$*))) .cover/libd4.a
+	$(FUZZ_CC) $(COVER_FLAGS) -o $@ $^ $(FUZZ_LIBS)
+
+-include $(wildcard .fuzz/*/*.d .fuzz/t/fuzz/*.d .cover/*/*.d \
+    .cover/t/fuzz/*.d)
+
+do-fuzz: $(FUZZ:%=.fuzz/%)
+	@sh t/fuzz/run.sh '$(CORPUS)' '$(T)' $(FUZZ)
+
+do-fuzz-coverage: $(FUZZ:%=.cover/%)
+	@$(foreach f,$(FUZZ),sh t/fuzz/coverage.sh '$(CORPUS)' $(f) \
+	    $(covers-$(f)) &&) :
 
 # -- installation -------------------------------------------------------------
 
@@ -270,10 +341,12 @@ install: all
 	done
 
 clean:
-	rm -f $(PROGS) $(UNITS) $(TOOLS) $(LOAD) $(LIB) .flags lib/*.[od] \
-	    d4*/*.[od] t/unit/*.[od] t/tool/*.[od] t/bench/*.[od]
+	rm -f $(PROGS) $(UNITS) $(TOOLS) $(LOAD) $(REPLAY) $(LIB) .flags \
+	    lib/*.[od] d4*/*.[od] t/unit/*.[od] t/tool/*.[od] \
+	    t/bench/*.[od] t/fuzz/*.[od]
+	rm -rf .fuzz .cover
 
 FORCE:
 .PHONY: all found deps deps-lint demo do-demo check do-check bench bench-idle \
-    lint install clean FORCE
+    lint fuzz fuzz-coverage do-fuzz do-fuzz-coverage install clean FORCE
 .DELETE_ON_ERROR:

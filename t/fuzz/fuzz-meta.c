@@ -2,13 +2,8 @@
 
 /*
  * The first byte picks what the rest is taken for: a meta header, text for a
- * line of JSON, figures in Prometheus text form, or the payloads of a session.
- *
- *	clang -g -O1 -fsanitize=fuzzer,address,undefined -I. \
- *	    -D_XOPEN_SOURCE=700 -D_DEFAULT_SOURCE -o t/fuzz/fuzz-meta \
- *	    t/fuzz/fuzz-meta.c lib/meta.c lib/meta-line.c lib/type.c \
- *	    lib/uuid.c lib/header.c lib/io.c d4-meta/metrics.c \
- *	    d4-meta/session.c -ljansson -luuid
+ * line of JSON, figures in Prometheus text form, the payloads of a session, or
+ * a line of ja3-jl.
  */
 
 #include <assert.h>
@@ -19,6 +14,7 @@
 
 #include "d4-meta/metrics.h"
 #include "d4-meta/session.h"
+#include "lib/meta-ja3.h"
 #include "lib/meta-line.h"
 #include "lib/meta.h"
 
@@ -135,12 +131,32 @@ take_session(const uint8_t *data, size_t len)
 	memset(&session, 0, offsetof(struct session, text));
 }
 
+static void
+take_ja3(const char *text, size_t len)
+{
+	struct d4_meta_ja3 *line;
+	const char *why = NULL, *bytes;
+	size_t i, n;
+
+	if ((line = d4_meta_ja3_parse(text, len, &why)) == NULL) {
+		assert(why != NULL && *why != '\0');
+		return;
+	}
+	assert(d4_meta_is_value(text, len));
+	assert(d4_meta_ja3_timestamp(line, &n) != NULL && n <= len);
+	for (i = 0; i < d4_meta_ja3_ncerts(line); i++) {
+		bytes = d4_meta_ja3_cert(line, i, &n);
+		assert(bytes != NULL && n <= len);
+	}
+	d4_meta_ja3_free(line);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	if (len == 0)
 		return 0;
-	switch (data[0] % 4) {
+	switch (data[0] % 5) {
 	case 0:
 		take_header(data + 1, len - 1);
 		break;
@@ -150,8 +166,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	case 2:
 		take_metrics(data + 1, len - 1);
 		break;
-	default:
+	case 3:
 		take_session(data + 1, len - 1);
+		break;
+	default:
+		take_ja3((const char *)data + 1, len - 1);
 		break;
 	}
 	return 0;

@@ -1,0 +1,476 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: ISC
+#
+# usage: seeds.py
+#
+# Writes the seeds of the fuzz programs, t/fuzz/corpus/NAME/*, each an input
+# made here from nothing, with a name that says what it is.  Run again it writes
+# the same.  An input that once failed is a file beside them, regress-WHAT.
+
+import gzip
+import hashlib
+import hmac
+import os
+import struct
+import zlib
+
+TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'corpus')
+UUID = bytes.fromhex('0f3c2a9e5b714c8d9a647e2d1b0c9f35')
+KEY = b'a key for these tests'
+
+
+def seed(program, name, *parts):
+    folder = os.path.join(TOP, program)
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, name), 'wb') as f:
+        for part in parts:
+            f.write(part.encode() if isinstance(part, str) else part)
+
+
+def le(*numbers):
+    return b''.join(struct.pack('<I', n) for n in numbers)
+
+
+def be(*numbers):
+    return b''.join(struct.pack('>I', n) for n in numbers)
+
+
+# ---- records ----------------------------------------------------------------
+
+def record(payload, type_=1, uuid=UUID, version=1, size=None, key=KEY):
+    size = len(payload) if size is None else size
+    head = struct.pack('<BB16sQ', version, type_, uuid, 1700000000)
+    tail = struct.pack('<I', size)
+    tag = hmac.new(key, head + bytes(32) + tail + payload,
+                   hashlib.sha256).digest()
+    return head + tag + tail + payload
+
+
+seed('feed', 'empty-record', b'\3', record(b''))
+seed('feed', 'three-records', b'\3', record(b'abc'), record(b'x' * 300),
+     record(b'', 2))
+seed('feed', 'cut-payload', b'\3', record(b'abc' * 100)[:200])
+seed('feed', 'cut-header', b'\3', record(b'abc'), record(b'abc')[:30])
+seed('feed', 'too-large-for-100', b'\1', record(b'a' * 100),
+     record(b'a' * 101), record(b''))
+seed('feed', 'too-large-for-0', b'\0', record(b''), record(b'a'))
+seed('feed', 'largest-size', b'\3', record(b'abc', size=0xffffffff))
+seed('feed', 'announces-a-million', b'\3', record(b'abc' * 40, size=1000000))
+seed('feed', 'many-small', b'\2', b''.join(record(b'%d' % i)
+                                           for i in range(20)))
+
+# ---- captures ---------------------------------------------------------------
+
+
+def ip4(payload, proto, src='192.0.2.1', dst='198.51.100.7', frag=0, ihl=5):
+    quad = lambda a: bytes(int(x) for x in a.split('.'))
+    return struct.pack('>BBHHHBBH', 0x40 | ihl, 0, 4 * ihl + len(payload), 1,
+                       frag, 64, proto, 0) + quad(src) + quad(dst) + \
+        bytes(4 * (ihl - 5)) + payload
+
+
+def ip6(payload, proto, src=1, dst=2):
+    net = bytes.fromhex('20010db8000000000000000000000000')
+    return struct.pack('>IHBB', 0x60000000, len(payload), proto, 64) + \
+        net[:15] + bytes([src]) + net[:15] + bytes([dst]) + payload
+
+
+def tcp(flags, sport=80, dport=40000, data=b'', seq=1, ack=2):
+    return struct.pack('>HHIIBBHHH', sport, dport, seq, ack, 0x50, flags,
+                       8192, 0, 0) + data
+
+
+def udp(sport=53, dport=40000, data=b'answer'):
+    return struct.pack('>HHHH', sport, dport, 8 + len(data), 0) + data
+
+
+def icmp(type_, code, data):
+    return struct.pack('>BBHI', type_, code, 0, 0) + data
+
+
+def ether(packet, type_=0x0800, tags=b''):
+    return bytes(12) + tags + struct.pack('>H', type_) + packet
+
+
+QUOTED = icmp(3, 3, ip4(udp(40000, 53), 17, '198.51.100.7', '192.0.2.1'))
+FRAMES = {
+    'syn': ip4(tcp(2), 6), 'syn-ack': ip4(tcp(0x12), 6),
+    'syn-ack-ecn': ip4(tcp(0x52), 6),
+    'rst': ip4(tcp(4), 6), 'rst-ack': ip4(tcp(0x14), 6),
+    'ack': ip4(tcp(0x10), 6), 'data': ip4(tcp(0x18, data=b'x'), 6),
+    'fin': ip4(tcp(1), 6), 'xmas': ip4(tcp(0x29), 6),
+    'null': ip4(tcp(0), 6), 'odd': ip4(tcp(0x20), 6),
+    'dns': ip4(udp(), 17), 'udp': ip4(udp(123), 17),
+    'unreachable': ip4(QUOTED, 1), 'echo-reply': ip4(icmp(0, 0, b'x' * 8), 1),
+    'exceeded': ip4(icmp(11, 0, ip4(tcp(2)[:8], 6, '198.51.100.7')), 1),
+    'quoted-icmp': ip4(icmp(3, 1, ip4(icmp(8, 0, b''), 1)), 1),
+    'echo': ip4(icmp(8, 0, b'x'), 1), 'fragment': ip4(b'rest', 6, frag=20),
+    'first-fragment': ip4(tcp(0x12), 6, frag=0x2000),
+    'options': ip4(tcp(0x12), 6, ihl=7), 'gre': ip4(b'', 47),
+    'cut-tcp': ip4(tcp(0x12)[:10], 6),
+}
+FRAMES6 = {
+    'syn-ack-6': ip6(tcp(0x12), 6), 'rst-6': ip6(tcp(4), 6),
+    'dns-6': ip6(udp(), 17),
+    'unreachable-6': ip6(icmp(1, 4, ip6(udp(40000, 53), 17, 2, 1)), 58),
+    'echo-reply-6': ip6(icmp(129, 0, b'x'), 58),
+    'hop-by-hop': ip6(struct.pack('>BB6x', 6, 0) + tcp(0x12), 0),
+    'fragment-6': ip6(struct.pack('>BBHI', 6, 0, 8 << 3, 1) + b'x' * 16, 44),
+    'first-fragment-6': ip6(struct.pack('>BBHI', 6, 0, 1, 1) + tcp(0x12), 44),
+    'auth-6': ip6(struct.pack('>BBHII', 6, 1, 0, 1, 1) + tcp(4), 51),
+    'no-next-6': ip6(b'', 59),
+}
+
+
+def lengths(frames):
+    return b''.join(bytes([len(f)]) + f for f in frames)
+
+
+LINKS = ['null', 'ethernet', 'ppp', 'raw', 'loop', 'sll', 'ipv4', 'ipv6',
+         'sll2', 'unknown']
+
+
+def link(name):
+    return bytes([LINKS.index(name)])
+
+
+for name, packet in FRAMES.items():
+    seed('pibs-packet', 'ethernet-' + name, link('ethernet'),
+         lengths([ether(packet)]))
+for name, packet in FRAMES6.items():
+    seed('pibs-packet', 'raw-' + name, link('raw'), lengths([packet]))
+A, B = FRAMES['syn-ack'], FRAMES6['rst-6']
+seed('pibs-packet', 'ethernet-vlan', link('ethernet'), lengths(
+    [ether(A, 0x0800, b'\x81\0\0\1'), ether(B, 0x86dd, b'\x88\xa8\0\1\x81\0\0\2')]))
+seed('pibs-packet', 'ethernet-arp-mpls', link('ethernet'), lengths(
+    [ether(bytes(28), 0x0806), ether(b'\0\1\1\x40' + A, 0x8847)]))
+seed('pibs-packet', 'null-both', link('null'), lengths(
+    [le(2) + A, be(2) + A, le(24) + B, le(28) + B, le(30) + B, le(7) + A]))
+seed('pibs-packet', 'loop-both', link('loop'), lengths(
+    [be(2) + A, be(24) + B, be(9)]))
+seed('pibs-packet', 'ppp-both', link('ppp'), lengths(
+    [b'\0\x21' + A, b'\0\x57' + B, b'\xff\3\0\x21' + A, b'\x21' + A]))
+seed('pibs-packet', 'sll-both', link('sll'), lengths(
+    [bytes(14) + b'\x08\0' + A, bytes(14) + b'\x86\xdd' + B]))
+seed('pibs-packet', 'sll2-both', link('sll2'), lengths(
+    [b'\x08\0' + bytes(18) + A, b'\x86\xdd' + bytes(18) + B]))
+seed('pibs-packet', 'ipv4-only', link('ipv4'), lengths([A, B]))
+seed('pibs-packet', 'ipv6-only', link('ipv6'), lengths([B, A]))
+seed('pibs-packet', 'unknown-link', link('unknown'), lengths([A]))
+seed('pibs-packet', 'raw-short', link('raw'), lengths(
+    [b'', b'\x45', A[:19], A[:21], B[:39], B[:41], b'\x95' + A[1:],
+     b'\x42' + A[1:]]))
+seed('pibs-packet', 'raw-many', link('raw'), lengths([
+    ip4(tcp(0x12, 80, 1024 + i), 6, dst='198.51.100.%d' % i)
+    for i in range(40)]))
+
+
+def pcap(frames, magic=0xa1b2c3d4, order='<', linktype=1, extra=b'', major=2,
+         minor=4, snaplen=65535, zone=0):
+    out = struct.pack(order + 'IHHiIII', magic, major, minor, zone, 0,
+                      snaplen, linktype)
+    for i, f in enumerate(frames):
+        out += struct.pack(order + 'IIII', 1700000000 + i, i, len(f),
+                           len(f)) + extra + f
+    return out
+
+
+def block(type_, body, order='<'):
+    body += bytes(-len(body) % 4)
+    n = len(body) + 12
+    return struct.pack(order + 'II', type_, n) + body + \
+        struct.pack(order + 'I', n)
+
+
+def option(code, value, order='<'):
+    return struct.pack(order + 'HH', code, len(value)) + value + \
+        bytes(-len(value) % 4)
+
+
+def pcapng(frames, order='<', resol=b'', length=-1, simple=False):
+    out = block(0x0a0d0d0a, struct.pack(order + 'IHHq', 0x1a2b3c4d, 1, 0,
+                                        length), order)
+    opts = (option(9, resol, order) + option(0, b'', order)) if resol else b''
+    out += block(1, struct.pack(order + 'HHI', 1, 0, 65535) + opts, order)
+    for i, f in enumerate(frames):
+        if simple:
+            out += block(3, struct.pack(order + 'I', len(f)) + f, order)
+        else:
+            out += block(6, struct.pack(order + 'IIIII', 0, 0x5f5e1, i,
+                                        len(f), len(f)) + f, order)
+    return out
+
+
+TWO = [ether(FRAMES['syn-ack']), ether(FRAMES6['rst-6'], 0x86dd)]
+CAPTURES = {
+    'pcap-little': pcap(TWO), 'pcap-big': pcap(TWO, order='>'),
+    'pcap-nano': pcap(TWO, 0xa1b23c4d),
+    'pcap-nano-big': pcap(TWO, 0xa1b23c4d, '>'),
+    'pcap-kuznetzov': pcap(TWO, 0xa1b2cd34, extra=bytes(8)),
+    'pcap-twice': pcap(TWO) + pcap(TWO),
+    'pcap-cut': pcap(TWO)[:-7], 'pcap-header-alone': pcap([]),
+    'pcap-cut-header': pcap([])[:20],
+    'pcap-other-version': pcap(TWO, major=3),
+    'pcap-with-time-zone': pcap(TWO, zone=3600),
+    'pcap-long-packet': pcap([]) + le(1, 2, 300000, 300000),
+    'pcap-longer-than-wire': pcap([]) + le(1, 2, 20, 10) + bytes(20),
+    'pcap-raw': pcap([FRAMES['rst']], linktype=101),
+    'pcap-sll': pcap([bytes(14) + b'\x08\0' + A], linktype=113),
+    'pcapng-little': pcapng(TWO), 'pcapng-big': pcapng(TWO, '>'),
+    'pcapng-nano': pcapng(TWO, resol=b'\x09'),
+    'pcapng-binary-time': pcapng(TWO, resol=b'\x8a'),
+    'pcapng-seconds': pcapng(TWO, resol=b'\x00'),
+    'pcapng-simple': pcapng(TWO, simple=True),
+    'pcapng-two-sections': pcapng(TWO) + pcapng(TWO, '>'),
+    'pcapng-with-length': pcapng(TWO[:1], length=200),
+    'pcapng-cut': pcapng(TWO)[:-9],
+    'pcapng-other-trailer': pcapng(TWO)[:-4] + le(77),
+    'pcapng-odd-length': pcapng([]) + le(6, 33),
+    'pcapng-short-block': pcapng([]) + le(6, 8, 8),
+    'pcapng-no-interface': pcapng([])[:28] + block(6, le(0, 0, 0, 0, 0)),
+    'pcapng-old-packet': pcapng([]) + block(2, struct.pack(
+        '<HHIIII', 0, 0, 1, 2, len(TWO[0]), len(TWO[0])) + TWO[0]),
+    'pcapng-unknown-block': pcapng([]) + block(0x0bad, b'what') +
+    pcapng(TWO)[48:],
+    'pcapng-bad-interface': pcapng([]) + block(6, le(7, 0, 0, 0, 0)),
+    'pcapng-many-interfaces': pcapng([]) + b''.join(
+        block(1, struct.pack('<HHI', i, 0, 0)) for i in range(6)) +
+    block(6, le(3, 0, 0, 0, 0)),
+    'nothing': b'', 'no-capture': b'hello, world\n' * 3,
+}
+MODIFIED = struct.pack('<IHHiIII', 0xa1b2cd34, 2, 4, 0, 0, 65535, 1)
+for name, data in CAPTURES.items():
+    for mapped in (0, 1):
+        seed('pibs-capture', name + ('-pipe' if mapped else ''),
+             bytes([mapped]), b'\0' * mapped, data)
+seed('pibs-capture', 'pcap-gz', b'\0', gzip.compress(pcap(TWO), mtime=0))
+seed('pibs-capture', 'pcapng-gz', b'\0', gzip.compress(pcapng(TWO), mtime=0))
+
+KINDS = ['opaque', 'lines', 'pcap', 'pcapng', 'ipfix']
+
+
+def kind(name):
+    return bytes([KINDS.index(name)])
+
+
+for name, data in CAPTURES.items():
+    if name.startswith('pcap'):
+        seed('border', name, kind(name.split('-')[0]), data)
+
+
+def ipfix(*sets):
+    body = b''.join(sets)
+    return struct.pack('>HHIII', 10, 16 + len(body), 1700000000, 1, 1) + body
+
+
+seed('border', 'ipfix-two', kind('ipfix'), ipfix(b'\0\2\0\4'), ipfix())
+seed('border', 'ipfix-short', kind('ipfix'), struct.pack('>HHIII', 10, 15, 0,
+                                                         0, 0))
+seed('border', 'ipfix-other-version', kind('ipfix'), b'\0\x09', bytes(20))
+seed('border', 'lines', kind('lines'), 'one\n\ntwo\r\nno end')
+seed('border', 'opaque', kind('opaque'), 'anything')
+seed('border', 'pcapng-header-then-lines', kind('pcapng'), pcapng([])[:28],
+     'hello, world\n')
+seed('border', 'pcap-longest-packet', kind('pcap'), pcap([], snaplen=1 << 30),
+     le(1, 2, 64 << 20, 64 << 20))
+
+# ---- meta headers -----------------------------------------------------------
+
+HEADERS = {
+    'type-alone': '{"type":"ja3-jl"}',
+    'spaces': ' {\n\t"type" : "x" , "a" : [ 1 , { "b" : null } ] } \r\n',
+    'values': '{"type":"x","t":true,"f":false,"n":null,"i":-12,"r":1.5e3,'
+              '"s":"\\u00e9\\n\\ud83d\\ude00","o":{}}',
+    'no-type': '{"a":1}', 'type-number': '{"type":1}',
+    'type-bad-name': '{"type":"../x"}', 'type-empty': '{"type":""}',
+    'duplicate': '{"type":"x","type":"y"}', 'list': '[1]', 'nothing': '',
+    'two': '{"type":"x"}{}', 'cut': '{"type":"x"', 'nul': '{"type":"x\0"}',
+    'deep': '{"type":"x","a":' + '[' * 15 + ']' * 15 + '}',
+    'too-deep': '{"type":"x","a":' + '[' * 16 + ']' * 16 + '}',
+    'large-number': '{"type":"x","a":1e999}', 'big': '{"type":"x","a":1e20}',
+    'integer-too-large': '{"type":"x","a":99999999999999999999}',
+    'latin-1': b'{"type":"x","a":"\xe9"}', 'utf-8': '{"type":"x","a":"\u00e9"}',
+    'surrogate': '{"type":"x","a":"\\ud800"}',
+}
+for name, text in HEADERS.items():
+    seed('meta', 'header-' + name, b'\0', text)
+seed('meta', 'text', b'\1', 'plain text')
+seed('meta', 'text-control', b'\1', 'a"b\\c\n\t\1\x7f')
+seed('meta', 'text-utf-8', b'\1', '\u00e9\u20ac\U0001f600')
+seed('meta', 'text-broken', b'\1', b'\xff\xc0\x80\xed\xa0\x80\xf5 \xe2\x82')
+METRICS = {
+    'plain': '# HELP a b\n# TYPE a counter\na 1\nb{c="d",e="f\\"\\\\\\n"} 2.5\n',
+    'timestamp': 'a 1 1700000000000\n', 'special': 'a NaN\nb +Inf\nc -Inf\n',
+    'twice': 'a 1\na 2\n', 'bad-name': '1a 1\n', 'no-value': 'a\n',
+    'bad-label': 'a{b=c} 1\n', 'open-label': 'a{b="c" 1\n',
+    'exponent': 'a 1e-5\nb 0x10\nc 12345678901234567890\n', 'no-end': 'a 1',
+    'empty-labels': 'a{} 1\na_b:c{d="",} -0\n',
+}
+for name, text in METRICS.items():
+    seed('meta', 'metrics-' + name, b'\2', text)
+
+
+def session(*records):
+    """Types 2 (0) and 254 (3), uuid 0, up to 15 bytes each."""
+    out = b'\3'
+    for t, payload in records:
+        for i in range(0, max(len(payload), 1), 15):
+            part = payload[i:i + 15].encode()
+            out += bytes([len(part) | t << 4]) + part
+    return out
+
+
+seed('meta', 'session-header-then-data', session(
+    (0, '{"type":"fascia"}'), (3, 'a line\n')))
+seed('meta', 'session-two-headers', session(
+    (0, '{"type":"a"}'), (0, '{"type":"b"}'), (3, 'x')))
+seed('meta', 'session-data-alone', session((3, 'x')))
+seed('meta', 'session-unfinished', session((0, '{"type":"a"')))
+seed('meta', 'session-broken', session((0, '{"type":]'), (3, 'x')))
+seed('meta', 'session-other-uuid', session((0, '{"type":"a"}')),
+     b'\x73abc')
+JA3 = {
+    'plain': '{"Timestamp":"2024-02-29T23:59:58Z","Certificates":'
+             '[{"Raw":"YWJj"}]}',
+    'no-certificates': '{"Timestamp":"x","Certificates":null}',
+    'missing-certificates': '{"Timestamp":"x"}',
+    'no-timestamp': '{"Certificates":null}',
+    'certificates-number': '{"Timestamp":"x","Certificates":1}',
+    'certificate-text': '{"Timestamp":"x","Certificates":["YWJj"]}',
+    'raw-number': '{"Timestamp":"x","Certificates":[{"Raw":1}]}',
+    'list': '[]', 'cut': '{"Timestamp":"x"',
+}
+for name, text in JA3.items():
+    seed('meta', 'ja3-' + name, b'\4', text)
+
+# ---- configuration ----------------------------------------------------------
+
+VALUES = {
+    'number': '4096\n', 'no-newline': '4096', 'crlf': '4096\r\n',
+    'two-lines': 'a\nb\n', 'blank-lines': '\n\na\n\n', 'empty': '',
+    'newline-alone': '\n', 'crlf-alone': '\r\n', 'nul': 'a\0b\n',
+    'control': 'a\tb\n', 'delete': 'a\x7f\n', 'uuid':
+    '0f3c2a9e-5b71-4c8d-9a64-7e2d1b0c9f35\n', 'uuid-of-version-1':
+    '0f3c2a9e-5b71-1c8d-9a64-7e2d1b0c9f35\n', 'uuid-cut':
+    '0f3c2a9e-5b71-4c8d-9a64\n', 'too-large-number':
+    '18446744073709551616\n', 'largest-number': '18446744073709551615\n',
+    'negative': '-1\n', 'zero': '0\n', 'key-with-blanks': ' a key \n',
+    'key-of-101': 'k' * 101 + '\n', 'longest-text': 't' * 4095 + '\n',
+    'too-long-text': 't' * 4096 + '\n', 'list': '1\n3\r\n8\n\n254\n',
+}
+for name, text in VALUES.items():
+    seed('conf', name, text)
+
+# ---- compressed -------------------------------------------------------------
+
+# The same bytes as of an old format of zstd: raw and repeated blocks.
+RAW_FRAME = b'\x28\xb5\x2f\xfd\x20\x03\x19\x00\x00abc'
+RLE_FRAME = b'\x28\xb5\x2f\xfd\x20\x05\x2b\x00\x00a'
+PLAIN = b'some words, some words, some more words\n' * 4
+
+
+def gz(data, level=9, name=b'', flags=0, extra=b''):
+    c = zlib.compressobj(level, zlib.DEFLATED, -15)
+    return b'\x1f\x8b\x08' + bytes([flags]) + bytes(4) + b'\2\3' + extra + \
+        name + c.compress(data) + c.flush() + le(
+            zlib.crc32(data), len(data))
+
+
+FILES = {
+    'gz': gz(PLAIN), 'gz-stored': gz(PLAIN, 0), 'gz-empty': gz(b''),
+    'gz-two-members': gz(PLAIN) + gz(b'more'),
+    'gz-name': gz(PLAIN, name=b'name\0', flags=8),
+    'gz-comment': gz(PLAIN, name=b'word\0', flags=16),
+    'gz-extra': gz(PLAIN, extra=b'\4\0ab\0\0', flags=4),
+    'gz-header-crc': gz(PLAIN, extra=struct.pack('<H', zlib.crc32(
+        b'\x1f\x8b\x08\x02' + bytes(4) + b'\2\3') & 0xffff), flags=2),
+    'gz-cut': gz(PLAIN)[:-12], 'gz-cut-trailer': gz(PLAIN)[:-3],
+    'gz-bad-crc': gz(PLAIN)[:-8] + le(1, len(PLAIN)),
+    'gz-bad-length': gz(PLAIN)[:-4] + le(1),
+    'gz-bad-method': b'\x1f\x8b\x07' + bytes(20),
+    'gz-bad-data': b'\x1f\x8b\x08\0' + bytes(6) + b'\xff' * 20,
+    'gz-then-rest': gz(PLAIN) + b'rest', 'gz-then-zeros': gz(PLAIN) + bytes(9),
+    'gz-cut-second': gz(PLAIN) + gz(PLAIN)[:5],
+    'gz-bomb': gz(bytes(300000)), 'gz-magic-alone': b'\x1f\x8b',
+    'zst-raw': RAW_FRAME, 'zst-repeated': RLE_FRAME,
+    'zst-two-frames': RAW_FRAME + RLE_FRAME, 'zst-cut': RAW_FRAME[:-2],
+    'zst-magic-alone': RAW_FRAME[:4], 'zst-then-rest': RAW_FRAME + b'rest',
+    'zst-skippable': b'\x50\x2a\x4d\x18' + le(3) + b'abc' + RAW_FRAME,
+    'zst-huge-window': b'\x28\xb5\x2f\xfd\x00\xff\x19\0\0abc',
+    'plain': PLAIN, 'empty': b'', 'one-byte': b'x',
+}
+for name, data in FILES.items():
+    seed('gz', 'file-' + name, b'\x20', data)
+for i, name in enumerate(['plain', 'gz', 'zst']):
+    n = [x for x in range(128, 256) if x % 3 == i]
+    seed('gz', 'make-' + name, bytes([n[0]]), PLAIN)
+    seed('gz', 'make-' + name + '-in-parts', bytes([n[1]]), PLAIN)
+    seed('gz', 'make-' + name + '-of-nothing', bytes([n[2]]))
+
+# ---- texts ------------------------------------------------------------------
+
+TEXTS = {
+    'base64': ['YWJj', 'YWI=', 'YQ==', '', 'YQ', 'YR==', 'Y===', 'YW!j',
+               'YWJjZGVm', 'YQ==YQ==', '+/+/'],
+    'uuid': ['0f3c2a9e-5b71-4c8d-9a64-7e2d1b0c9f35',
+             '0f3c2a9e5b714c8d9a647e2d1b0c9f35',
+             '{0F3C2A9E-5B71-4C8D-9A64-7E2D1B0C9F35}',
+             'urn:uuid:0f3c2a9e-5b71-4c8d-9a64-7e2d1b0c9f35', '0f3c',
+             '0f3c2a9e-5b714c8d-9a64-7e2d1b0c9f35',
+             '{0f3c2a9e-5b71-4c8d-9a64-7e2d1b0c9f35'],
+    'networks': ['192.0.2.1', '192.0.2.0/24\n192.0.2.64/26\n10.0.0.0/8',
+                 '2001:db8::/32\n2001:db8::1\n::/0', '0.0.0.0/0\n::1',
+                 '::ffff:192.0.2.1', '::ffff:192.0.2.0/120', '192.0.2.1/24',
+                 '192.0.2.1/33', '2001:db8::/129', '192.0.2', '10.0.0.0/08',
+                 '1.2.3.4/', '/8', '2001:db8::%eth0', '::ffff:0:0/90'],
+    'address': ['collector:4443', '[2001:db8::1]:4443', 'tcp:127.0.0.1:1',
+                'unix:/run/d4', ':4443', 'host', 'host:0', 'host:65536',
+                '[::1', '[x]:1', 'unix:', 'tcp:', 'a:b:1', '::1:80'],
+    'listen': [':4443', '127.0.0.1:4443', '[::]:1', 'tcp::9', 'unix:/x',
+               'tcp:[::1]:65535', '[]:1', 'x' * 300 + ':1'],
+    'redis': ['127.0.0.1:6379/2', 'redis:[::1]:6379/0', '/run/redis/0',
+              'unix:/run/redis.sock/15', 'host:1', 'host:1/', 'host:1/-1',
+              'redis:host:1/99999999999', 'redis:/a/b', '/0'],
+    'name': ['ja3-jl', 'filewatcher', '.x', 'A', 'a' * 64, 'a' * 65, '\2\xfe'],
+}
+for i, (what, texts) in enumerate(TEXTS.items()):
+    for j, text in enumerate(texts):
+        seed('text', '%s-%02d' % (what, j), bytes([i]), text)
+
+# ---- entries of the store ---------------------------------------------------
+
+HEX = UUID.hex()
+SHA = hashlib.sha256(b'abc').hexdigest()
+CERT = hashlib.sha1(b'abc').hexdigest()
+STAMP = HEX + '-2024-02-29-235958.'
+ENTRIES = {
+    'pcap': '%s@1@2024@02@29@%scap~0~gz' % (HEX, STAMP),
+    'pcap-done': '%s@1@2024@02@29@%scap~0~gz~' % (HEX, STAMP),
+    'lines': '%s@3@2024@02@29@%stxt~12~none' % (HEX, STAMP),
+    'type-4': '%s@4@2024@02@29@%scap~0~zst' % (HEX, STAMP),
+    'type-8': '%s@8@2024@02@29@%spassivedns.txt~0~none' % (HEX, STAMP),
+    'header': '%s@254@2024@02@29@x@%sjson~0~none' % (HEX, STAMP),
+    'extended': '%s@254@2024@02@29@x@%stxt~0~gz' % (HEX, STAMP),
+    'object': '%s@254@2024@02@29@x@files@%s.exe~0~none' % (HEX, SHA),
+    'object-plain': '%s@254@2024@02@29@x@files@%s.~0~none' % (HEX, SHA),
+    'datas-object': '%s@datas@filewatcher@files@%s.pdf~0~gz' % (HEX, SHA),
+    'certificate': '%s@datas@ja3-jl@certs@%s.crt~0~none' % (HEX, CERT),
+    'json': '%s@datas@ja3-jl@jsons@2024-02-29T23:59:58.1.json~0~none' % HEX,
+    'upwards': '%s@254@2024@02@29@..@%stxt~0~gz' % (HEX, STAMP),
+    'done-of-none': '%s@3@2024@02@29@%stxt~0~none~' % (HEX, STAMP),
+    'other-day': '%s@3@2024@02@28@%stxt~0~none' % (HEX, STAMP),
+    'leading-zero': '%s@03@2024@02@29@%stxt~0~none' % (HEX, STAMP),
+    'type-256': '%s@256@2024@02@29@%stxt~0~none' % (HEX, STAMP),
+    'no-number': '%s@3@2024@02@29@%stxt~~none' % (HEX, STAMP),
+    'large-number': '%s@3@2024@02@29@%stxt~1000000001~none' % (HEX, STAMP),
+    'uuid-alone': HEX + '@~0~none', 'no-tail': HEX + '@3@2024',
+    'datas-elsewhere': '%s@datas@x@%s.crt~0~none' % (HEX, CERT),
+}
+for name, text in ENTRIES.items():
+    seed('place', name, text)
+for i, what in enumerate(['stream', 'header', 'object', 'shared-object',
+                          'certificate', 'json']):
+    for type_ in (1, 4, 254):
+        seed('place', 'made-%s-%d' % (what, type_), b'\0', UUID, bytes(32),
+             bytes([type_ % 3, type_ % 3, 0x01, 0x9a, 0x2b, 0x3c, i, type_]),
+             'word.1')
