@@ -165,6 +165,8 @@ parts-pibs-capture = $(addprefix d4-pibs/,capture pcap pcapng pcap-lib window \
 parts-pibs-packet = $(addprefix d4-pibs/,packet seen attack flow hash)
 
 parts-place = d4-recv/place
+parts-recv = t/fuzz/fake-recv $(addprefix d4-recv/,conn session admit peers \
+    refusals faults store handler line place whole complete)
 
 $(REPLAY): LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) $(PCAP) \
     -pthread
@@ -173,7 +175,7 @@ $(REPLAY): LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) $(PCAP) \
 
 OBJS = $(ROOMS:%=lib/%.o) $(patsubst %.c,%.o,$(wildcard d4*/*.c)) \
     $(UNITS:%=%.o) $(TOOLS:%=%.o) $(LOAD:%=%.o) \
-    $(FUZZ:%=t/fuzz/fuzz-%.o) t/fuzz/replay.o
+    $(FUZZ:%=t/fuzz/fuzz-%.o) t/fuzz/replay.o t/fuzz/fake-recv.o
 
 all: found $(PROGS)
 

@@ -474,3 +474,173 @@ for i, what in enumerate(['stream', 'header', 'object', 'shared-object',
         seed('place', 'made-%s-%d' % (what, type_), b'\0', UUID, bytes(32),
              bytes([type_ % 3, type_ % 3, 0x01, 0x9a, 0x2b, 0x3c, i, type_]),
              'word.1')
+
+# ---- sessions of d4-recv ----------------------------------------------------
+
+KNOWN, OWN_KEY, STRANGER, BLOCKED, BLOCKS_ADDRESS, BROKEN = range(6)
+WRONG_KEY, BIT_TURNED, BYTE_MORE, HUGE, OTHER_VERSION = 16, 24, 32, 64, 128
+REGISTERED, ROTATE, BY_SIZE, COMPRESS, FEW_FILES, NO_FILES, STREAMS = (
+    1 << i for i in range(7))
+
+
+def given(data):
+    data = data.encode() if isinstance(data, str) else data
+    n = len(data)
+    return (bytes([n]) if n < 224 else bytes([224 + (n >> 8), n & 255])) + data
+
+
+def rec(payload, type_=1, who=KNOWN, i=0):
+    return bytes([8 * i, who, type_]) + given(payload)
+
+
+def raw(data, i=0):
+    return bytes([8 * i + 3]) + given(data)
+
+
+def bye(i=0):
+    return bytes([8 * i + 4])
+
+
+def cut_off(i=0):
+    # Such steps are 128 and more: 148 % 8 is 4, and 148 // 8 % 3 is 0.
+    return bytes([x for x in range(128, 256)
+                  if x % 8 == 4 and x // 8 % 3 == i][:1])
+
+
+def wait(seconds, judge=False):
+    n = [1, 3, 6, 31].index(seconds)
+    return bytes([8 * n + 5 + (128 if judge else 0)])
+
+
+def switch(name):
+    n = ['disk', 'busy', 'items', 'stream', 'over', 'kick',
+         'address'].index(name)
+    return bytes([8 * n + 6])
+
+
+def hello(i=0, peer=2):
+    return bytes([x for x in range(64 * peer, 256)
+                  if x % 8 == 7 and x // 8 % 3 == i][:1])
+
+
+def meta(name, more=''):
+    return rec('{"type":"%s"%s}' % (name, more), 2)
+
+
+def recv(name, *steps, how=0):
+    seed('recv', name, bytes([how]), *steps)
+
+
+PCAP, PCAPNG = pcap(TWO), pcapng(TWO)
+recv('pcap', rec(PCAP[:60]), rec(PCAP[60:]), bye())
+recv('pcap-rotated', rec(PCAP), wait(3), rec(PCAP[24:]), wait(3),
+     rec(PCAP[24:]), bye(), how=ROTATE | COMPRESS)
+recv('pcap-by-size', rec(PCAP), rec(PCAP[24:] * 3), bye(), how=BY_SIZE)
+recv('pcap-twice', rec(PCAP), rec(PCAP), bye())
+recv('pcap-unfinished', rec(PCAP[:-5]), bye())
+recv('pcap-header-alone', rec(PCAP[:24]), bye())
+recv('pcap-not-one', rec('this is no capture, whatever it says'), bye())
+recv('pcap-bad-later', rec(PCAP), rec(b'\xff' * 40), bye())
+recv('pcapng', rec(PCAPNG, 1), bye())
+recv('pcapng-as-5', rec(PCAPNG, 5), bye())
+for t in (0, 2, 3, 4, 5, 6, 7, 8, 9, 254):
+    recv('type-%d' % t, rec('one\ntwo\n', t), rec('three', t), bye())
+recv('type-4-pcap', rec(PCAP[:2], 4), rec(PCAP[2:], 4), bye())
+recv('type-4-short', rec('ab', 4), bye())
+recv('ipfix', *[rec(ipfix(b'\0\2\0\4'), t) for t in (7, 7)], bye())
+recv('lines-in-parts', rec('one\ntw', 3), rec('', 3), rec('o\n\nthr', 3),
+     rec('ee\n', 3), bye())
+recv('lines-cut-off', rec('one\ntwo', 3), cut_off())
+recv('lines-as-items-and-streams', rec('a\nb\n', 8), bye(), how=STREAMS)
+recv('streams-alone', rec('a\nb\n', 8), bye(), how=NO_FILES)
+recv('streams-full', rec('a\n', 8), switch('stream'), rec('b\n', 8), wait(1),
+     bye(), wait(1), switch('stream'), how=STREAMS)
+recv('streams-over', rec('a\n', 8), switch('over'), rec('b\n', 8),
+     how=NO_FILES)
+recv('extended', meta('x'), rec('a\nb\n', 255), rec('c', 255), bye())
+recv('extended-in-parts', rec('{"type":', 2), rec('"x"}', 2),
+     rec('a\n', 255), bye())
+recv('extended-rotated', meta('x'), rec('a\n', 255), wait(3),
+     rec('b\n', 255), bye(), how=ROTATE | COMPRESS)
+recv('extended-not-accepted', meta('y'), rec('a\n', 255), bye())
+recv('extended-no-header', rec('a\n', 255), bye())
+recv('extended-bad-header', rec('{"type"', 2), rec('a\n', 255), bye())
+recv('header-alone', meta('x'), bye())
+recv('header-again', meta('x'), rec('a\n', 255), meta('x'), bye())
+recv('maltrail', meta('maltrail'), rec('event 1\nevent 2\n', 255), bye())
+recv('ja3-jl', meta('ja3-jl'), rec(JA3['plain'] + '\n', 255),
+     rec(JA3['no-certificates'] + '\n', 255), bye())
+recv('ja3-jl-odd-time', meta('ja3-jl'), rec(
+    '{"Timestamp":"../x","Certificates":[]}\n', 255), bye())
+recv('ja3-jl-bad', meta('ja3-jl'), rec(JA3['raw-number'] + '\n', 255), bye())
+recv('ja3-jl-bad-base64', meta('ja3-jl'), rec(
+    '{"Timestamp":"x","Certificates":[{"Raw":"!"}]}\n', 255), bye())
+recv('filewatcher', meta('filewatcher'), rec('YWJj\nYWI=\r\n', 255), bye())
+recv('filewatcher-shared', meta('filewatcher', ',"extension":"exe",'
+     '"segregate":false,"compress":true'), rec('YWJj\n', 255), bye())
+recv('filewatcher-bad-line', meta('filewatcher'), rec('YWJ\n', 255), bye())
+recv('filewatcher-return-alone', meta('filewatcher'), rec('\r\n', 255), bye())
+for what in ('"extension":1', '"extension":"../x"', '"compress":1',
+             '"segregate":"no"', '"extension":""'):
+    recv('filewatcher-option-' + ''.join(c for c in what if c.isalnum()),
+         meta('filewatcher', ',' + what), rec('YWJj\n', 255), bye())
+recv('filewatcherjson', meta('filewatcherjson'), rec('{"a":1}\n', 255), bye())
+recv('own-key', rec('a\n', 3, OWN_KEY), rec('b\n', 3, OWN_KEY), bye())
+recv('stranger', rec('a\n', 3, STRANGER), bye())
+recv('stranger-refused', rec('a\n', 3, STRANGER), bye(), how=REGISTERED)
+recv('stranger-on-an-odd-second', hello(), wait(1), rec('a\n', 3, STRANGER),
+     bye(), how=REGISTERED)
+recv('blocked', rec('a\n', 3, BLOCKED), bye())
+recv('blocks-address', rec('a\n', 3, BLOCKS_ADDRESS), bye(),
+     rec('a\n', 3), bye())
+recv('registry-broken', rec('a\n', 3, BROKEN), bye())
+recv('address-blocked', switch('address'), rec('a\n', 3), switch('address'),
+     rec('b\n', 3), bye())
+recv('address-broken', hello(0, 0), rec('a\n', 3), bye())
+recv('address-of-unix', hello(0, 1), rec('a\n', 3), bye())
+recv('kicked', rec('a\n', 3), switch('kick'), wait(1, True), rec('b\n', 3),
+     bye())
+recv('other-version', rec('a\n', 3, OTHER_VERSION), bye())
+recv('sealed-by-others', raw(record(b'a\n', 3, key=b'x')), bye())
+recv('no-version-4', rec('a\n', 3, 7), bye())
+recv('wrong-key', rec('a\n', 3, WRONG_KEY), bye())
+recv('wrong-key-later', rec('a\n', 3), rec('b\n', 3, WRONG_KEY), bye())
+for bit, part in ((0, 2), (1, 20), (5, 40), (7, 58), (2, 61)):
+    recv('bit-turned-at-%d' % part, rec('x' * part, bit, BIT_TURNED), bye())
+recv('payload-bit-turned', rec('a\n', 3), rec('x' * 70, 3, BIT_TURNED), bye())
+recv('size-a-byte-more', rec('a\n', 3), rec('b\n', 3, BYTE_MORE), bye())
+recv('too-large', rec('a\n', 3), rec('b\n', 3, HUGE), bye())
+recv('too-large-at-once', rec('b\n', 3, HUGE), bye())
+recv('uuid-changed', rec('a\n', 3), rec('b\n', 3, STRANGER), bye())
+recv('type-changed', rec('a\n', 3), rec('b\n', 8), bye())
+recv('rubbish', raw('GET / HTTP/1.1\r\n\r\n' * 5), bye())
+recv('header-cut', raw(record(b'', key=b'x')[:40]), bye())
+recv('header-then-silence', raw(record(b'abc', key=b'x')[:63]), wait(31), wait(31))
+recv('silence', hello(), wait(3), wait(6))
+recv('silence-later', rec('a\n', 3), wait(31), rec('b\n', 3), bye())
+recv('slow-record', rec('a\n', 3), raw(record(b'abc', key=b'x')[:63]), wait(31),
+     wait(31))
+recv('cut-off-at-once', hello(), cut_off())
+recv('duplicate', rec('a\n', 3), rec('b\n', 3, i=1), bye(1), bye())
+recv('taken-over', rec('a\n', 3), wait(6), rec('b\n', 3, i=1), wait(1),
+     bye(1), bye())
+recv('two-types', rec('a\n', 3), rec(PCAP, 1, i=1), rec('b\n', 3), bye(1),
+     bye())
+recv('three-sensors', rec('a\n', 3), rec('b\n', 3, OWN_KEY, 1),
+     rec('c\n', 3, STRANGER, 2), rec('d\n', 3), bye(2), bye(1), bye())
+recv('four-connections', hello(0), hello(1), hello(2), hello(0), wait(1))
+recv('full-disk', rec('a\n', 3), switch('disk'), wait(1), rec('b\n', 3),
+     wait(3), switch('disk'), wait(1), rec('c\n', 3), bye())
+recv('full-disk-pcap', switch('disk'), rec(PCAP), rec(PCAP[24:] * 4), wait(1),
+     bye(), wait(1), switch('disk'), wait(1))
+recv('full-disk-then-wrong-key', switch('disk'), rec('a' * 300 + '\n', 3),
+     wait(1), rec('b\n', 3, WRONG_KEY), wait(1), switch('disk'), wait(1))
+recv('full-queue', switch('items'), rec('a\nb\n', 3), wait(1),
+     switch('items'), wait(1), bye())
+recv('full-queue-to-the-end', switch('items'), rec('a\nb\n', 3), bye())
+recv('busy', switch('busy'), meta('filewatcher'), rec('YWJj\n', 255),
+     wait(1), switch('busy'), wait(1), bye())
+recv('few-files', rec('a\n', 3), rec('b\n', 3, OWN_KEY, 1), wait(6),
+     rec('c\n', 3, STRANGER, 2), wait(1), bye(), bye(1), wait(1), bye(2),
+     how=FEW_FILES)
+recv('long-line', rec('x' * 3000, 3), rec('x' * 3000 + '\n', 3), bye())
