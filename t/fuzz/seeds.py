@@ -644,3 +644,151 @@ recv('few-files', rec('a\n', 3), rec('b\n', 3, OWN_KEY, 1), wait(6),
      rec('c\n', 3, STRANGER, 2), wait(1), bye(), bye(1), wait(1), bye(2),
      how=FEW_FILES)
 recv('long-line', rec('x' * 3000, 3), rec('x' * 3000 + '\n', 3), bye())
+
+# ---- the directories of registry and queues ---------------------------------
+
+FOLDERS = ['sensor', 'facts', 'day', 'claims', 'workers', 'kicked', 'pending',
+           'blocks-address', 'blocks-uuid', 'blocks-by-uuid', 'types',
+           'metatypes', 'queue', 'group', 'queue-x', 'sensors', 'days',
+           'queues']
+TOKEN = '00112233445566778899aabbccddeeff'
+SESSION = 'ffeeddccbbaa49889a66554433221100'
+
+
+def short(data):
+    data = data.encode() if isinstance(data, str) else data
+    return bytes([len(data)]) + data
+
+
+def entry(folder, name, content=''):
+    return bytes([FOLDERS.index(folder)]) + short(name) + short(content)
+
+
+def registry(name, *entries):
+    seed('registry', name, *[entry(*e) for e in entries])
+
+
+def claim(type_=1, more='', slot=0, token=TOKEN):
+    return '%d %s %s %d %s 1700000000 192.0.2.1%s\n' % (
+        slot, token, HEX, type_, SESSION, more)
+
+
+registry('sensor', ('sensor', 'key', 'its key\n'),
+         ('sensor', 'description', 'a sensor\n'), ('sensor', 'registered'),
+         ('sensor', 'limit', '100\n'), ('sensor', 'monitor', '60\n'),
+         ('sensor', 'max_age', '30\n'), ('sensor', 'monotonic', '1\n'),
+         ('sensor', 'mail', 'a@example.org\n'))
+registry('sensor-third-party', ('sensor', 'third_party', 'x\n'),
+         ('sensor', 'pending'), ('kicked', HEX, '1700000030\n'))
+registry('sensor-bad-key', ('sensor', 'key', 'a\0b\n'))
+registry('sensor-empty-key', ('sensor', 'key', '\n'))
+registry('sensor-key-crlf', ('sensor', 'key', 'key\r\n'))
+registry('sensor-bad-limit', ('sensor', 'limit', '1x\n'))
+registry('sensor-bad-text', ('sensor', 'description', 'a\tb\n'))
+registry('sensor-large-limit', ('sensor', 'limit', '99999999999999999999\n'))
+registry('sensor-of-other-name', ('sensors', 'not-a-uuid'))
+registry('sensor-bad-monitor', ('sensor', 'monitor', '\n'))
+FACTS = ('seen 1700000000 1700000100\ntype 1 1700000000 1700000050\n'
+         'extended x 1700000050 1700000100\naddress 1700000100 192.0.2.1\n'
+         'address 1700000000 2001:db8::1\nerror 1700000001 bad HMAC\n')
+registry('facts', ('facts', HEX + '.0', FACTS), ('facts', HEX + '.1', FACTS),
+         ('workers', '1', '1 x\n'))
+registry('facts-many-addresses', ('facts', HEX + '.0', ''.join(
+    'address %d 10.0.0.%d\n' % (i * 7 % 19, i) for i in range(10))),
+    ('facts', HEX + '.1', ''.join(
+        'address %d 10.0.1.%d\n' % (i, i) for i in range(10))),
+    ('workers', '1', ''))
+for name, text in {
+        'cut': FACTS[:-1], 'empty': '', 'word': 'what 1 2\n',
+        'number': 'seen 1 x\n', 'alone': 'seen\n', 'type': 'type 256 1 2\n',
+        'name': 'extended .x 1 2\n', 'blank-line': 'seen 1 2\n\n',
+        'address': 'address 1 a\tb\n', 'error': 'error 1 a\tb\n',
+        'nul': 'seen 1 2\n\0\n', 'no-time': 'address x 1\n'}.items():
+    registry('facts-bad-' + name, ('facts', HEX + '.0', text))
+registry('facts-bad-slot', ('facts', HEX + '.1024', FACTS))
+registry('facts-bad-uuid', ('facts', HEX.upper() + '.0', FACTS))
+COUNTS = '1 192.0.2.1 10 1000\n254 other 1 1\n'
+registry('counts', ('day', HEX + '.0', COUNTS), ('day', HEX + '.2', COUNTS),
+         ('workers', '2', ''))
+for name, text in {
+        'cut': COUNTS[:-1], 'type': '256 a 1 1\n', 'short': '1 a 1\n',
+        'number': '1 a x 1\n', 'long-address': '1 %s 1 1\n' % ('a' * 64),
+        'empty': ''}.items():
+    registry('counts-bad-' + name, ('day', HEX + '.0', text))
+registry('counts-bad-file', ('day', 'x', COUNTS))
+registry('days', ('days', '20240301', 'x'), ('days', '20231231', 'x'))
+registry('days-bad', ('days', '1', 'x'))
+LIVE = '1700000000123\n%s 10 1000\n' % SESSION
+registry('claim', ('claims', HEX + '-1', claim()), ('workers', '0.live', LIVE))
+registry('claim-extended', ('claims', '0.0', claim(254, ' x')),
+         ('workers', '0.live', LIVE))
+registry('claim-free', ('claims', HEX + '-1', '-\n'))
+registry('claim-empty', ('claims', HEX + '-1', ''))
+registry('claim-of-the-dead', ('claims', 'a', claim(slot=3)),
+         ('claims', 'b', claim(token=SESSION)),
+         ('claims', 'c', claim(slot=4)), ('workers', '4', 'x'))
+for name, text in {
+        'slot': claim(slot=1024), 'token': claim(token='x'),
+        'type': claim(256), 'name': claim(254, ' .x'), 'cut': '0 ' + TOKEN,
+        'short': claim()[:90], 'control': claim(1, '\t')}.items():
+    registry('claim-bad-' + name, ('claims', 'a', text))
+for name, text in {
+        'empty': '', 'time': 'x\n', 'line': '1\nx\n', 'number':
+        '1\n%s x 1\n' % SESSION, 'twice': LIVE + '%s 1 1\n' % SESSION,
+        'blank': '1\n\n%s 1 1\n' % SESSION}.items():
+    registry('live-bad-' + name, ('claims', 'a', claim()),
+             ('workers', '0.live', text))
+registry('kicked-bad-name', ('kicked', 'x', '1\n'))
+registry('kicked-bad-time', ('kicked', HEX, 'x\n'))
+registry('pending', ('pending', HEX, '1700000000 192.0.2.1\n'))
+for name, text in {'time': 'x 192.0.2.1\n', 'alone': '1\n',
+                   'more': '1 a b\n', 'control': '1 a\tb\n',
+                   'long': '1 %s\n' % ('a' * 130)}.items():
+    registry('pending-bad-' + name, ('pending', HEX, text))
+registry('pending-bad-name', ('pending', 'x', '1 a\n'))
+registry('blocks', ('blocks-address', '192.0.2.0_24'),
+         ('blocks-address', '2001:db8::1'), ('blocks-uuid', HEX),
+         ('blocks-by-uuid', HEX))
+registry('blocks-bad-address', ('blocks-address', '192.0.2.1_24'))
+registry('blocks-bad-uuid', ('blocks-uuid', 'x'))
+registry('blocks-bad-by-uuid', ('blocks-by-uuid', HEX[:-1]))
+registry('types', ('types', '1'), ('types', '254'), ('metatypes', 'x'))
+registry('types-bad', ('types', '256'))
+registry('types-leading-zero', ('types', '01'))
+registry('metatypes-bad', ('metatypes', '-x'))
+registry('queue', ('queue', 'max_size', '10\n'),
+         ('queue', 'description', 'of all\n'),
+         ('queue', 'updated', '1700000000\n'), ('queue-x', 'new'))
+registry('queue-grouped', ('group', HEX), ('group', SESSION))
+registry('queue-bad-member', ('group', 'x'))
+registry('queue-bad-size', ('queue', 'max_size', 'x\n'))
+registry('queue-bad-time', ('queue', 'updated', '-1\n'))
+registry('queue-bad-description', ('queue', 'description', 'a\nb\n\n'))
+registry('queue-other-kind', ('queues', '-'), ('queues', '300'))
+registry('value-is-long', ('sensor', 'limit', '1' * 40 + '\n'))
+
+
+def queue(name, *items, limit=None):
+    size = b'' if limit is None else limit.encode()
+    seed('queue', name, bytes([limit is not None]), size + bytes(8 - len(size)),
+         *[short(n) + short(c) for n, c in items])
+
+
+ITEM = '%020d-00112233445566aa-%d'
+queue('empty')
+queue('items', *[(ITEM % (1700000000000000000 + i, 3), 'abc')
+                 for i in range(4)])
+queue('items-of-others', ('b', 'second'), ('a', 'first'), ('c', 'in hand'),
+      ('d', 'half made'), ('.hidden', 'x'), ('n' * 64, 'long name'))
+queue('cut-item', (ITEM % (1700000000000000000, 10), 'abc'))
+queue('longer-item', (ITEM % (1700000000000000000, 1), 'abc'))
+queue('names-nearly', (ITEM[:-3] % 1 + '-x', 'abc'),
+      (ITEM % (1, 3) + 'x', 'abc'), ('1' * 20 + '-' + 'g' * 16 + '-3', 'abc'),
+      ('1' * 20 + '_', ''))
+queue('from-the-future', (ITEM % (9700000000000000000, 3), 'abc'),
+      (ITEM % (18446744073709551615, 3), 'abc'))
+queue('limit', *[(ITEM % (1700000000000000000 + i, 3), 'abc')
+                 for i in range(9)], limit='2\n')
+queue('limit-none', ('a', 'b'), limit='0')
+queue('limit-bad', ('a', 'b'), limit='2x')
+queue('limit-negative', ('a', 'b'), limit='-1')
