@@ -164,9 +164,12 @@ parts-pibs-capture = $(addprefix d4-pibs/,capture pcap pcapng pcap-lib window \
     packet)
 parts-pibs-packet = $(addprefix d4-pibs/,packet seen attack flow hash)
 
+parts-pibs-state = $(addprefix d4-pibs/,state attack attack-state flow seen \
+    hash out)
 parts-place = d4-recv/place
 parts-recv = t/fuzz/fake-recv $(addprefix d4-recv/,conn session admit peers \
     refusals faults store handler line place whole complete)
+parts-stdout-merge = $(addprefix d4-stdout/,merge pcap output)
 
 $(REPLAY): LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) $(PCAP) \
     -pthread

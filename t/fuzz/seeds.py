@@ -792,3 +792,88 @@ queue('limit', *[(ITEM % (1700000000000000000 + i, 3), 'abc')
 queue('limit-none', ('a', 'b'), limit='0')
 queue('limit-bad', ('a', 'b'), limit='2x')
 queue('limit-negative', ('a', 'b'), limit='-1')
+
+# ---- files for one stream ---------------------------------------------------
+
+
+def merge(name, *files):
+    seed('stdout-merge', name,
+         *[struct.pack('<H', len(f)) + f for f in files])
+
+
+for name, data in CAPTURES.items():
+    merge(name, data)
+    merge(name + '-second', pcapng(TWO[:1]) if 'pcapng' in name else
+          pcap(TWO[:1]), data)
+merge('pcap-then-big', PCAP, CAPTURES['pcap-big'])
+merge('big-nano-then-pcap', CAPTURES['pcap-nano-big'], PCAP)
+merge('kuznetzov-first', CAPTURES['pcap-kuznetzov'], PCAP)
+merge('other-link', PCAP, CAPTURES['pcap-raw'])
+merge('pcap-then-pcapng', PCAP, PCAPNG)
+merge('pcapng-then-lines', PCAPNG, b'hello\n')
+merge('lines', b'hello\n', b'', b'world\n')
+merge('lines-then-pcap', b'hello\n', PCAP)
+merge('gz', gz(PCAP), PCAP, gz(PCAP)[:-20])
+merge('gz-of-header-alone', gz(PCAP[:24]), gz(PCAP[:20]))
+merge('nano-too-many', pcap([], 0xa1b23c4d) + le(1, 1 << 31, 4, 4) + bytes(4),
+      PCAP)
+
+# ---- state of d4-pibs -------------------------------------------------------
+
+
+def long(*numbers):
+    return b''.join(struct.pack('<Q', n) for n in numbers)
+
+
+SCANNER = long(0, 0xffff << 32 | 0xc0000201) + le(1700000000)
+seed('pibs-state', 'scanners', b'\0', long(2), SCANNER,
+     long(0x20010db8 << 32, 1), le(0))
+seed('pibs-state', 'nothing', b'\0', long(0))
+seed('pibs-state', 'too-many', b'\0', long(3), SCANNER)
+seed('pibs-state', 'short', b'\0', le(1))
+seed('pibs-state', 'flows-of-zeros', b'\0', long(0), bytes(1200))
+seed('pibs-state', 'flows-short', b'\0', long(1), SCANNER, long(1))
+HEAD = b'd4-pibs\0' + le(1, 0)
+seed('pibs-state', 'no-state', b'\1', 'hello')
+seed('pibs-state', 'empty', b'\1')
+seed('pibs-state', 'other-version', b'\1', b'd4-pibs\0', le(2, 0),
+     long(8, 0, 0))
+seed('pibs-state', 'cut-off', b'\1', HEAD, long(80, 0, 0))
+seed('pibs-state', 'damaged', b'\1', HEAD, long(8, 1, 0))
+
+
+def state_flow(target, proto=6, packets=30, detail=None, early=2, buckets=32):
+    out = long(0, 0xffff << 32 | target, proto, 1700000000 * 10**9)
+    out += long(1690000000 * 10**9, packets, packets * 40, 0, 0, 0)
+    out += long(*[17 - i for i in range(17)]) * early
+    if detail is None:
+        return out + long(0)
+    peak, newest, nreporters, tally, nblocks, maxblocks = detail
+    out += long(1, peak, 1, 0, 0, newest, 3) + long(*range(buckets))
+    out += long(2, 1, 7, 5, 4, 9) + long(5, 0, nreporters, 0)
+    out += long(0, 1, 3) * nreporters
+    for i in range(5):
+        out += long(tally, 0) + long(7, 1) * tally
+    out += long(maxblocks, nblocks)
+    return out + long(9, 1, 2, 3, 4) * nblocks + \
+        long(0, 0, 0, 0, 0) * (maxblocks - nblocks)
+
+
+def state(name, *flows, repeats=0, limits=(300, 60, 10)):
+    seed('pibs-state', name, b'\0', long(0), long(*limits), long(3, 5, 7),
+         long(1700000000 * 10**9, 0, 0, 0, len(flows)), *flows,
+         long(repeats), *[long(i, i + 1) for i in range(repeats)])
+
+
+A_TARGET = 0xc0000201
+state('flows-none')
+state('flow-small', state_flow(A_TARGET))
+state('flow-repeats', state_flow(A_TARGET), repeats=2)
+state('flow-detail', state_flow(A_TARGET, 6, 30, (4, 2, 1, 2, 1, 4)))
+state('flow-twice', state_flow(A_TARGET), state_flow(A_TARGET))
+state('flow-two', state_flow(A_TARGET), state_flow(A_TARGET + 1, 17))
+state('flow-full-blocks', state_flow(A_TARGET, 6, 30, (4, 2, 1, 2, 4, 4)))
+state('flow-odd-blocks', state_flow(A_TARGET, 6, 30, (4, 2, 1, 2, 1, 3)))
+state('flow-many-values', state_flow(A_TARGET, 6, 30, (4, 2, 1, 200, 1, 4)))
+state('flow-far-bucket', state_flow(A_TARGET, 6, 30, (4, 99, 1, 2, 1, 4)))
+state('flow-other-limits', state_flow(A_TARGET), limits=(60, 60, 10))
