@@ -169,6 +169,8 @@ parts-pibs-state = $(addprefix d4-pibs/,state attack attack-state flow seen \
 parts-place = d4-recv/place
 parts-recv = t/fuzz/fake-recv $(addprefix d4-recv/,conn session admit peers \
     refusals faults store handler line place whole complete)
+parts-redis = t/fuzz/fake-redis t/fuzz/read-registry
+parts-registry = t/fuzz/read-registry
 parts-stdout-merge = $(addprefix d4-stdout/,merge pcap output)
 
 $(REPLAY): LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) $(PCAP) \
@@ -178,7 +180,8 @@ $(REPLAY): LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) $(PCAP) \
 
 OBJS = $(ROOMS:%=lib/%.o) $(patsubst %.c,%.o,$(wildcard d4*/*.c)) \
     $(UNITS:%=%.o) $(TOOLS:%=%.o) $(LOAD:%=%.o) \
-    $(FUZZ:%=t/fuzz/fuzz-%.o) t/fuzz/replay.o t/fuzz/fake-recv.o
+    $(FUZZ:%=t/fuzz/fuzz-%.o) $(patsubst %.c,%.o,$(wildcard t/fuzz/fake-*.c)) \
+    t/fuzz/read-registry.o t/fuzz/replay.o
 
 all: found $(PROGS)
 

@@ -508,7 +508,8 @@ rds_each_day(void *store, d4_registry_on_day *callback, void *cookie)
 
 	rc = RDS_LIST(store, &texts, "SORT", OURS "days");
 	for (i = 0; rc == 0 && i < texts.n; i++)
-		rc = rds_digits(texts.list[i], 99999999, &day) == -1 ?
+		rc = rds_digits(texts.list[i], 99999999, &day) == -1 ||
+		    day < 10000000 ?
 		    rds_bad(store, OURS "days", "holds what is no day") :
 		    callback(cookie, (uint32_t)day);
 	rds_texts_free(&texts);

@@ -96,8 +96,12 @@ check_same(const struct pass *p, const struct pass *q)
 	assert(memcmp(p->out, q->out, least) == 0);
 	if (p->end == 1 || q->end == 1)
 		return;
-	assert(p->end == q->end && p->kind == q->kind);
-	assert(p->end != 0 || p->len == q->len);
+	assert(p->kind == q->kind);
+	/* libzstd takes an empty last block for the end of a frame that says it
+	 * is longer, unless it has room for all of that. */
+	if (p->kind == D4_GZ_ZSTD)
+		return;
+	assert(p->end == q->end && (p->end != 0 || p->len == q->len));
 }
 
 static void

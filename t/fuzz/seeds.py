@@ -877,3 +877,54 @@ state('flow-odd-blocks', state_flow(A_TARGET, 6, 30, (4, 2, 1, 2, 1, 3)))
 state('flow-many-values', state_flow(A_TARGET, 6, 30, (4, 2, 1, 33, 1, 4)))
 state('flow-far-bucket', state_flow(A_TARGET, 6, 30, (4, 99, 1, 2, 1, 4)))
 state('flow-other-limits', state_flow(A_TARGET), limits=(60, 60, 10))
+
+# ---- what a Redis server answers --------------------------------------------
+
+WORDS = ['', '0', '1', '254', 'x', 'OK', 'QUEUED', '1700000000', HEX,
+         '0f3c2a9e-5b71-4c8d-9a64-7e2d1b0c9f35', None, '192.0.2.1',
+         '2001:db8::/32', '1:' + HEX]
+
+
+def said(kind, text):
+    if text in WORDS:
+        return bytes([kind | WORDS.index(text) << 3])
+    return bytes([kind | 24 << 3]) + short(text)
+
+
+def string(text):
+    return said(4, text)
+
+
+def number(n):
+    return bytes([3 | n << 3]) if n < 31 else bytes([3 | 31 << 3]) + \
+        struct.pack('>Q', n)
+
+
+def array(*elements):
+    return bytes([6 | len(elements) << 3]) + b''.join(elements)
+
+
+NIL, OK, LOST, SLOW = b'\0', said(1, 'OK'), b'\xff', b'\xf8'
+for name, reply in {
+        'nil': NIL, 'zero': number(0), 'one': number(1), 'ok': OK,
+        'empty-list': array(), 'uuid': string(HEX), 'error':
+        said(2, 'ERR wrong'), 'list-of-uuids': array(string(HEX)),
+        'pairs': array(string(HEX), string('1700000000')),
+        'scan': array(string('0'), array(string(HEX), string('1'))),
+        'scan-without-end': array(string('1'), array(string(HEX))),
+        'numbers': array(number(1), number(1700000000), number(0)),
+        'types': array(string('1'), string('254'), string('x')),
+        'addresses': array(string('192.0.2.1'), string('2001:db8::/32')),
+        'lists-of-nil': array(NIL, NIL, NIL, NIL), 'slow': SLOW + OK,
+        'queued': said(1, 'QUEUED')}.items():
+    seed('redis', 'registry-' + name, b'\0', reply * 60)
+    for i, how in enumerate(['hand', 'plain', 'limit', 'clear']):
+        seed('redis', 'queue-%s-%s' % (how, name),
+             bytes([1 | (1 << i) & 14]), number(0), reply * 30)
+seed('redis', 'registry-lost', b'\0', OK * 3, LOST)
+seed('redis', 'queue-lost', b'\1', number(0), number(1) * 3, LOST)
+seed('redis', 'queue-more-than-asked-for', b'\3', number(0), number(1) * 3,
+     array(), NIL, string('a'), array(*[string('b')] * 9))
+seed('redis', 'queue-of-items', b'\3', number(3), number(1) * 3,
+     array(string('a'), string('b')), array(string('c')),
+     string('abc'), array(string('d'), string('e')))
