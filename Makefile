@@ -8,14 +8,15 @@
 #	make check		install what is missing, build, run the tests
 #	make bench		speed, as ratios against well-known tools
 #	make bench-idle		10,000 silent sensors: memory, and time to serve
-#	make lint		warnings of two compilers, manual pages, scripts
+#	make lint		warnings, static analyzers, manual pages, scripts
 #	make fuzz T=60		each fuzz program for T seconds (t/fuzz/README)
 #	make fuzz-coverage	what their corpora reach
 #	make install		under DESTDIR, PREFIX, BINDIR, MANDIR, UNITDIR
 #	make deps		install Debian's packages, or name them
 #
 # CC, CFLAGS, CPPFLAGS, LDFLAGS and LDLIBS are taken from outside.
-# SANITIZE=address,undefined builds and tests with those sanitizers.
+# SANITIZE=address,undefined builds and tests with those sanitizers;
+# "make check VALGRIND=1" runs the tests and what they start under valgrind.
 
 .DEFAULT_GOAL = all
 
@@ -32,6 +33,7 @@ PKG_CONFIG = pkg-config
 
 CFLAGS ?= -O2 -g
 SANITIZE =
+VALGRIND =
 STD = -std=c11
 WARN = -Wall -Wextra -Wpedantic -Wshadow -Wcast-qual -Wmissing-prototypes \
     -Wstrict-prototypes -Wsign-conversion -Wwrite-strings -Wpointer-arith \
@@ -173,6 +175,28 @@ parts-redis = t/fuzz/fake-redis t/fuzz/read-registry
 parts-registry = t/fuzz/read-registry
 parts-stdout-merge = $(addprefix d4-stdout/,merge pcap output)
 
+# The sources whose coverage "make fuzz-coverage" tells.
+covers-border = lib/border.c
+covers-conf = lib/conf.c
+covers-feed = lib/feed.c lib/header.c
+covers-gz = lib/gz.c $(GZ_ISAL:%=lib/gz-%.c) $(GZ_ZSTD:%=lib/gz-%.c)
+covers-meta = lib/meta.c lib/meta-value.c lib/meta-line.c lib/meta-ja3.c \
+    d4-meta/metrics.c d4-meta/session.c
+covers-pibs-capture = $(addprefix d4-pibs/,capture.c pcap.c pcapng.c pcap-lib.c)
+covers-pibs-packet = d4-pibs/packet.c
+covers-pibs-state = d4-pibs/state.c d4-pibs/attack-state.c
+covers-place = d4-recv/place.c
+covers-queue = lib/queue-dir.c lib/queue-names.c
+covers-recv = $(addprefix d4-recv/,session.c admit.c conn.c store.c handler.c \
+    line.c whole.c)
+covers-redis = $(addprefix lib/,queue-redis.c registry-redis.c \
+    registry-redis-values.c registry-redis-live.c registry-redis-facts.c \
+    registry-redis-queue.c)
+covers-registry = $(addprefix lib/,registry-dir.c registry-dir-facts.c \
+    registry-dir-live.c registry-dir-queue.c registry-dir-tree.c)
+covers-stdout-merge = d4-stdout/merge.c d4-stdout/pcap.c
+covers-text = lib/base64.c lib/uuid.c lib/cidr.c lib/type.c
+
 $(REPLAY): LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) $(PCAP) \
     -pthread
 
@@ -224,7 +248,7 @@ DEPS_BUILD = gcc libc6-dev pkg-config libssl-dev uuid-dev libjansson-dev \
     libhiredis-dev libpcap-dev zlib1g-dev ?libipsec-mb-dev ?libisal-dev \
     ?libzstd-dev
 DEPS_RUN = openssl socat tcpdump
-DEPS_CHECK = perl redis-server python3 tcpreplay zstd
+DEPS_CHECK = perl redis-server python3 tcpreplay zstd $(VALGRIND:%=valgrind)
 DEPS_LINT = clang mandoc shellcheck clang-tidy cppcheck llvm libclang-rt-dev
 DEPS = $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_CHECK)
 
@@ -249,7 +273,8 @@ do-demo: all
 TESTS = $(wildcard t/*.t) $(UNITS)
 
 do-check: all $(UNITS) $(TOOLS) $(REPLAY)
-	D4_SANITIZE='$(SANITIZE)' prove -e '' $(PROVEFLAGS) $(TESTS)
+	D4_SANITIZE='$(or $(SANITIZE),$(VALGRIND:%=valgrind))' \
+	    prove -e '$(VALGRIND:%=bash t/valgrind.sh)' $(PROVEFLAGS) $(TESTS)
 
 bench: all $(LOAD)
 	@sh t/bench/run.sh
@@ -262,17 +287,31 @@ bench: all $(LOAD)
 bench-idle: all $(LOAD)
 	@sh t/bench/idle.sh
 
-# Every file with both compilers, warnings as errors, into nowhere.
+# Every file with both compilers, warnings as errors, into nowhere, gcc's
+# analyzer among them; then clang-tidy (.clang-tidy) and cppcheck (.cppcheck).
+# What the analyzer of gcc 12 takes for a leak is whatever lies in an array.
 LINT_CFLAGS = $(STD) $(WARN) -Werror $(DEFINES) -O2 -c -o /dev/null
+ANALYZE = -fanalyzer -Wno-analyzer-malloc-leak
 SOURCES = $(sort $(wildcard lib/*.c d4*/*.c t/unit/*.c t/tool/*.c \
     t/fuzz/*.c t/bench/*.c))
-SCRIPTS = $(sort $(wildcard t/*.sh t/*.t t/tool/*.sh t/bench/*.sh) .ci/run \
-    d4-admin/completion.bash)
+TIDY = $(filter lib/% d4%,$(SOURCES))
+SCRIPTS = $(sort $(wildcard t/*.sh t/*.t t/tool/*.sh t/bench/*.sh \
+    t/fuzz/*.sh) .ci/run d4-admin/completion.bash)
+JOBS := $(shell nproc 2>/dev/null || echo 1)
+quoted = $(subst ','\'',$(1))
+EACH = | tr ' ' '\n' | xargs -P $(JOBS) -n 4
 
 lint: deps-lint
-	@for f in $(SOURCES); do \
-	    gcc $(LINT_CFLAGS) $$f && clang $(LINT_CFLAGS) $$f || exit 1; \
-	done
+	@echo $(SOURCES) $(EACH) sh -c '$(call quoted,for f; do \
+	    gcc $(LINT_CFLAGS) $(ANALYZE) $$f && clang $(LINT_CFLAGS) $$f || \
+	    exit 255; done)' sh
+	@echo $(TIDY) $(EACH) sh -c '$(call quoted,clang-tidy --quiet "$$@" -- \
+	    $(STD) $(DEFINES) 2>&1 | grep -v "warnings* generated" && exit 255; \
+	    exit 0)' sh
+	@cppcheck -q -j $(JOBS) --std=c11 --enable=warning,performance,portability \
+	    --error-exitcode=1 --inline-suppr --suppressions-list=.cppcheck \
+	    --template=gcc -I. --include=t/cppcheck.h -D__linux__ -D__GNUC__ \
+	    -DD4_VERSION='"$(VERSION)"' $(SOURCES)
 	cd man && mandoc -Tlint -Wstyle *.[1-8]
 	shellcheck -x $(SCRIPTS)
 
