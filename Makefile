@@ -8,6 +8,7 @@
 #	make check		install what is missing, build, run the tests
 #	make bench		speed, as ratios against well-known tools
 #	make bench-idle		10,000 silent sensors: memory, and time to serve
+#	make abuse		what strangers may do to a collector (TAP)
 #	make lint		warnings, static analyzers, manual pages, scripts
 #	make fuzz T=60		each fuzz program for T seconds (t/fuzz/README)
 #	make fuzz-coverage	what their corpora reach
@@ -135,6 +136,9 @@ d4-stdout/d4-stdout: LDLIBS += $(UUID) $(REDIS) $(GZ)
 t/unit/stdout-pcap: d4-stdout/pcap.o
 t/unit/stdout-merge: $(patsubst %,d4-stdout/%.o,merge pcap output)
 
+# Preloaded into the programs by the test of failing calls.
+FAULT = t/fault/fault.so
+
 UNITS = $(patsubst %.c,%,$(wildcard t/unit/*.c))
 $(UNITS): LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) -pthread
 t/unit/session: d4-recv/session.o
@@ -149,7 +153,8 @@ t/unit/source t/unit/source-redis: d4/source.o d4/source-folder.o \
 # What tests talk to the programs with.
 TOOLS = $(patsubst %.c,%,$(wildcard t/tool/*.c))
 # What benchmarks load them with.
-LOAD = t/bench/load t/bench/sink
+LOAD = t/bench/load t/bench/sink t/bench/strangers
+t/bench/strangers: LDLIBS += -lm
 $(TOOLS) $(LOAD): LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) -pthread
 
 # -- fuzz programs ------------------------------------------------------------
@@ -230,6 +235,9 @@ $(PROGS) $(UNITS) $(TOOLS) $(LOAD) $(REPLAY): $(LIB)
 
 $(UNITS) $(TOOLS) $(LOAD): %: %.o
 
+$(FAULT): %.so: %.c .flags
+	$(CC) $(STD) $(WARN) $(CFLAGS) -fPIC -shared -o $@ $< -ldl
+
 .SECONDEXPANSION:
 $(REPLAY): t/fuzz/replay-%: t/fuzz/fuzz-%.o t/fuzz/replay.o \
     $$(addsuffix .o,$$(parts-$$*))
@@ -272,7 +280,7 @@ do-demo: all
 
 TESTS = $(wildcard t/*.t) $(UNITS)
 
-do-check: all $(UNITS) $(TOOLS) $(REPLAY)
+do-check: all $(UNITS) $(TOOLS) $(FAULT) $(REPLAY)
 	D4_SANITIZE='$(or $(SANITIZE),$(VALGRIND:%=valgrind))' \
 	    prove -e '$(VALGRIND:%=bash t/valgrind.sh)' $(PROVEFLAGS) $(TESTS)
 
@@ -287,13 +295,16 @@ bench: all $(LOAD)
 bench-idle: all $(LOAD)
 	@sh t/bench/idle.sh
 
+abuse: all $(LOAD) $(TOOLS)
+	@prove -e '' t/bench/abuse
+
 # Every file with both compilers, warnings as errors, into nowhere, gcc's
 # analyzer among them; then clang-tidy (.clang-tidy) and cppcheck (.cppcheck).
 # What the analyzer of gcc 12 takes for a leak is whatever lies in an array.
 LINT_CFLAGS = $(STD) $(WARN) -Werror $(DEFINES) -O2 -c -o /dev/null
 ANALYZE = -fanalyzer -Wno-analyzer-malloc-leak
 SOURCES = $(sort $(wildcard lib/*.c d4*/*.c t/unit/*.c t/tool/*.c \
-    t/fuzz/*.c t/bench/*.c))
+    t/fuzz/*.c t/fault/*.c t/bench/*.c))
 TIDY = $(filter lib/% d4%,$(SOURCES))
 SCRIPTS = $(sort $(wildcard t/*.sh t/*.t t/tool/*.sh t/bench/*.sh \
     t/fuzz/*.sh) .ci/run d4-admin/completion.bash)
@@ -388,12 +399,12 @@ install: all
 	done
 
 clean:
-	rm -f $(PROGS) $(UNITS) $(TOOLS) $(LOAD) $(REPLAY) $(LIB) .flags \
-	    lib/*.[od] d4*/*.[od] t/unit/*.[od] t/tool/*.[od] \
+	rm -f $(PROGS) $(UNITS) $(TOOLS) $(FAULT) $(LOAD) $(REPLAY) $(LIB) \
+	    .flags lib/*.[od] d4*/*.[od] t/unit/*.[od] t/tool/*.[od] \
 	    t/bench/*.[od] t/fuzz/*.[od]
 	rm -rf .fuzz .cover
 
 FORCE:
 .PHONY: all found deps deps-lint demo do-demo check do-check bench bench-idle \
-    lint fuzz fuzz-coverage do-fuzz do-fuzz-coverage install clean FORCE
+    abuse lint fuzz fuzz-coverage do-fuzz do-fuzz-coverage install clean FORCE
 .DELETE_ON_ERROR:

@@ -242,7 +242,8 @@ write_link(struct relay *r)
 	if (len == 0 && r->eof && link_state(r->s->link) == LINK_UP &&
 	    window_next(r->s->window, &at) == 0) {
 		link_close(r->s->link, ANSWER_MS);
-		r->state = link_state(r->s->link);
+		/* It may be lost already, which follow_link() is to see. */
+		r->state = LINK_CLOSING;
 	}
 }
 
