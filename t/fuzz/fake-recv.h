@@ -34,6 +34,7 @@ struct fake {
 	/* What a run may set at any time. */
 	bool	disk_full;	/* no file can be made */
 	bool	busy;		/* the finisher is */
+	bool	disk_broken;	/* nothing can be written */
 	bool	items_full;	/* no item is taken */
 	bool	stream_full;
 	bool	stream_over;	/* its session is to be cut */

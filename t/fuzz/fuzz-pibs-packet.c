@@ -81,6 +81,24 @@ judge(const struct packet *k, size_t n)
 	seen_free(s);
 }
 
+/* The IP packet lies within the frame. */
+static void
+look(const struct frame *f, const struct packet *k, size_t n)
+{
+	const uint8_t *ip;
+	uint16_t type;
+	size_t i, len;
+
+	for (i = 0; i < n; i++) {
+		assert(*packet_class_name((enum packet_class)k[i].class) !=
+		    '\0');
+		ip = packet_ip(&f[i], &len, &type);
+		assert(ip == NULL || (ip >= f[i].data &&
+		    len <= f[i].caplen - (size_t)(ip - f[i].data)));
+		assert(frame_link_known(f[i].link) || ip == NULL);
+	}
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
@@ -99,6 +117,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	    data + 1, len - 1);
 	packet_decode(full, f, n, false);
 	packet_decode(brief, f, n, true);
+	look(f, full, n);
 	for (i = 0; i < n; i++)
 		assert(full[i].class == brief[i].class ||
 		    brief[i].class == PACKET_PROTOCOL);

@@ -45,6 +45,7 @@ struct sensor {
 struct world {
 	struct conn_context	*ctx;
 	struct settings		 settings;
+	struct store_settings	 store_settings;
 	struct sensor		 sensors[SENSORS];
 	unsigned		 last;		/* who sends */
 	bool			 sliced;
@@ -89,7 +90,7 @@ begin_settings(struct settings *s, uint8_t how)
 }
 
 static void
-begin_store(struct conn_context *ctx, uint8_t how)
+begin_store(struct world *w, uint8_t how)
 {
 	struct store_settings set = {
 		.finish = fake_finish(), .rotate = (how & 2) != 0 ? 2 : 300,
@@ -101,8 +102,9 @@ begin_store(struct conn_context *ctx, uint8_t how)
 
 	if ((how & 32) != 0)
 		return;		/* streams alone */
-	ctx->store = store_new(&set);
-	assert(ctx->store != NULL);
+	w->store_settings = set;
+	w->ctx->store = store_new(&set);
+	assert(w->ctx->store != NULL);
 }
 
 static void
@@ -134,7 +136,7 @@ begin(struct world *w, uint8_t how, bool sliced)
 	/* The fake asks nothing of it. */
 	if ((how & 32) != 0 || (how & 64) != 0)
 		ctx.streams = some.streams;
-	begin_store(&ctx, how);
+	begin_store(w, how);
 	assert(ctx.default_key != NULL && ctx.peers != NULL);
 	assert(ctx.epoll != -1 && admit_rules(&ctx) == 0);
 }
@@ -161,6 +163,16 @@ turn(struct world *w)
 }
 
 static void
+tick_store(struct world *w)
+{
+	(void)store_tick(w->ctx->store, w->ctx->now);
+	if (w->ctx->now % 2 == 0)
+		(void)store_sync(w->ctx->store, w->ctx->now);
+	if (w->ctx->now % 5 == 0)
+		store_reload(w->ctx->store, &w->store_settings);
+}
+
+static void
 tick(struct world *w, unsigned seconds, bool judge)
 {
 	for (; seconds > 0; seconds--) {
@@ -169,7 +181,7 @@ tick(struct world *w, unsigned seconds, bool judge)
 		conn_tick(w->ctx, judge);
 		(void)conn_turn(w->ctx);
 		if (w->ctx->store != NULL)
-			(void)store_tick(w->ctx->store, w->ctx->now);
+			tick_store(w);
 		if (w->ctx->streams != NULL)
 			conn_wake(w->ctx);
 		(void)conn_turn(w->ctx);
@@ -185,6 +197,7 @@ end(struct world *w, struct result *r)
 
 	/* There is room again for what waits. */
 	fake.disk_full = fake.busy = fake.items_full = false;
+	fake.disk_broken = false;
 	fake.stream_full = false;
 	tick(w, 2, false);
 	conn_end_all(ctx);
@@ -244,18 +257,19 @@ static void
 send_all(struct world *w, struct sensor *s)
 {
 	size_t done = 0, n;
+	ssize_t sent;
 
 	while (s->fd != -1 && done < s->len) {
 		n = w->sliced ? 1u + s->bytes[done] % 97 : s->len;
 		if (n > s->len - done)
 			n = s->len - done;
-		if (send(s->fd, s->bytes + done, n, MSG_NOSIGNAL) !=
-		    (ssize_t)n) {
+		if ((sent = send(s->fd, s->bytes + done, n,
+		    MSG_NOSIGNAL)) == -1) {
 			/* It was refused, or was not read for long. */
 			w->was_full = w->was_full || errno == EAGAIN;
 			break;
 		}
-		done += n;
+		done += (size_t)sent;
 		turn(w);
 	}
 	free(s->bytes);
@@ -312,7 +326,7 @@ next_bytes(struct world *w, size_t *len)
 
 /*
  * A record: a byte for who it says it is and how it is sealed, one for its type
- * and the payload.
+ * and the payload; for a step of 192 and more that is a sixteenth of it.
  *
  *	bits 0 to 2	enum fake_sensor, 7: no uuid of version 4
  *	bits 3 to 4	0, 1 rightly, 2 with a wrong key, 3 with a bit turned
@@ -321,15 +335,16 @@ next_bytes(struct world *w, size_t *len)
  *	bit 7		another version, which is nobody's business
  */
 static void
-send_record(struct world *w, unsigned i)
+send_record(struct world *w, unsigned i, unsigned times)
 {
 	struct d4_header h = { .version = 1, .timestamp = START };
 	uint8_t how = next(w), type = next(w), *record;
 	struct d4_mac_job job;
 	const uint8_t *payload;
-	size_t len;
+	size_t len, part, at;
 
-	payload = next_bytes(w, &len);
+	payload = next_bytes(w, &part);
+	len = part * times;
 	if ((how & 128) != 0)
 		h.version = 9;
 	h.type = type == 255 ? D4_TYPE_EXTENDED : type;
@@ -344,8 +359,8 @@ send_record(struct world *w, unsigned i)
 	record = malloc(D4_HEADER_LEN + len);
 	assert(record != NULL);
 	d4_header_encode(record, &h);
-	if (len > 0)
-		memcpy(record + D4_HEADER_LEN, payload, len);
+	for (at = 0; at < len; at += part)
+		memcpy(record + D4_HEADER_LEN + at, payload, part);
 	job.record = record;
 	job.len = D4_HEADER_LEN + len;
 	job.key = (how >> 3 & 3) == 2 ? keys[2] :
@@ -385,11 +400,11 @@ turn_switch(struct world *w, uint8_t which)
 {
 	bool *const switches[] = { &fake.disk_full, &fake.busy,
 	    &fake.items_full, &fake.stream_full, &fake.stream_over,
-	    &fake.kicked, &fake.address_blocked };
+	    &fake.kicked, &fake.address_blocked, &fake.disk_broken };
 	size_t i = which % (sizeof(switches) / sizeof(*switches));
 
 	*switches[i] = !*switches[i];
-	w->was_full = w->was_full || i < 5;
+	w->was_full = w->was_full || i < 5 || i == 7;
 	if (i == 3 && !fake.stream_full) {
 		conn_wake(w->ctx);
 		turn(w);
@@ -409,7 +424,7 @@ step(struct world *w)
 	case 0:
 	case 1:
 	case 2:
-		send_record(w, i);
+		send_record(w, i, what < 192 ? 1 : 16);
 		break;
 	case 3:
 		bytes = next_bytes(w, &len);

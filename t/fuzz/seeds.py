@@ -928,3 +928,44 @@ seed('redis', 'queue-more-than-asked-for', b'\3', number(0), number(1) * 3,
 seed('redis', 'queue-of-items', b'\3', number(3), number(1) * 3,
      array(string('a'), string('b')), array(string('c')),
      string('abc'), array(string('d'), string('e')))
+
+# ---- what needs room --------------------------------------------------------
+
+
+def large(payload, type_=3):
+    return bytes([192, KNOWN, type_]) + given(payload)
+
+
+recv('longest-line', large('x' * 4000), large('x' * 4000), rec('\n', 3), bye())
+recv('longest-line-of-ja3-jl', meta('ja3-jl'),
+     *[large('x' * 2900, 255) for _ in range(5)], bye())
+recv('large-capture', rec(PCAP), large(PCAP[24:] * 40, 1), bye())
+recv('broken-disk', bytes([62]), rec('a\nb\n', 3), wait(1), wait(1), bye())
+recv('broken-disk-large', bytes([62]), large('x\n' * 2000), large('x\n' * 2000),
+     bye())
+recv('broken-disk-filewatcher', bytes([62]), meta('filewatcher'),
+     rec('YWJj\n', 255), bye())
+recv('broken-disk-later', rec('a\n', 3), wait(3), bytes([62]), rec('b\n', 3),
+     wait(3), wait(1), bye(), how=ROTATE)
+LARGE = block(6, le(0, 0, 0, 280000, 280000) + bytes(280000))
+merge('gz-of-large-block', gz(PCAPNG + LARGE))
+merge('gz-of-too-large-block', gz(PCAPNG) + gz(block(6, bytes(5000000))))
+merge('gz-of-large-packet', gz(PCAP + le(1, 2, 280000, 280000) +
+                               bytes(280000)))
+seed('pibs-packet', 'ethernet-pppoe', link('ethernet'), lengths(
+    [ether(b'\x11\0\0\1\0\x30\0\x21' + A, 0x8864),
+     ether(b'\x11\0', 0x8864)]))
+CAPTURES2 = {
+    'pcapng-time-offset': pcapng([])[:28] + block(1, struct.pack(
+        '<HHI', 1, 0, 0) + option(14, long(1700000000)) + option(0, b'')) +
+    pcapng(TWO)[48:],
+    'pcapng-fine-time': pcapng(TWO, resol=b'\xa8'),
+    'pcapng-finest-time': pcapng(TWO, resol=b'\xbf'),
+    'pcapng-short-section': le(0x0a0d0d0a, 12, 0x1a2b3c4d) + bytes(20),
+    'pcapng-short-option': pcapng([])[:28] + block(1, struct.pack(
+        '<HHIHH', 1, 0, 0, 9, 40)) + pcapng(TWO)[48:],
+    'pcapng-other-magic': block(0x0a0d0d0a, bytes(16)),
+}
+for name, data in CAPTURES2.items():
+    seed('pibs-capture', name, b'\0', data)
+    seed('pibs-capture', name + '-pipe', b'\1\0', data)
