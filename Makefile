@@ -185,9 +185,9 @@ covers-border = lib/border.c
 covers-conf = lib/conf.c
 covers-feed = lib/feed.c lib/header.c
 covers-gz = lib/gz.c $(GZ_ISAL:%=lib/gz-%.c) $(GZ_ZSTD:%=lib/gz-%.c)
-covers-meta = lib/meta.c lib/meta-value.c lib/meta-line.c lib/meta-ja3.c \
+covers-meta = lib/meta.c lib/meta-line.c lib/meta-ja3.c \
     d4-meta/metrics.c d4-meta/session.c
-covers-pibs-capture = $(addprefix d4-pibs/,capture.c pcap.c pcapng.c pcap-lib.c)
+covers-pibs-capture = $(addprefix d4-pibs/,capture.c pcap.c pcapng.c)
 covers-pibs-packet = d4-pibs/packet.c
 covers-pibs-state = d4-pibs/state.c d4-pibs/attack-state.c
 covers-place = d4-recv/place.c
