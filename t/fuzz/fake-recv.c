@@ -267,6 +267,14 @@ d4_registry_add(struct d4_registry *reg, enum d4_registry_set set,
 }
 
 int
+d4_registry_mode(struct d4_registry *reg, enum d4_registry_mode *mode)
+{
+	(void)reg;
+	*mode = D4_MODE_CONFIGURED;
+	return 0;
+}
+
+int
 d4_registry_types(struct d4_registry *reg, bool types[UINT8_MAX + 1])
 {
 	(void)reg;
@@ -427,6 +435,13 @@ stream_add(struct stream_session *s, const struct d4_header *h,
 	put(payload, h->size);
 	s->n++;
 	return 0;
+}
+
+void
+stream_set_limit(struct stream_session *s, uint64_t limit)
+{
+	(void)s;
+	(void)limit;
 }
 
 bool

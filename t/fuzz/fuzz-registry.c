@@ -36,7 +36,7 @@ static const char *const folders[] = {
 	"kicked", "pending", "blocks/address", "blocks/uuid",
 	"blocks/by-uuid", "types", "metatypes", "queues/1/" TEXT,
 	"queues/1/" TEXT "/group", "queues/x/" TEXT, "sensors", "days",
-	"queues"
+	"queues", "."
 };
 
 static struct d4_registry *reg;
@@ -126,6 +126,9 @@ write_one(const uint8_t **data, size_t *left, char path[512])
 	(*left)--;
 	bytes = cut(data, left, &len);
 	take_name(name, bytes, len);
+	/* The folders beside it are to stay. */
+	if (strcmp(folder, ".") == 0)
+		(void)strcpy(name, "mode");
 	bytes = cut(data, left, &len);
 	make_folder(folder);
 	(void)snprintf(path, 512, "%s", scratch_path("%s/%s", folder, name));

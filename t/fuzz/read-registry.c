@@ -143,6 +143,7 @@ read_sensor(struct d4_registry *reg)
 void
 read_registry(struct d4_registry *reg, bool files)
 {
+	enum d4_registry_mode mode;
 	bool types[UINT8_MAX + 1];
 	unsigned n = 0;
 	int i;
@@ -153,6 +154,7 @@ read_registry(struct d4_registry *reg, bool files)
 	read_facts(reg);
 	(void)check(reg, d4_registry_address_blocked(reg, "192.0.2.1"));
 	(void)check(reg, d4_registry_types(reg, types));
+	(void)check(reg, d4_registry_mode(reg, &mode));
 	(void)check(reg, d4_registry_extended(reg, "x"));
 	(void)check(reg, d4_registry_sensors(reg, on_uuid, &n));
 	(void)check(reg, d4_registry_waiting(reg, on_waiting, NULL));

@@ -650,7 +650,7 @@ recv('long-line', rec('x' * 3000, 3), rec('x' * 3000 + '\n', 3), bye())
 FOLDERS = ['sensor', 'facts', 'day', 'claims', 'workers', 'kicked', 'pending',
            'blocks-address', 'blocks-uuid', 'blocks-by-uuid', 'types',
            'metatypes', 'queue', 'group', 'queue-x', 'sensors', 'days',
-           'queues']
+           'queues', 'root']
 TOKEN = '00112233445566778899aabbccddeeff'
 SESSION = 'ffeeddccbbaa49889a66554433221100'
 
@@ -765,6 +765,8 @@ registry('queue-bad-size', ('queue', 'max_size', 'x\n'))
 registry('queue-bad-time', ('queue', 'updated', '-1\n'))
 registry('queue-bad-description', ('queue', 'description', 'a\nb\n\n'))
 registry('queue-other-kind', ('queues', '-'), ('queues', '300'))
+registry('mode', ('root', 'mode', 'registration\n'))
+registry('mode-bad', ('root', 'mode', 'none\n'))
 registry('value-is-long', ('sensor', 'limit', '1' * 40 + '\n'))
 
 
