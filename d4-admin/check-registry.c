@@ -38,7 +38,7 @@ judge(enum d4_registry_set set, const char *text)
 	case D4_SET_TYPES:
 		return *text != '\0' && strlen(text) < 4 &&
 		    strspn(text, "0123456789") == strlen(text) &&
-		    atoi(text) <= UINT8_MAX ? NULL :
+		    strtol(text, NULL, 10) <= UINT8_MAX ? NULL :
 		    "is not a number of 0 to 255";
 	default:
 		return d4_type_name_ok(text, strlen(text)) ? NULL :
