@@ -77,11 +77,11 @@ PCAP = $(shell $(PKG_CONFIG) --libs libpcap 2>/dev/null || echo -lpcap)
 
 # -- rooms of the library -----------------------------------------------------
 
-ROOMS = header uuid type feed base64 digest border cidr table \
+ROOMS = header uuid type feed base64 digest sum border cidr table resp \
     mac mac-wipe mac-openssl $(if $(MB),mac-lanes,mac-nolanes) \
     meta meta-ja3 meta-line meta-value \
-    io record conf clock net net-socks stop notify log \
-    os-$(OS) os-swap-$(OS) os-host-$(OS) \
+    io record conf conf-login clock net net-socks stop secret notify log \
+    confine confine-$(OS) os-$(OS) os-swap-$(OS) os-host-$(OS) \
     tls cert redis queue queue-dir queue-names queue-redis queue-wait \
     gz gz-zlib $(if $(GZ_ISAL),gz-isal,gz-noisal) \
     $(if $(GZ_ZSTD),gz-zstd,gz-nozstd) \
@@ -97,15 +97,18 @@ LIB = lib/libd4.a
 PROGS = d4/d4 d4-recv/d4-recv d4-meta/d4-meta d4-pibs/d4-pibs \
     d4-stdout/d4-stdout d4-admin/d4-admin
 
-d4/d4: $(patsubst %,d4/%.o,main options settings encap cut window link \
-    relay figures source source-folder source-redis seen)
+d4/d4: $(patsubst %,d4/%.o,main stream options settings encap cut window \
+    anchor shelf link relay spool spool-disk spool-form spool-recover \
+    spool-state spool-writer figures source source-folder source-redis seen)
 d4/d4: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) -pthread
 
-STORE = $(patsubst %,d4-recv/%.o,place whole complete hook finish handler \
-    line store recover)
+STORE = $(patsubst %,d4-recv/%.o,place whole complete runner hook finish \
+    handler line store recover settle syncer tail tail-log match)
 d4-recv/d4-recv: $(patsubst %,d4-recv/%.o,main settings session filter \
-    supervise reload collect conn admit peers refusals faults analyze \
-    figures stream stream-keys) \
+    supervise reload collect conn admit peers refusals errors faults \
+    analyze \
+    figures stream stream-cmd stream-keys \
+    pipeline) \
     $(STORE)
 d4-recv/d4-recv: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) \
     -pthread
@@ -136,6 +139,10 @@ d4-stdout/d4-stdout: LDLIBS += $(UUID) $(REDIS) $(GZ)
 t/unit/stdout-pcap: d4-stdout/pcap.o
 t/unit/stdout-merge: $(patsubst %,d4-stdout/%.o,merge pcap output)
 
+SPOOL = $(patsubst %,d4/%.o,spool spool-disk spool-form spool-recover \
+    spool-state spool-writer)
+WINDOW = $(patsubst %,d4/%.o,window anchor shelf) $(SPOOL)
+
 # Preloaded into the programs by the test of failing calls.
 FAULT = t/fault/fault.so
 
@@ -143,12 +150,27 @@ UNITS = $(patsubst %.c,%,$(wildcard t/unit/*.c))
 $(UNITS): LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) -pthread
 t/unit/session: d4-recv/session.o
 t/unit/place: d4-recv/place.o
-t/unit/store t/unit/handler t/unit/recover: $(STORE)
-t/unit/window: d4/window.o
-t/unit/cut: d4/cut.o d4/window.o
+t/unit/match: d4-recv/match.o
+t/unit/tail: $(STORE)
+t/unit/runner: d4-recv/runner.o
+t/unit/store t/unit/handler t/unit/recover t/unit/power: $(STORE)
+t/unit/window: $(WINDOW)
+t/unit/spool: d4/cut.o $(WINDOW)
+t/unit/cut t/unit/resume: d4/cut.o $(WINDOW)
 t/unit/link: d4/link.o
 t/unit/source t/unit/source-redis: d4/source.o d4/source-folder.o \
     d4/source-redis.o d4/seen.o
+
+# Programs that try to break out once they are confined, for t/8000-confine.t:
+# what they link in the place of d4_confine_enter() is in no other program.
+ESCAPES = $(PROGS:%=%-escape)
+$(ESCAPES): LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) $(PCAP) \
+    -pthread
+$(ESCAPES): t/escape/escape.o
+define escape
+$(1)-escape: $(patsubst %.c,%.o,$(wildcard $(dir $(1))*.c))
+endef
+$(foreach p,$(PROGS),$(eval $(call escape,$(p))))
 
 # What tests talk to the programs with.
 TOOLS = $(patsubst %.c,%,$(wildcard t/tool/*.c))
@@ -208,7 +230,7 @@ $(REPLAY): LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) $(PCAP) \
 # -- rules --------------------------------------------------------------------
 
 OBJS = $(ROOMS:%=lib/%.o) $(patsubst %.c,%.o,$(wildcard d4*/*.c)) \
-    $(UNITS:%=%.o) $(TOOLS:%=%.o) $(LOAD:%=%.o) \
+    $(UNITS:%=%.o) $(TOOLS:%=%.o) $(LOAD:%=%.o) t/escape/escape.o \
     $(FUZZ:%=t/fuzz/fuzz-%.o) $(patsubst %.c,%.o,$(wildcard t/fuzz/fake-*.c)) \
     t/fuzz/read-registry.o t/fuzz/replay.o
 
@@ -234,6 +256,11 @@ $(PROGS) $(UNITS) $(TOOLS) $(LOAD) $(REPLAY): $(LIB)
 	    $(LDLIBS)
 
 $(UNITS) $(TOOLS) $(LOAD): %: %.o
+
+escapes: $(ESCAPES)
+$(ESCAPES): $(LIB)
+	$(CC) $(CFLAGS) $(LDHARDEN) $(LDFLAGS) -Wl,--wrap=d4_confine_enter \
+	    -o $@ $(filter %.o,$^) $(LIB) $(LDLIBS)
 
 $(FAULT): %.so: %.c .flags
 	$(CC) $(STD) $(WARN) $(CFLAGS) -fPIC -shared -o $@ $< -ldl
@@ -281,13 +308,14 @@ do-demo: all
 
 TESTS = $(wildcard t/*.t) $(UNITS)
 
-do-check: all $(UNITS) $(TOOLS) $(FAULT) $(REPLAY)
+do-check: all $(UNITS) $(TOOLS) $(FAULT) escapes $(REPLAY)
 	D4_SANITIZE='$(or $(SANITIZE),$(VALGRIND:%=valgrind))' \
 	    prove -e '$(VALGRIND:%=bash t/valgrind.sh)' $(PROVEFLAGS) $(TESTS)
 
 bench: all $(LOAD)
 	@sh t/bench/run.sh
 	@sh t/bench/tls.sh
+	@perl t/bench/spool.pl
 	@sh t/bench/collect.sh
 	@perl t/bench/pibs.pl
 	@bash t/bench/stdout.sh
@@ -305,7 +333,7 @@ abuse: all $(LOAD) $(TOOLS)
 LINT_CFLAGS = $(STD) $(WARN) -Werror $(DEFINES) -O2 -c -o /dev/null
 ANALYZE = -fanalyzer -Wno-analyzer-malloc-leak
 SOURCES = $(sort $(wildcard lib/*.c d4*/*.c t/unit/*.c t/tool/*.c \
-    t/fuzz/*.c t/fault/*.c t/bench/*.c))
+    t/escape/*.c t/fuzz/*.c t/fault/*.c t/bench/*.c))
 TIDY = $(filter lib/% d4%,$(SOURCES))
 SCRIPTS = $(sort $(wildcard t/*.sh t/*.t t/tool/*.sh t/bench/*.sh \
     t/fuzz/*.sh) .ci/run d4-admin/completion.bash)
@@ -386,7 +414,7 @@ install: all
 	install -d $(DESTDIR)$(BASHDIR) $(DESTDIR)$(ZSHDIR)
 	install -m 644 d4-admin/completion.bash $(DESTDIR)$(BASHDIR)/d4-admin
 	install -m 644 d4-admin/completion.zsh $(DESTDIR)$(ZSHDIR)/_d4-admin
-	install -m 644 README.md LICENSE $(DESTDIR)$(DOCDIR)
+	install -m 644 README.md SECURITY.md LICENSE $(DESTDIR)$(DOCDIR)
 	install -m 644 $(filter-out %/recv %/collector,$(wildcard conf.sample/*)) \
 	    $(DESTDIR)$(DOCDIR)/conf.sample
 	install -m 644 conf.sample/recv/* $(DESTDIR)$(DOCDIR)/conf.sample/recv
@@ -400,12 +428,13 @@ install: all
 	done
 
 clean:
-	rm -f $(PROGS) $(UNITS) $(TOOLS) $(FAULT) $(LOAD) $(REPLAY) $(LIB) \
-	    .flags lib/*.[od] d4*/*.[od] t/unit/*.[od] t/tool/*.[od] \
-	    t/bench/*.[od] t/fuzz/*.[od]
+	rm -f $(PROGS) $(ESCAPES) $(UNITS) $(TOOLS) $(FAULT) $(LOAD) \
+	    $(REPLAY) $(LIB) .flags lib/*.[od] d4*/*.[od] t/unit/*.[od] \
+	    t/tool/*.[od] t/escape/*.[od] t/bench/*.[od] t/fuzz/*.[od]
 	rm -rf .fuzz .cover
 
 FORCE:
-.PHONY: all found deps deps-lint demo do-demo check do-check bench bench-idle \
-    abuse lint fuzz fuzz-coverage do-fuzz do-fuzz-coverage install clean FORCE
+.PHONY: all escapes found deps deps-lint demo do-demo check do-check bench \
+    bench-idle abuse lint fuzz fuzz-coverage do-fuzz do-fuzz-coverage install \
+    clean FORCE
 .DELETE_ON_ERROR:

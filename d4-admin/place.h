@@ -11,26 +11,29 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "lib/conf.h"
+#include "lib/conf-login.h"
 #include "lib/queue.h"
 #include "lib/registry.h"
 
 struct place {
 	bool	given;			/* one of the options was */
+	bool	insecure_key;		/* others may read keys */
 	char	conf[D4_CONF_TEXT];	/* these are "" where there is none */
 	char	store[D4_CONF_TEXT];
 	char	registry[D4_CONF_TEXT];	/* a directory or redis:... */
 	char	queues[D4_CONF_TEXT];	/* likewise, of the items */
-	char	user[D4_CONF_TEXT];	/* of Redis, and its password */
-	char	password[D4_CONF_TEXT];
+	struct d4_conf_login login;	/* at Redis */
 };
 
-/* What the options say, each may be NULL.  Returns 0, or 2 and says why. */
-int place_find(struct place *, const char *store, const char *conf,
-    const char *host, const char *port);
+/* What options say, NULL without. */
+struct place_options {
+	const char	*store, *conf;
+	const char	*host, *port, *login;	/* of Redis; the last a directory */
+	bool		 insecure_key;	/* take a password others can read */
+};
 
-/* Overwrites the password. */
-void place_wipe(struct place *);
+/* Returns 0, or 2 and says why. */
+int place_find(struct place *, const struct place_options *);
 
 /* Opens the registry; NULL and says why. */
 struct d4_registry *place_open(const struct place *, bool create);

@@ -25,6 +25,9 @@
 #include "lib/stop.h"
 
 #define EVENTS		256	/* of epoll in one turn */
+#define PATIENCE	10	/* ticks until who holds a tail has settled it */
+#define RECEIVE		((size_t)2 << 20)	/* bytes that a kernel may hold
+						 * of a sensor */
 #define ACCEPTS		64	/* of one listener in one turn */
 #define TICK_MS		1000
 #define FLUSH_SENSORS	512	/* whose counts are written in one tick */
@@ -33,7 +36,7 @@
 #define DRAIN_MS	2500	/* for what waits to be finished, then */
 
 /* What an epoll event is for when it is none of a connection's. */
-static char listener_tag, stop_tag, finish_tag, stream_tag;
+static char listener_tag, stop_tag, finish_tag, sync_tag, stream_tag;
 
 struct collect {
 	const struct collect_settings *s;
@@ -44,6 +47,7 @@ struct collect {
 	bool			 registry_away;	/* and that was said */
 	size_t			 max_files;	/* open, 0: any number */
 	bool			 recovering;	/* more may have been left */
+	unsigned		 recovered;	/* ticks of that */
 	bool			 listening;
 	int64_t			 listen_at;	/* again, when out of places */
 	int64_t			 tick_at;
@@ -101,9 +105,8 @@ static struct d4_registry_login
 redis_login(const struct settings *s)
 {
 	struct d4_registry_login login = {
-		.user = *s->redis_user != '\0' ? s->redis_user : NULL,
-		.password = *s->redis_password != '\0' ? s->redis_password :
-		    NULL
+		.user = s->login.user, .password = s->login.password,
+		.insecure_key = s->insecure_key
 	};
 
 	return login;
@@ -198,7 +201,7 @@ store_settings(const struct collect *c)
 {
 	const struct settings *s = c->s->settings;
 	struct store_settings settings = {
-		.finish = c->finish, .rotate = s->rotate,
+		.finish = c->finish, .sync = s->sync, .rotate = s->rotate,
 		.rotate_size = s->rotate_size, .compress = s->compress,
 		.max_files = c->max_files,
 		.items = analyze_items(c->analyze)
@@ -214,6 +217,8 @@ open_store(struct collect *c)
 	struct finish_settings finish = {
 		.root = s->destination,
 		.hook = *s->hook != '\0' ? s->hook : NULL,
+		.runner = c->s->runners != NULL ?
+		    c->s->runners[c->s->worker] : -1,
 		.items = analyze_items(c->analyze)
 	};
 	struct store_settings store;
@@ -230,6 +235,9 @@ open_store(struct collect *c)
 		return -1;
 	}
 	c->recovering = true;
+	if (store_fd(c->ctx.store) != -1 &&
+	    watch(c, store_fd(c->ctx.store), &sync_tag) == -1)
+		return -1;
 	return watch(c, finish_fd(c->finish), &finish_tag);
 }
 
@@ -265,21 +273,33 @@ open_stdin(struct collect *c)
 		conn_new(&c->ctx, fd, "stdin");
 }
 
-/* A connection may hold a socket and a file.  Where there are not descriptors
- * enough for both of all, a third of them is for files, which are ended sooner
- * then. */
-static void
-fit_descriptors(struct collect *c)
+/* A connection may hold a socket and a file. */
+static unsigned
+most_connections(const struct collect_settings *s)
 {
-	unsigned wanted = c->s->from_stdin ? 1 :
-	    c->s->settings->max_connections;
-	rlim_t need = 2 * (rlim_t)wanted + SPARE_FILES, places;
+	return s->from_stdin ? 1 : s->settings->max_connections;
+}
+
+static rlim_t
+descriptors(const struct collect_settings *s)
+{
+	return 2 * (rlim_t)most_connections(s) + SPARE_FILES;
+}
+
+void
+collect_raise_limit(const struct collect_settings *s)
+{
+	rlim_t need = descriptors(s), best = need + most_connections(s);
 	struct rlimit limit;
 
-	c->ctx.max_connections = wanted;
-	c->max_files = 0;
-	if (getrlimit(RLIMIT_NOFILE, &limit) == -1 || limit.rlim_cur >= need)
+	if (getrlimit(RLIMIT_NOFILE, &limit) == -1 || limit.rlim_cur >= best)
 		return;
+	/* A third one for its tail, where it can be had. */
+	if (limit.rlim_max >= need) {
+		limit.rlim_cur = limit.rlim_max < best ? limit.rlim_max : best;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+		return;
+	}
 	limit.rlim_cur = need;
 	if (limit.rlim_max < need)
 		limit.rlim_max = need;
@@ -288,6 +308,23 @@ fit_descriptors(struct collect *c)
 		return;
 	limit.rlim_cur = limit.rlim_max;
 	(void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* Where there are not descriptors enough for both of all, a third of them is for
+ * files, which are ended sooner then. */
+static void
+fit_descriptors(struct collect *c)
+{
+	unsigned wanted = most_connections(c->s);
+	struct rlimit limit;
+	rlim_t places;
+
+	c->ctx.max_connections = wanted;
+	c->max_files = 0;
+	collect_raise_limit(c->s);
+	if (getrlimit(RLIMIT_NOFILE, &limit) == -1 ||
+	    limit.rlim_cur >= descriptors(c->s))
+		return;
 	places = limit.rlim_cur > 2 * SPARE_FILES ?
 	    limit.rlim_cur - SPARE_FILES : limit.rlim_cur / 2;
 	if (wanted > places / 3 * 2) {
@@ -310,8 +347,8 @@ begin(struct collect *c)
 		d4_log_warn("epoll");
 		return -1;
 	}
-	if (c->s->tls && (c->ctx.tls = reload_open_tls(c->s->settings)) == NULL)
-		return -1;
+	if (c->s->tls != NULL)
+		c->ctx.tls = *c->s->tls;
 	if (open_mac(c) == -1 || open_registry(c) == -1 ||
 	    open_streams(c) == -1 || open_store(c) == -1 ||
 	    watch(c, d4_stop_fd(), &stop_tag) == -1)
@@ -335,6 +372,7 @@ accept_some(struct collect *c, int listener)
 		if ((fd = d4_net_accept(listener, &sa)) == -1)
 			break;
 		d4_net_peer(&sa, peer);
+		d4_net_limit_receive(fd, RECEIVE);
 		conn_new(&c->ctx, fd, peer);
 	}
 	/* Out of descriptors the listener would wake us for ever. */
@@ -360,6 +398,9 @@ dispatch(struct collect *c, const struct epoll_event *event)
 		;	/* the turn ends with it */
 	} else if (event->data.ptr == &finish_tag) {
 		finish_run(c->finish);
+	} else if (event->data.ptr == &sync_tag) {
+		if (store_run(c->ctx.store))
+			conn_retry(&c->ctx);
 	} else {
 		conn_ready(&c->ctx, event->data.ptr);
 	}
@@ -395,10 +436,12 @@ reload(struct collect *c)
 	struct d4_tls_context *tls = NULL;
 
 	if (reload_settings(c->s->settings, c->s->dir,
-	    c->s->tls ? &tls : NULL) == -1)
+	    c->s->tls != NULL ? &tls : NULL) == -1)
 		return;
-	d4_tls_context_free(c->ctx.tls);
-	c->ctx.tls = tls;
+	if (tls != NULL) {
+		d4_tls_context_free(c->ctx.tls);
+		c->ctx.tls = tls;
+	}
 	fit_descriptors(c);
 	take_settings(c);
 }
@@ -409,9 +452,15 @@ recover(struct collect *c)
 {
 	long n;
 
+	if (store_left_some(c->ctx.store)) {
+		c->recovering = true;
+		c->recovered = 0;
+	}
 	if (!c->recovering)
 		return;
-	if ((n = recover_run(c->finish)) == -1)
+	n = recover_run(c->finish, store_tails(c->ctx.store),
+	    c->recovered++ >= PATIENCE);
+	if (n == -1)
 		d4_log_warn("%s: cannot look for unfinished files",
 		    c->s->settings->destination);
 	else if (n > 0)
@@ -592,8 +641,10 @@ finish_files(struct collect *c)
 
 	if (c->ctx.store == NULL)
 		return 0;
-	while (store_tick(c->ctx.store, c->ctx.now) && d4_clock_ms() < until)
+	while (store_tick(c->ctx.store, c->ctx.now) && d4_clock_ms() < until) {
 		(void)finish_drain(c->finish, 50);
+		(void)store_run(c->ctx.store);
+	}
 	if (store_sync(c->ctx.store, c->ctx.now) == -1)
 		rc = -1;
 	left = until - d4_clock_ms();

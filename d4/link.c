@@ -39,6 +39,7 @@ struct link {
 	struct d4_tls		*tls;
 	short			 tls_waits;	/* of a write that must go on */
 	long long		 deadline_ms;	/* of CLOSING */
+	long			 unacked;	/* when it was lost */
 	char			 why[256];
 };
 
@@ -201,6 +202,7 @@ static void
 lose(struct link *l, const char *why)
 {
 	(void)snprintf(l->why, sizeof(l->why), "%s", why);
+	l->unacked = l->fd != -1 ? d4_net_unacked(l->fd) : 0;
 	d4_tls_free(l->tls);
 	l->tls = NULL;
 	l->tls_waits = 0;
@@ -215,9 +217,7 @@ link_free(struct link *l)
 {
 	if (l == NULL)
 		return;
-	if (l->dial != NULL)
-		dial_end(l->dial);
-	lose(l, "");
+	link_lose(l, "");
 	free(l);
 }
 
@@ -389,6 +389,15 @@ link_write(struct link *l, const void *bytes, size_t len)
 }
 
 void
+link_lose(struct link *l, const char *why)
+{
+	if (l->dial != NULL)
+		dial_end(l->dial);
+	l->dial = NULL;
+	lose(l, why);
+}
+
+void
 link_close(struct link *l, int timeout_ms)
 {
 	l->deadline_ms = d4_clock_ms() + timeout_ms;
@@ -402,6 +411,16 @@ link_close(struct link *l, int timeout_ms)
 	if (l->tls == NULL)
 		(void)shutdown(l->fd, SHUT_WR);
 	step_closing(l);
+}
+
+size_t
+link_unacked(const struct link *l)
+{
+	long n = 0;
+
+	if (l->settings.fd == -1)
+		n = l->fd != -1 ? d4_net_unacked(l->fd) : l->unacked;
+	return n > 0 ? (size_t)n : 0;
 }
 
 int

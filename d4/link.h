@@ -71,6 +71,13 @@ enum link_state link_step(struct link *);
  * room now, or -1 when the link is lost (the state is then DOWN). */
 ssize_t link_write(struct link *, const void *, size_t len);
 
+/* How many of the bytes handed over the peer's system has not acknowledged, at
+ * most, as far as that can be known; of a link that was lost, when it was. */
+size_t link_unacked(const struct link *);
+
+/* Ends it without a word, to DOWN. */
+void link_lose(struct link *, const char *why);
+
 /* Says that this was all, waiting at most timeout_ms for the peer to say so
  * too.  From UP to CLOSING. */
 void link_close(struct link *, int timeout_ms);

@@ -18,6 +18,7 @@ sub put {
 	open my $out, '>', $name or die "$name: $!\n";
 	print $out $text;
 	close $out or die "$name: $!\n";
+	chmod 0600, $name if $name =~ m{/(key|server\.pem)$};
 }
 
 sub slurp {
@@ -112,7 +113,7 @@ sub memory {
 # Finished files.
 sub files {
 	return grep { length } split /\n/,
-	    `find store -name .open -prune -o -path '*/registry' -prune -o \\
+	    `find store -name .open -prune -o -name .tail -prune -o -path '*/registry' -prune -o \\
 	    -type f -print`;
 }
 

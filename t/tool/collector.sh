@@ -19,7 +19,6 @@ export SENSORS REGISTRY STORE
 collector() {
 	conf_recv r source=tcp:127.0.0.1:0 destination="$TMP/s" \
 	    compress=none "$@"
-	chmod 600 r/key
 	rm -rf s
 }
 
@@ -31,6 +30,7 @@ with_tls() {
 	    -keyout key.pem -out cert.pem 2> err || return
 	cat key.pem cert.pem > server.pem
 	cp server.pem r/server.pem
+	secrets r
 	echo 127.0.0.1:0 > r/source
 }
 
@@ -85,7 +85,7 @@ contents() {
 # Finished files of the store.
 files() {
 	find s -path s/registry -prune -o -path s/queues -prune -o \
-	    -path s/.open -prune -o -type f -print | sort
+	    -path s/.open -prune -o -path s/.tail -prune -o -type f -print | sort
 }
 
 # Whether nothing is unfinished.
