@@ -9,12 +9,15 @@
 #	make bench		speed, as ratios against well-known tools
 #	make bench-idle		10,000 silent sensors: memory, and time to serve
 #	make abuse		what strangers may do to a collector (TAP)
-#	make lint		warnings of two compilers, manual pages, scripts
+#	make lint		warnings, static analyzers, manual pages, scripts
+#	make fuzz T=60		each fuzz program for T seconds (t/fuzz/README)
+#	make fuzz-coverage	what their corpora reach
 #	make install		under DESTDIR, PREFIX, BINDIR, MANDIR, UNITDIR
 #	make deps		install Debian's packages, or name them
 #
 # CC, CFLAGS, CPPFLAGS, LDFLAGS and LDLIBS are taken from outside.
-# SANITIZE=address,undefined builds and tests with those sanitizers.
+# SANITIZE=address,undefined builds and tests with those sanitizers;
+# "make check VALGRIND=1" runs the tests and what they start under valgrind.
 
 .DEFAULT_GOAL = all
 
@@ -31,6 +34,7 @@ PKG_CONFIG = pkg-config
 
 CFLAGS ?= -O2 -g
 SANITIZE =
+VALGRIND =
 STD = -std=c11
 WARN = -Wall -Wextra -Wpedantic -Wshadow -Wcast-qual -Wmissing-prototypes \
     -Wstrict-prototypes -Wsign-conversion -Wwrite-strings -Wpointer-arith \
@@ -175,10 +179,60 @@ LOAD = t/bench/load t/bench/sink t/bench/strangers
 t/bench/strangers: LDLIBS += -lm
 $(TOOLS) $(LOAD): LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) -pthread
 
+# -- fuzz programs ------------------------------------------------------------
+
+# t/fuzz/fuzz-NAME.c is built three times: t/fuzz/replay-NAME as everything
+# else, for "make check"; .fuzz/NAME with libFuzzer and sanitizers; .cover/NAME
+# for the coverage of its corpus.  The last two are clang's.
+FUZZ = $(sort $(patsubst t/fuzz/fuzz-%.c,%,$(wildcard t/fuzz/fuzz-*.c)))
+REPLAY = $(FUZZ:%=t/fuzz/replay-%)
+
+# What a fuzz program needs beside the library.
+parts-meta = $(addprefix d4-meta/,metrics session tally)
+parts-pibs-capture = $(addprefix d4-pibs/,capture pcap pcapng pcap-lib window \
+    packet)
+parts-pibs-packet = $(addprefix d4-pibs/,packet seen attack flow hash)
+
+parts-pibs-state = $(addprefix d4-pibs/,state attack attack-state flow seen \
+    hash out)
+parts-place = d4-recv/place
+parts-recv = t/fuzz/fake-recv $(addprefix d4-recv/,conn session admit peers \
+    refusals faults store handler line place whole complete)
+parts-redis = t/fuzz/fake-redis t/fuzz/read-registry
+parts-registry = t/fuzz/read-registry
+parts-stdout-merge = $(addprefix d4-stdout/,merge pcap output)
+
+# The sources whose coverage "make fuzz-coverage" tells.
+covers-border = lib/border.c
+covers-conf = lib/conf.c
+covers-feed = lib/feed.c lib/header.c
+covers-gz = lib/gz.c $(GZ_ISAL:%=lib/gz-%.c) $(GZ_ZSTD:%=lib/gz-%.c)
+covers-meta = lib/meta.c lib/meta-line.c lib/meta-ja3.c \
+    d4-meta/metrics.c d4-meta/session.c
+covers-pibs-capture = $(addprefix d4-pibs/,capture.c pcap.c pcapng.c)
+covers-pibs-packet = d4-pibs/packet.c
+covers-pibs-state = d4-pibs/state.c d4-pibs/attack-state.c
+covers-place = d4-recv/place.c
+covers-queue = lib/queue-dir.c lib/queue-names.c
+covers-recv = $(addprefix d4-recv/,session.c admit.c conn.c store.c handler.c \
+    line.c whole.c)
+covers-redis = $(addprefix lib/,queue-redis.c registry-redis.c \
+    registry-redis-values.c registry-redis-live.c registry-redis-facts.c \
+    registry-redis-queue.c)
+covers-registry = $(addprefix lib/,registry-dir.c registry-dir-facts.c \
+    registry-dir-live.c registry-dir-queue.c registry-dir-tree.c)
+covers-stdout-merge = d4-stdout/merge.c d4-stdout/pcap.c
+covers-text = lib/base64.c lib/uuid.c lib/cidr.c lib/type.c
+
+$(REPLAY): LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) $(PCAP) \
+    -pthread
+
 # -- rules --------------------------------------------------------------------
 
 OBJS = $(ROOMS:%=lib/%.o) $(patsubst %.c,%.o,$(wildcard d4*/*.c)) \
-    $(UNITS:%=%.o) $(TOOLS:%=%.o) $(LOAD:%=%.o) t/escape/escape.o
+    $(UNITS:%=%.o) $(TOOLS:%=%.o) $(LOAD:%=%.o) t/escape/escape.o \
+    $(FUZZ:%=t/fuzz/fuzz-%.o) $(patsubst %.c,%.o,$(wildcard t/fuzz/fake-*.c)) \
+    t/fuzz/read-registry.o t/fuzz/replay.o
 
 all: found $(PROGS)
 
@@ -197,7 +251,7 @@ $(LIB): $(ROOMS:%=lib/%.o)
 	rm -f $@
 	$(AR) rc $@ $^
 
-$(PROGS) $(UNITS) $(TOOLS) $(LOAD): $(LIB)
+$(PROGS) $(UNITS) $(TOOLS) $(LOAD) $(REPLAY): $(LIB)
 	$(CC) $(CFLAGS) $(LDHARDEN) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) \
 	    $(LDLIBS)
 
@@ -210,6 +264,10 @@ $(ESCAPES): $(LIB)
 
 $(FAULT): %.so: %.c .flags
 	$(CC) $(STD) $(WARN) $(CFLAGS) -fPIC -shared -o $@ $< -ldl
+
+.SECONDEXPANSION:
+$(REPLAY): t/fuzz/replay-%: t/fuzz/fuzz-%.o t/fuzz/replay.o \
+    $$(addsuffix .o,$$(parts-$$*))
 
 # Objects made with other flags are made again.
 .flags: FORCE
@@ -225,8 +283,9 @@ DEPS_BUILD = gcc libc6-dev pkg-config libssl-dev uuid-dev libjansson-dev \
     libhiredis-dev libpcap-dev zlib1g-dev ?libipsec-mb-dev ?libisal-dev \
     ?libzstd-dev
 DEPS_RUN = openssl socat tcpdump
-DEPS_CHECK = perl redis-server python3 tcpreplay zsh zstd ?faketime
-DEPS_LINT = clang mandoc shellcheck
+DEPS_CHECK = perl redis-server python3 tcpreplay zsh zstd ?faketime \
+    $(VALGRIND:%=valgrind)
+DEPS_LINT = clang mandoc shellcheck clang-tidy cppcheck llvm libclang-rt-dev
 DEPS = $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_CHECK)
 
 deps:
@@ -239,6 +298,9 @@ deps-lint:
 demo check: deps
 	@$(MAKE) --no-print-directory do-$@
 
+fuzz fuzz-coverage: deps-lint
+	@$(MAKE) --no-print-directory do-$@
+
 # -- demonstration, tests, benchmark ------------------------------------------
 
 do-demo: all
@@ -246,8 +308,9 @@ do-demo: all
 
 TESTS = $(wildcard t/*.t) $(UNITS)
 
-do-check: all $(UNITS) $(TOOLS) $(FAULT) escapes
-	D4_SANITIZE='$(SANITIZE)' prove -e '' $(PROVEFLAGS) $(TESTS)
+do-check: all $(UNITS) $(TOOLS) $(FAULT) escapes $(REPLAY)
+	D4_SANITIZE='$(or $(SANITIZE),$(VALGRIND:%=valgrind))' \
+	    prove -e '$(VALGRIND:%=bash t/valgrind.sh)' $(PROVEFLAGS) $(TESTS)
 
 bench: all $(LOAD)
 	@sh t/bench/run.sh
@@ -264,19 +327,75 @@ bench-idle: all $(LOAD)
 abuse: all $(LOAD) $(TOOLS)
 	@prove -e '' t/bench/abuse
 
-# Every file with both compilers, warnings as errors, into nowhere.
+# Every file with both compilers, warnings as errors, into nowhere, gcc's
+# analyzer among them; then clang-tidy (.clang-tidy) and cppcheck (.cppcheck).
+# What the analyzer of gcc 12 takes for a leak is whatever lies in an array.
 LINT_CFLAGS = $(STD) $(WARN) -Werror $(DEFINES) -O2 -c -o /dev/null
+ANALYZE = -fanalyzer -Wno-analyzer-malloc-leak
 SOURCES = $(sort $(wildcard lib/*.c d4*/*.c t/unit/*.c t/tool/*.c \
     t/escape/*.c t/fuzz/*.c t/fault/*.c t/bench/*.c))
-SCRIPTS = $(sort $(wildcard t/*.sh t/*.t t/tool/*.sh t/bench/*.sh) .ci/run \
-    d4-admin/completion.bash)
+TIDY = $(filter lib/% d4%,$(SOURCES))
+SCRIPTS = $(sort $(wildcard t/*.sh t/*.t t/tool/*.sh t/bench/*.sh \
+    t/fuzz/*.sh) .ci/run d4-admin/completion.bash)
+JOBS := $(shell nproc 2>/dev/null || echo 1)
+quoted = $(subst ','\'',$(1))
+EACH = | tr ' ' '\n' | xargs -P $(JOBS) -n 4
 
 lint: deps-lint
-	@for f in $(SOURCES); do \
-	    gcc $(LINT_CFLAGS) $$f && clang $(LINT_CFLAGS) $$f || exit 1; \
-	done
+	@echo $(SOURCES) $(EACH) sh -c '$(call quoted,for f; do \
+	    gcc $(LINT_CFLAGS) $(ANALYZE) $$f && clang $(LINT_CFLAGS) $$f || \
+	    exit 255; done)' sh
+	@echo $(TIDY) $(EACH) sh -c '$(call quoted,clang-tidy --quiet "$$@" -- \
+	    $(STD) $(DEFINES) 2>&1 | grep -v "warnings* generated" && exit 255; \
+	    exit 0)' sh
+	@cppcheck -q -j $(JOBS) --std=c11 --enable=warning,performance,portability \
+	    --error-exitcode=1 --inline-suppr --suppressions-list=.cppcheck \
+	    --template=gcc -I. --include=t/cppcheck.h -D__linux__ -D__GNUC__ \
+	    -DD4_VERSION='"$(VERSION)"' $(SOURCES)
 	cd man && mandoc -Tlint -Wstyle *.[1-8]
 	shellcheck -x $(SCRIPTS)
+
+# -- fuzzing ------------------------------------------------------------------
+
+# Corpora grow in CORPUS, beside the seeds in t/fuzz/corpus, and stay.
+T = 60
+CORPUS = .corpus
+FUZZ_CC = clang
+FUZZ_FLAGS = $(STD) $(WARN) $(DEFINES) -O1 -g -fno-omit-frame-pointer \
+    -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
+COVER_FLAGS = $(STD) $(WARN) $(DEFINES) -O0 -g -fprofile-instr-generate \
+    -fcoverage-mapping
+FUZZ_LIBS = $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) $(PCAP) -pthread
+
+.fuzz/%.o: %.c
+	@mkdir -p $(@D)
+	$(FUZZ_CC) $(FUZZ_FLAGS) -MMD -MP -c -o $@ $<
+
+.cover/%.o: %.c
+	@mkdir -p $(@D)
+	$(FUZZ_CC) $(COVER_FLAGS) -MMD -MP -c -o $@ $<
+
+.fuzz/libd4.a .cover/libd4.a: %/libd4.a: $(addprefix %/lib/,$(ROOMS:%=%.o))
+	rm -f $@
+	$(AR) rc $@ $^
+
+$(FUZZ:%=.fuzz/%): .fuzz/%: .fuzz/t/fuzz/fuzz-%.o \
+    $$(addprefix .fuzz/,$$(addsuffix .o,$$(parts-$$*))) .fuzz/libd4.a
+	$(FUZZ_CC) $(FUZZ_FLAGS) -o $@ $^ $(FUZZ_LIBS)
+
+$(FUZZ:%=.cover/%): .cover/%: .cover/t/fuzz/fuzz-%.o .cover/t/fuzz/replay.o \
+    $$(addprefix .cover/,$$(addsuffix .o,$$(parts-$$*))) .cover/libd4.a
+	$(FUZZ_CC) $(COVER_FLAGS) -o $@ $^ $(FUZZ_LIBS)
+
+-include $(wildcard .fuzz/*/*.d .fuzz/t/fuzz/*.d .cover/*/*.d \
+    .cover/t/fuzz/*.d)
+
+do-fuzz: $(FUZZ:%=.fuzz/%)
+	@sh t/fuzz/run.sh '$(CORPUS)' '$(T)' $(FUZZ)
+
+do-fuzz-coverage: $(FUZZ:%=.cover/%)
+	@$(foreach f,$(FUZZ),sh t/fuzz/coverage.sh '$(CORPUS)' $(f) \
+	    $(covers-$(f)) &&) :
 
 # -- installation -------------------------------------------------------------
 
@@ -309,12 +428,13 @@ install: all
 	done
 
 clean:
-	rm -f $(PROGS) $(ESCAPES) $(UNITS) $(TOOLS) $(FAULT) $(LOAD) $(LIB) \
-	    .flags lib/*.[od] d4*/*.[od] t/unit/*.[od] t/tool/*.[od] \
-	    t/escape/*.[od] t/bench/*.[od]
+	rm -f $(PROGS) $(ESCAPES) $(UNITS) $(TOOLS) $(FAULT) $(LOAD) \
+	    $(REPLAY) $(LIB) .flags lib/*.[od] d4*/*.[od] t/unit/*.[od] \
+	    t/tool/*.[od] t/escape/*.[od] t/bench/*.[od] t/fuzz/*.[od]
+	rm -rf .fuzz .cover
 
 FORCE:
 .PHONY: all escapes found deps deps-lint demo do-demo check do-check bench \
-    bench-idle abuse \
-    lint install clean FORCE
+    bench-idle abuse lint fuzz fuzz-coverage do-fuzz do-fuzz-coverage install \
+    clean FORCE
 .DELETE_ON_ERROR:

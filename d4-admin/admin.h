@@ -35,7 +35,7 @@ struct uuids {
 };
 
 /* Adds one; always 0, as callbacks return to go on. */
-int keep_uuid(void *uuids, const uint8_t[D4_UUID_LEN]);
+int keep_uuid(void *cookie, const uint8_t[D4_UUID_LEN]);
 
 /* Calls back with each member of a set in order, numbers by their value;
  * returns what the callback did, or -1 with the registry's reason. */

@@ -181,8 +181,8 @@ args_type(const char *text, uint8_t *type, const char **name)
 	size_t digits = strspn(text, "0123456789");
 
 	if (digits > 0 && digits < 4 && text[digits] == '\0' &&
-	    atoi(text) <= UINT8_MAX) {
-		*type = (uint8_t)atoi(text);
+	    strtol(text, NULL, 10) <= UINT8_MAX) {
+		*type = (uint8_t)strtol(text, NULL, 10);
 		*name = "";
 		return 0;
 	}

@@ -38,7 +38,7 @@ judge(enum d4_registry_set set, const char *text)
 	case D4_SET_TYPES:
 		return *text != '\0' && strlen(text) < 4 &&
 		    strspn(text, "0123456789") == strlen(text) &&
-		    atoi(text) <= UINT8_MAX ? NULL :
+		    strtol(text, NULL, 10) <= UINT8_MAX ? NULL :
 		    "is not a number of 0 to 255";
 	default:
 		return d4_type_name_ok(text, strlen(text)) ? NULL :
@@ -111,6 +111,7 @@ check_field(struct check *c, const uint8_t *uuid, const char *name,
 	} else if (r == 0 && field >= D4_FIELD_LIMIT && (len == 0 ||
 	    len > 18 || strspn(value, "0123456789") != len)) {
 		(void)snprintf(why, sizeof(why), "%s: is not a number",
+		    /* cppcheck-suppress arrayIndexOutOfBoundsCond ; it is one */
 		    fields[field]);
 		check_report(c, name, why, false);
 	} else if (r == 0 && field == D4_FIELD_KEY && len == 0) {

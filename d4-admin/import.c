@@ -353,7 +353,7 @@ import_member(struct import *im, const struct d4_meta_value *v,
 	else if (set == D4_SET_TYPES)
 		good = strlen(value) < 4 && strspn(value, "0123456789") ==
 		    strlen(value) && *value != '\0' &&
-		    atoi(value) <= UINT8_MAX;
+		    strtol(value, NULL, 10) <= UINT8_MAX;
 	else if (set == D4_SET_EXTENDED)
 		good = d4_type_name_ok(value, strlen(value));
 	else

@@ -20,7 +20,7 @@ print_table(void)
 		    types[i].description);
 	extended = d4_type_extended_list(&n);
 	for (i = 0; i < n; i++)
-		printf("%4u  %-16s %s\n", D4_TYPE_EXTENDED, extended[i].name,
+		printf("%4d  %-16s %s\n", D4_TYPE_EXTENDED, extended[i].name,
 		    extended[i].description);
 }
 

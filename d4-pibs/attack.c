@@ -290,6 +290,7 @@ finish_all(struct attacks *a, struct flow **list, size_t n)
 {
 	size_t i;
 
+	/* cppcheck-suppress uninitvar ; the first n are set */
 	qsort(list, n, sizeof(*list), compare);
 	for (i = 0; i < n; i++)
 		finish(a, (uint32_t)(list[i] - a->flows));

@@ -324,10 +324,12 @@ open_ip(struct rest *r, uint16_t type, struct ip *ip)
     (f) & FIN ? PACKET_FIN : \
     (f) & ACK ? PACKET_ACK : \
     ((f) & ~ECN) == 0 ? PACKET_NULL : PACKET_ODD)
-#define CLASS4(f)	CLASS(f), CLASS(f + 1), CLASS(f + 2), CLASS(f + 3)
-#define CLASS16(f)	CLASS4(f), CLASS4(f + 4), CLASS4(f + 8), CLASS4(f + 12)
-#define CLASS64(f)	CLASS16(f), CLASS16(f + 16), CLASS16(f + 32), \
-    CLASS16(f + 48)
+#define CLASS4(f)	CLASS(f), CLASS((f) + 1), CLASS((f) + 2), \
+    CLASS((f) + 3)
+#define CLASS16(f)	CLASS4(f), CLASS4((f) + 4), CLASS4((f) + 8), \
+    CLASS4((f) + 12)
+#define CLASS64(f)	CLASS16(f), CLASS16((f) + 16), CLASS16((f) + 32), \
+    CLASS16((f) + 48)
 
 static const uint8_t class_of_flags[256] = {
 	CLASS64(0), CLASS64(64), CLASS64(128), CLASS64(192)

@@ -132,7 +132,7 @@ next_pcap(void *arg, struct frame *f, size_t max, char fault[CAPTURE_FAULT])
 		caplen = get32(p + 8, c->big);
 		if (caplen > FRAME_MAX) {
 			(void)snprintf(fault, CAPTURE_FAULT,
-			    "a record claims %u bytes, over %u", caplen,
+			    "a record claims %u bytes, over %d", caplen,
 			    FRAME_MAX);
 			return 0;
 		}

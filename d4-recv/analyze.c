@@ -181,7 +181,7 @@ push(void *cookie, const uint8_t uuid[D4_UUID_LEN], const char *queue,
 	    strspn(queue, "0123456789") == strlen(queue);
 
 	if (d4_registry_queues_for(p.a->registry,
-	    plain ? (uint8_t)atoi(queue) : D4_TYPE_EXTENDED,
+	    plain ? (uint8_t)strtol(queue, NULL, 10) : D4_TYPE_EXTENDED,
 	    plain ? NULL : queue, uuid, on_queue, &p) == -1) {
 		faults_say(&p.a->faults, d4_registry_why(p.a->registry));
 		return -1;

@@ -688,10 +688,9 @@ static void
 gather(struct conn_context *ctx, struct conn *c)
 {
 	struct d4_feed_record record;
-	enum d4_refusal fed;
 
 	while (c->state != CONN_DEAD && c->refusal == 0) {
-		if ((fed = d4_feed_next(c->feed, &record)) == D4_SHORT)
+		if (d4_feed_next(c->feed, &record) == D4_SHORT)
 			break;
 		if ((c->refusal = admit(ctx, c, &record.header)) != 0) {
 			c->odd = record.header;

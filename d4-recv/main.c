@@ -244,11 +244,13 @@ static int
 take_passed(int fds[LISTENERS])
 {
 	const char *n = getenv("LISTEN_FDS"), *pid = getenv("LISTEN_PID");
-	int i, count;
+	long count;
+	int i;
 
-	if (n == NULL || pid == NULL || atol(pid) != (long)getpid())
+	if (n == NULL || pid == NULL ||
+	    strtol(pid, NULL, 10) != (long)getpid())
 		return 0;
-	count = atoi(n);
+	count = strtol(n, NULL, 10);
 	if (count > LISTENERS)
 		count = LISTENERS;
 	for (i = 0; i < count; i++) {
@@ -257,7 +259,7 @@ take_passed(int fds[LISTENERS])
 		(void)fcntl(fds[i], F_SETFL,
 		    fcntl(fds[i], F_GETFL) | O_NONBLOCK);
 	}
-	return count < 0 ? 0 : count;
+	return count < 0 ? 0 : (int)count;
 }
 
 /* The sockets of each worker, that of the first worker first. */

@@ -70,7 +70,7 @@ load_lists(struct settings *s, struct d4_conf *conf)
 	int faults = 0;
 
 	if (d4_conf_list(conf, "types", types, on_type, &s->rules) == -1 ||
-	    (memchr(s->rules.types, true, sizeof(s->rules.types)) == NULL &&
+	    (memchr(s->rules.types, 1, sizeof(s->rules.types)) == NULL &&
 	    d4_conf_refuse(conf, "types", "is empty", types) == -1))
 		faults += fault(conf);
 	/* Without extended types in use nobody need name them. */

@@ -116,18 +116,19 @@ read_value(struct d4_conf *conf, const char *name, size_t max,
 {
 	const char *reason = NULL;
 	uint8_t *buf;
-	ssize_t got = 0;
+	ssize_t got = -1;
 	int fd;
 
 	if ((fd = open_value(conf, name, expected)) == -1)
 		return -1;
-	if ((buf = malloc(max + 2)) == NULL ||
-	    (got = d4_io_read_full(fd, buf, max + 1)) == -1)
+	if ((buf = malloc(max + 2)) != NULL)
+		got = d4_io_read_full(fd, buf, max + 1);
+	if (got == -1)
 		reason = strerror(errno);
 	else if ((size_t)got > max)
 		reason = "is too long";
 	(void)close(fd);
-	if (reason != NULL) {
+	if (buf == NULL || reason != NULL) {
 		if (buf != NULL)
 			d4_mac_wipe(buf, max + 2);
 		free(buf);

@@ -70,13 +70,14 @@ step_in(void *arg, struct gz_flow *f, bool finish)
 	}
 	if (r->headed)
 		rc = isal_inflate(s);
+	/* ISAL_END_INPUT is positive: more is wanted.  After a fault avail_in
+	 * may be one less than nothing. */
+	if (rc < 0)
+		return GZ_BROKEN;
 	f->in += in - s->avail_in;
 	f->inlen -= in - s->avail_in;
 	f->out += out - s->avail_out;
 	f->outlen -= out - s->avail_out;
-	/* ISAL_END_INPUT is positive: more is wanted. */
-	if (rc < 0)
-		return GZ_BROKEN;
 	return s->block_state == ISAL_BLOCK_FINISH ? GZ_END : GZ_MORE;
 }
 

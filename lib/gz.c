@@ -21,6 +21,7 @@ struct d4_gz_in {
 	bool			 known;		/* kind is */
 	bool			 ended;		/* end of file */
 	bool			 within;	/* a member has begun */
+	bool			 broken;	/* the bytes are no good */
 	const struct gz_engine	*engine;	/* NULL: plain */
 	void			*state;		/* of the engine */
 	const char		*fault;
@@ -120,6 +121,7 @@ static int
 fail(struct d4_gz_in *g, int err, const char *words)
 {
 	g->fault = words;
+	g->broken = err == EILSEQ;
 	errno = err;
 	return -1;
 }
@@ -237,6 +239,9 @@ next_member(struct d4_gz_in *g)
 ssize_t
 d4_gz_in_read(struct d4_gz_in *g, void *to, size_t len)
 {
+	/* An engine is not asked again after that. */
+	if (g->broken)
+		return fail(g, EILSEQ, g->fault);
 	if (!g->known && recognise(g) == -1)
 		return -1;
 	if (g->engine == NULL)

@@ -98,6 +98,7 @@ compute(struct d4_mac *mac, const struct d4_mac_job *jobs, size_t n,
 	for (i = 0; i < n; i++) {
 		bool fits = lanes && jobs[i].len <= MAC_LANES_MAX;
 
+		/* cppcheck-suppress uninitvar ; it is filled in below */
 		m = fits ? &mac->messages[nlanes++] : &one;
 		m->key = fits ? jobs[i].key->lanes : jobs[i].key->openssl;
 		m->bytes = jobs[i].record;

@@ -40,7 +40,7 @@ const char *d4_mac_name(const struct d4_mac *);
 
 /* Makes a key of any length, 0 included, ready; the bytes are not kept.  NULL
  * when memory is short. */
-struct d4_mac_key *d4_mac_key_new(struct d4_mac *, const void *key,
+struct d4_mac_key *d4_mac_key_new(struct d4_mac *, const void *bytes,
     size_t keylen);
 
 /* Wipes and frees, takes NULL. */

@@ -45,9 +45,10 @@ d4_notify_watchdog_ms(void)
 	const char *pid = getenv("WATCHDOG_PID");
 	long long n;
 
-	if (usec == NULL || (pid != NULL && atoll(pid) != getpid()))
+	if (usec == NULL || (pid != NULL &&
+	    strtoll(pid, NULL, 10) != getpid()))
 		return 0;
-	n = atoll(usec) / 2000;
+	n = strtoll(usec, NULL, 10) / 2000;
 	return n < 0 ? 0 : n > INT_MAX ? INT_MAX : (int)n;
 }
 

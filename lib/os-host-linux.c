@@ -4,7 +4,7 @@
 #include <sys/timex.h>
 
 #include <fcntl.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -44,8 +44,13 @@ find(const char *text, const char *word, uint64_t *bytes)
 {
 	const char *at = strstr(text, word);
 	unsigned long long kb;
+	char *end;
 
-	if (at == NULL || sscanf(at + strlen(word), "%llu", &kb) != 1)
+	if (at == NULL)
+		return false;
+	at += strlen(word);
+	kb = strtoull(at, &end, 10);
+	if (end == at)
 		return false;
 	*bytes = (uint64_t)kb << 10;
 	return true;

@@ -393,7 +393,12 @@ d4_redis_element(const struct d4_redis_reply *array, size_t i,
 {
 	const redisReply *inside = array->inside;
 
-	show(element, inside->element[i]);
+	if (i < array->n) {
+		show(element, inside->element[i]);
+	} else {
+		memset(element, 0, sizeof(*element));
+		element->text = "";
+	}
 }
 
 void

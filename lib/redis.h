@@ -115,7 +115,8 @@ int d4_redis_wait(struct d4_redis *, struct d4_redis_reply *, int timeout_ms);
 int d4_redis_call(struct d4_redis *, struct d4_redis_reply *, int timeout_ms,
     int argc, const char *const argv[], const size_t len[]);
 
-/* The element i < n of an array. */
+/* The element i of an array; beyond the last one, and of another reply, nil: so
+ * a server that answers less than it should does no harm. */
 void d4_redis_element(const struct d4_redis_reply *, size_t i,
     struct d4_redis_reply *);
 

@@ -77,7 +77,7 @@ int dir_slurp(struct dir *, const struct tree *, const char *path, size_t max,
     char **, size_t *len);
 
 /* A value: a file without its last newline; 1: none. */
-int dir_value(struct dir *, const struct tree *, const char *path, char *buf,
+int dir_value(struct dir *, const struct tree *, const char *path, char *out,
     size_t size, size_t *len);
 
 /* The same of a decimal number or a line of text; *n and text are left as they

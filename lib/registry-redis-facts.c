@@ -45,11 +45,13 @@ parse_address(struct d4_registry_facts *facts, char *text)
 	struct tm tm = { .tm_isdst = -1 };
 	char *at;
 
+	/* NOLINTBEGIN(cert-err34-c): no part is as long as to overflow */
 	if ((at = strrchr(text, '-')) == NULL ||
 	    strlen(at + 1) != STAMP_DIGITS || sscanf(at + 1,
 	    "%4u%2u%2u%2u%2u%2u", &n[0], &n[1], &n[2], &n[3], &n[4],
 	    &n[5]) != 6)
 		return -1;
+	/* NOLINTEND(cert-err34-c) */
 	*at = '\0';
 	if (!d4_registry_text_ok(text, D4_REGISTRY_ADDRESS))
 		return -1;
@@ -88,7 +90,8 @@ load_times(struct rds *r, const char *key, uint64_t *first, uint64_t *last)
 static int
 compare_numbers(const void *a, const void *b)
 {
-	return atoi(*(char *const *)a) - atoi(*(char *const *)b);
+	return (int)(strtol(*(char *const *)a, NULL, 10) -
+	    strtol(*(char *const *)b, NULL, 10));
 }
 
 static int
@@ -519,7 +522,8 @@ rds_each_day(void *store, d4_registry_on_day *callback, void *cookie)
 		return rc;
 	rc = RDS_LIST(store, &texts, "SORT", OURS "days");
 	for (i = 0; rc == 0 && i < texts.n; i++)
-		rc = rds_digits(texts.list[i], 99999999, &day) == -1 ?
+		rc = rds_digits(texts.list[i], 99999999, &day) == -1 ||
+		    day < 10000000 ?
 		    rds_bad(store, OURS "days", "holds what is no day") :
 		    callback(cookie, (uint32_t)day);
 	rds_texts_free(&texts);

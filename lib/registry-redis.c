@@ -210,14 +210,18 @@ rds_scan(struct rds *r, const char *begin, d4_registry_on_text *callback,
 	rds_key(pattern, "%s*", begin);
 	do {
 		if (RDS_DO(r, &reply, "SCAN", cursor, "MATCH", pattern,
-		    "COUNT", "1000") == -1 || reply.n != 2)
+		    "COUNT", "1000") == -1)
 			return -1;
+		if (reply.n != 2)
+			return rds_bad(r, pattern, "is not answered");
 		d4_redis_element(&reply, 0, &part);
 		(void)snprintf(cursor, sizeof(cursor), "%s", part.text);
 		d4_redis_element(&reply, 1, &part);
 		rc = rds_copy(r, &part, &texts);
 		for (i = 0; rc == 0 && i < texts.n; i++)
-			rc = callback(cookie, texts.list[i] + strlen(begin));
+			rc = strncmp(texts.list[i], begin, strlen(begin)) != 0 ?
+			    rds_bad(r, pattern, "is answered by other keys") :
+			    callback(cookie, texts.list[i] + strlen(begin));
 		rds_texts_free(&texts);
 	} while (rc == 0 && strcmp(cursor, "0") != 0);
 	return rc;

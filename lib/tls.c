@@ -201,6 +201,7 @@ set_server(SSL_CTX *ctx, const struct d4_tls_server *server, char why[WHY])
 {
 	STACK_OF(X509_NAME) *names;
 
+	/* NOLINTNEXTLINE(clang-analyzer-core.*): it is one or the other */
 	if (load_pair(ctx, server->cert, server->cert, why) == -1)
 		return -1;
 	if (server->client_ca == NULL)

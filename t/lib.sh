@@ -146,9 +146,13 @@ started() {
 	pids+=("$pid")
 }
 
-# Whether it has become the program and heeds signals.
+# Whether it has become the program (valgrind has a name of its own) and heeds
+# signals.
 listens() {
-	[ "$(cat "/proc/$1/comm")" = "$2" ] &&
+	case $(cat "/proc/$1/comm") in
+	"$2" | memcheck-*) ;;
+	*) return 1 ;;
+	esac &&
 	    grep -q '^SigCgt:.*[2367abef]..$' "/proc/$1/status"
 }
 

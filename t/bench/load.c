@@ -229,10 +229,14 @@ turn(struct load *l, struct sensor *sensors, size_t n)
 	static struct pollfd *fds;
 	static size_t nfds;
 	size_t i;
+	void *more;
 
-	if (nfds < n && (fds = realloc(fds, n * sizeof(*fds))) == NULL)
-		die("memory", "not enough");
-	nfds = nfds < n ? n : nfds;
+	if (nfds < n) {
+		if ((more = realloc(fds, n * sizeof(*fds))) == NULL)
+			die("memory", "not enough");
+		fds = more;
+		nfds = n;
+	}
 	for (i = 0; i < n; i++) {
 		fds[i].fd = sensors[i].state == WAITING ||
 		    sensors[i].state == DONE ? -1 : sensors[i].fd;

@@ -2,23 +2,25 @@
 
 /*
  * The first byte picks what the rest is taken for: a meta header, text for a
- * line of JSON, figures in Prometheus text form, or the payloads of a session.
- *
- *	clang -g -O1 -fsanitize=fuzzer,address,undefined -I. \
- *	    -D_XOPEN_SOURCE=700 -D_DEFAULT_SOURCE -o t/fuzz/fuzz-meta \
- *	    t/fuzz/fuzz-meta.c lib/meta.c lib/meta-line.c lib/type.c \
- *	    lib/uuid.c lib/header.c lib/io.c d4-meta/metrics.c \
- *	    d4-meta/session.c -ljansson -luuid
+ * line of JSON, figures in Prometheus text form, the payloads of a session, or
+ * a line of ja3-jl.
  */
+
+#define _GNU_SOURCE	/* memfd_create() */
+
+#include <sys/mman.h>
 
 #include <assert.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "d4-meta/metrics.h"
 #include "d4-meta/session.h"
+#include "lib/meta-ja3.h"
 #include "lib/meta-line.h"
 #include "lib/meta.h"
 
@@ -46,6 +48,11 @@ take_header(const uint8_t *data, size_t len)
 	assert(d4_meta_line_is_utf8(data, len) && d4_meta_is_value(data, len));
 	assert(d4_type_name_ok(d4_meta_type(meta),
 	    strlen(d4_meta_type(meta))));
+	assert(d4_meta_has(meta, "type"));
+	assert(strcmp(d4_meta_string(meta, "type", ""),
+	    d4_meta_type(meta)) == 0);
+	assert(d4_meta_bool(meta, "type", 7) == 7);
+	(void)d4_meta_bool(meta, "t", 0);
 	text = d4_meta_text(meta);
 	assert(text != NULL && strchr(text, '\n') == NULL);
 	/* Numbers may grow in it: 1e9 is 1000000000.0. */
@@ -77,7 +84,13 @@ take_text(const uint8_t *data, size_t len)
 	d4_meta_line_list(line, "");
 	d4_meta_line_string(line, NULL, text);
 	d4_meta_line_int(line, NULL, (int64_t)len - 100);
-	d4_meta_line_real(line, NULL, (double)len / 7, len % 18);
+	d4_meta_line_real(line, NULL, (double)len / 7, len % 40);
+	d4_meta_line_real(line, NULL, (double)len / 0.0, 1);
+	d4_meta_line_bool(line, NULL, len % 2 == 0);
+	d4_meta_line_object(line, NULL);
+	d4_meta_line_null(line, "null");
+	d4_meta_line_json(line, "json", "[1]");
+	d4_meta_line_close(line);
 	d4_meta_line_end(line);
 	bytes = d4_meta_line_bytes(line, &n);
 	assert(bytes != NULL && memchr(bytes, '\n', n) == bytes + n - 1);
@@ -85,6 +98,26 @@ take_text(const uint8_t *data, size_t len)
 	    d4_meta_is_value(bytes, n));
 	free(text);
 	d4_meta_line_free(line);
+}
+
+/* The same from a file. */
+static void
+take_metrics_file(const uint8_t *data, size_t len)
+{
+	int fd = memfd_create("metrics", MFD_CLOEXEC);
+	const char *why = NULL;
+	char name[64], *object;
+	int64_t mtime;
+
+	assert(fd != -1 && write(fd, data, len) == (ssize_t)len);
+	(void)snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+	object = metrics_read(name, &mtime, &why);
+	assert(object != NULL || *why != '\0');
+	assert(object == NULL || len <= METRICS_MAX);
+	free(object);
+	(void)close(fd);
+	assert(metrics_read("/nowhere", &mtime, &why) == NULL);
+	assert(metrics_read("/", &mtime, &why) == NULL);
 }
 
 static void
@@ -97,6 +130,7 @@ take_metrics(const uint8_t *data, size_t len)
 	assert(object == NULL || (strchr(object, '\n') == NULL &&
 	    d4_meta_is_value(object, strlen(object))));
 	free(object);
+	take_metrics_file(data, len);
 }
 
 /* Records of up to 15 bytes: type, length, payload.  A header that a session
@@ -114,6 +148,8 @@ take_session(const uint8_t *data, size_t len)
 
 		h.type = types[data[0] >> 4 & 3];
 		h.uuid[0] = data[0] >> 6;
+		h.uuid[6] = h.uuid[0] == 3 ? 0x10 : 0x40;
+		h.uuid[8] = 0x80;
 		data++;
 		len--;
 		if (part > len)
@@ -135,12 +171,32 @@ take_session(const uint8_t *data, size_t len)
 	memset(&session, 0, offsetof(struct session, text));
 }
 
+static void
+take_ja3(const char *text, size_t len)
+{
+	struct d4_meta_ja3 *line;
+	const char *why = NULL, *bytes;
+	size_t i, n;
+
+	if ((line = d4_meta_ja3_parse(text, len, &why)) == NULL) {
+		assert(why != NULL && *why != '\0');
+		return;
+	}
+	assert(d4_meta_is_value(text, len));
+	assert(d4_meta_ja3_timestamp(line, &n) != NULL && n <= len);
+	for (i = 0; i < d4_meta_ja3_ncerts(line); i++) {
+		bytes = d4_meta_ja3_cert(line, i, &n);
+		assert(bytes != NULL && n <= len);
+	}
+	d4_meta_ja3_free(line);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	if (len == 0)
 		return 0;
-	switch (data[0] % 4) {
+	switch (data[0] % 5) {
 	case 0:
 		take_header(data + 1, len - 1);
 		break;
@@ -150,8 +206,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	case 2:
 		take_metrics(data + 1, len - 1);
 		break;
-	default:
+	case 3:
 		take_session(data + 1, len - 1);
+		break;
+	default:
+		take_ja3((const char *)data + 1, len - 1);
 		break;
 	}
 	return 0;

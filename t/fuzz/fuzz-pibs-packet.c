@@ -102,6 +102,24 @@ judge(struct batch *b, const struct flow_limits *limits)
 	seen_free(s);
 }
 
+/* The IP packet lies within the frame. */
+static void
+look(const struct frame *f, const struct packet *k, size_t n)
+{
+	const uint8_t *ip;
+	uint16_t type;
+	size_t i, len;
+
+	for (i = 0; i < n; i++) {
+		assert(*packet_class_name((enum packet_class)k[i].class) !=
+		    '\0');
+		ip = packet_ip(&f[i], &len, &type);
+		assert(ip == NULL || (ip >= f[i].data &&
+		    len <= f[i].caplen - (size_t)(ip - f[i].data)));
+		assert(frame_link_known(f[i].link) || ip == NULL);
+	}
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
@@ -128,6 +146,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	    data + 1, len - 1);
 	packet_decode(&all, f, n, PACKET_ALL, PACKET_ALL);
 	assert(all.n == n && all.nanswers <= n);
+	look(f, all.packet, n);
 	for (i = 0; i < n; i++)
 		assert(all.packet[i].class < PACKET_CLASSES);
 	packet_decode(&some, f, n, packets, 0);

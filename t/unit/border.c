@@ -42,7 +42,7 @@ add(const void *bytes, size_t len)
 static void
 add16(uint16_t v)
 {
-	uint8_t p[2];
+	uint8_t p[2] = { 0 };
 
 	(made.big ? d4_put16be : d4_put16le)(p, v);
 	add(p, sizeof(p));
@@ -51,7 +51,7 @@ add16(uint16_t v)
 static void
 add32(uint32_t v)
 {
-	uint8_t p[4];
+	uint8_t p[4] = { 0 };
 
 	(made.big ? d4_put32be : d4_put32le)(p, v);
 	add(p, sizeof(p));

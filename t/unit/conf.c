@@ -417,6 +417,7 @@ test_file(void)
 	ok(d4_conf_file(conf, "v", 4, "x", &bytes, &len) == 0 && len == 4 &&
 	    memcmp(bytes, "a\0\r\n\0", 5) == 0, "a file as it stands, and NUL");
 	free(bytes);
+	bytes = NULL;
 	ok(d4_conf_file(conf, "v", 3, "x", &bytes, &len) == -1 && is_told(),
 	    "a byte too many");
 	put("v", "", 0);
@@ -438,7 +439,7 @@ test_uuid(void)
 		"{0f3c2a9e-5b71-4c8d-9a64-7e2d1b0c9f35}",
 		"urn:uuid:0f3c2a9e-5b71-4c8d-9a64-7e2d1b0c9f35\n"
 	};
-	char made[D4_UUID_TEXT];
+	char made[D4_UUID_TEXT] = "";
 	size_t i;
 
 	for (i = 0; i < sizeof(good) / sizeof(good[0]); i++) {

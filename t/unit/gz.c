@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+#include <sys/socket.h>
 #include <sys/wait.h>
 
 #include <errno.h>
@@ -216,6 +217,61 @@ test_members(enum d4_gz_kind kind)
 	free(p);
 }
 
+/* A descriptor of which each read(2) gives part bytes. */
+static int
+slow_file(const uint8_t *p, size_t len, size_t part)
+{
+	size_t at, n;
+	int fds[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fds) == -1)
+		abort();
+	for (at = 0; at < len; at += n) {
+		n = part < len - at ? part : len - at;
+		if (write(fds[1], p + at, n) != (ssize_t)n)
+			abort();
+	}
+	(void)close(fds[1]);
+	return fds[0];
+}
+
+/* Two members that come a few bytes at a time, and are read so. */
+static void
+test_slow(enum d4_gz_kind kind)
+{
+	struct file a = packed(kind, 0, 200, 200);
+	uint8_t *p = malloc(2 * a.len);
+	uint8_t *twice = malloc(400);
+	unsigned wrong = 0;
+	size_t part, step;
+	uint8_t *all = data;
+
+	if (p == NULL || twice == NULL)
+		abort();
+	memcpy(p, a.p, a.len);
+	memcpy(p + a.len, a.p, a.len);
+	memcpy(twice, data, 200);
+	memcpy(twice + 200, data, 200);
+	data = twice;
+	for (part = 1; part <= 2 * a.len; part++) {
+		for (step = 1; step <= 400; step = step * 3 / 2 + 1) {
+			int fd = slow_file(p, 2 * a.len, part);
+			struct d4_gz_in *g = d4_gz_in_open(fd);
+
+			wrong += unpack(g, step) != 400 ||
+			    d4_gz_in_taken(g) != 2 * a.len;
+			d4_gz_in_close(g);
+			(void)close(fd);
+			wrong += unpack_memory(p, 2 * a.len, step) != 400;
+		}
+	}
+	data = all;
+	is(wrong, 0, "%s: however slowly two members come", names[kind]);
+	free(twice);
+	free(p);
+	free(a.p);
+}
+
 /* Whatever is cut off is missed; a byte that changed is seen, or stands for
  * nothing that is inside, such as a file's date. */
 static void
@@ -224,6 +280,8 @@ test_damage(enum d4_gz_kind kind)
 	struct file f = packed(kind, 0, 5000, 5000);
 	size_t i, magic = kind == D4_GZ_GZIP ? 2 : 4;
 	unsigned missed = 0, unseen = 0;
+	struct d4_gz_in *g;
+	uint8_t byte;
 
 	for (i = magic; i < f.len; i++)
 		missed += unpack_memory(f.p, i, 512) != -1 || errno != EILSEQ;
@@ -237,6 +295,10 @@ test_damage(enum d4_gz_kind kind)
 		f.p[i] ^= 0x20;
 	}
 	is(unseen, 0, "%s: each change is", names[kind]);
+	g = d4_gz_in_memory(f.p, f.len / 2);
+	ok(unpack(g, 512) == -1 && d4_gz_in_read(g, &byte, 1) == -1 &&
+	    errno == EILSEQ, "and said again");
+	d4_gz_in_close(g);
 	free(f.p);
 }
 
@@ -362,6 +424,7 @@ main(void)
 			continue;
 		test_levels(kind);
 		test_members(kind);
+		test_slow(kind);
 		test_damage(kind);
 	}
 	test_header();

@@ -33,7 +33,7 @@ raw(const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	for (words[n] = strtok_r(text, " ", &rest); words[n] != NULL && n < 15;
+	for (words[n] = strtok_r(text, " ", &rest); n < 15 && words[n] != NULL;
 	    words[n] = strtok_r(NULL, " ", &rest)) {
 		argv[n] = words[n];
 		n++;

@@ -29,13 +29,13 @@ on_alarm(int sig)
 static void
 ring(bool on)
 {
-	struct itimerval each = { .it_value = { .tv_usec = on ? 1000 : 0 } };
+	struct timeval wait = { .tv_sec = 0, .tv_usec = on ? 1000 : 0 };
+	struct itimerval each = { .it_interval = wait, .it_value = wait };
 	struct sigaction sa;
 
 	memset(&sa, 0, sizeof(sa));
 	sigemptyset(&sa.sa_mask);
 	sa.sa_handler = on_alarm;
-	each.it_interval = each.it_value;
 	if (sigaction(SIGALRM, &sa, NULL) == -1 ||
 	    setitimer(ITIMER_REAL, &each, NULL) == -1)
 		abort();

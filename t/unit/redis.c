@@ -102,6 +102,8 @@ test_commands(struct d4_redis *r)
 	ok(e.kind == D4_REDIS_STRING && e.len == 0, "an empty one,");
 	d4_redis_element(&reply, 2, &e);
 	ok(e.len == 3 && memcmp(e.text, "c\r\n", 3) == 0, "a CR and a LF");
+	d4_redis_element(&reply, 3, &e);
+	ok(e.kind == D4_REDIS_NIL && *e.text == '\0', "and nothing behind");
 	is(d4_redis_wait(r, &reply, REDIS_MS), 0, "the third");
 	ok(reply.kind == D4_REDIS_ERROR &&
 	    strncmp(reply.text, "WRONGTYPE", 9) == 0, "an error");

@@ -465,7 +465,8 @@ test_long_lines(void)
 	char *line;
 
 	for (i = 0; i < sizeof(lens) / sizeof(*lens); i++) {
-		line = malloc(lens[i]);
+		if ((line = malloc(lens[i])) == NULL)
+			abort();
 		memset(line, 'a' + (int)i, lens[i]);
 		bytes_add(&in, line, lens[i]);
 		bytes_add(&in, "\n", 1);

@@ -1,0 +1,529 @@
+/* SPDX-License-Identifier: ISC */
+#define _GNU_SOURCE	/* memfd_create() */
+
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "d4-recv/whole.h"
+#include "lib/log.h"
+#include "t/fuzz/fake-recv.h"
+
+struct fake fake;
+
+/* Two claims of one sensor and type are one too many. */
+struct d4_registry_claim {
+	struct d4_registry_claim *next;
+	struct d4_registry_live	 live;
+	void			*cookie;
+	bool			 lost;
+};
+
+static struct d4_registry_claim *claims;
+
+void
+fake_begin(void)
+{
+	memset(&fake, 0, sizeof(fake));
+	assert(claims == NULL);
+}
+
+void
+fake_end(void)
+{
+	assert(fake.nopen == 0 && fake.nclaims == 0 && fake.nstreams == 0);
+	assert(claims == NULL);
+	free(fake.out);
+}
+
+static void
+put(const void *bytes, size_t len)
+{
+	fake.out = realloc(fake.out, fake.len + len + 1);
+	assert(fake.out != NULL);
+	if (len > 0)
+		memcpy(fake.out + fake.len, bytes, len);
+	fake.len += len;
+}
+
+/* -- the finisher ---------------------------------------------------------- */
+
+struct finish {
+	char	root[16];
+};
+
+static struct finish finisher = { "/nowhere" };
+
+struct finish *
+fake_finish(void)
+{
+	return &finisher;
+}
+
+static int
+push(void *cookie, const uint8_t uuid[D4_UUID_LEN], const char *queue,
+    const void *item, size_t len, bool again)
+{
+	(void)cookie;
+	assert(!again);
+	if (fake.items_full)
+		return -1;
+	put(uuid, D4_UUID_LEN);
+	put(queue, strlen(queue) + 1);
+	put(item, len);
+	fake.nitems++;
+	return 0;
+}
+
+struct items
+fake_items(void)
+{
+	struct items items = { .push = push };
+
+	return items;
+}
+
+const char *
+finish_root(const struct finish *f)
+{
+	return f->root;
+}
+
+int
+finish_open_dir(const struct finish *f)
+{
+	static int fd = -1;
+
+	(void)f;
+	if (fd == -1)
+		fd = memfd_create("open", MFD_CLOEXEC);
+	return fd;
+}
+
+bool
+finish_busy(const struct finish *f)
+{
+	(void)f;
+	return fake.busy;
+}
+
+bool
+finish_loaded(const struct finish *f)
+{
+	(void)f;
+	return fake.busy;
+}
+
+int
+finish_create(struct finish *f, const struct place *p, unsigned *n)
+{
+	int fd;
+
+	(void)f;
+	(void)p;
+	if (fake.disk_full) {
+		errno = ENOSPC;
+		return -1;
+	}
+	fd = memfd_create("entry", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	assert(fd != -1);
+	if (fake.disk_broken)
+		assert(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE) == 0);
+	*n = 0;
+	fake.nopen++;
+	return fd;
+}
+
+void
+finish_discard(struct finish *f, const struct place *p, unsigned n, int fd)
+{
+	(void)f;
+	(void)p;
+	assert(n == 0 && fake.nopen > 0);
+	fake.nopen--;
+	(void)close(fd);
+}
+
+/* What is handed over as whole is whole: nothing is cut off of it.  Lines may
+ * end without a newline, and data that has no units has nothing to cut. */
+static void
+judge(const struct place *p, int fd, off_t size)
+{
+	struct stat st;
+
+	if (p->kind == PLACE_STREAM && p->border == D4_BORDER_LINES) {
+		assert(size > 0);
+		return;
+	}
+	assert(whole_cut(p, fd) == 1);
+	assert(fstat(fd, &st) == 0 && st.st_size == size);
+}
+
+int
+finish_submit(struct finish *f, const struct place *p, unsigned n, bool done,
+    int fd, enum finish_how how)
+{
+	char entry[PLACE_ENTRY], final[PLACE_PATH];
+	struct place same;
+	struct stat st;
+	uint8_t *bytes;
+
+	(void)f;
+	assert(n == 0 && !done && fake.nopen > 0);
+	assert(fstat(fd, &st) == 0);
+	if (how == FINISH_WHOLE)
+		judge(p, fd, st.st_size);
+	else if (whole_cut(p, fd) == 1)
+		assert(fstat(fd, &st) == 0);
+	place_entry(p, n, done, entry);
+	assert(place_parse(&same, entry, &n, &done) == 0);
+	place_final(p, 0, final);
+	put(final, strlen(final) + 1);
+	bytes = malloc((size_t)st.st_size + 1);
+	assert(bytes != NULL);
+	assert(pread(fd, bytes, (size_t)st.st_size, 0) == st.st_size);
+	put(bytes, (size_t)st.st_size);
+	free(bytes);
+	fake.nfiles++;
+	fake.nopen--;
+	(void)close(fd);
+	return 0;
+}
+
+/* -- the registry ----------------------------------------------------------- */
+
+const char *
+d4_registry_why(const struct d4_registry *reg)
+{
+	(void)reg;
+	return "the registry is a fake";
+}
+
+int
+d4_registry_address_blocked(struct d4_registry *reg, const char *address)
+{
+	(void)reg;
+	return strcmp(address, "broken") == 0 ? -1 : fake.address_blocked;
+}
+
+int
+d4_registry_sensor(struct d4_registry *reg, const uint8_t uuid[D4_UUID_LEN],
+    struct d4_registry_sensor *sensor)
+{
+	static const uint8_t key[] = FAKE_KEY;
+
+	(void)reg;
+	memset(sensor, 0, sizeof(*sensor));
+	switch (uuid[1] % FAKE_SENSORS) {
+	case FAKE_OWN_KEY:
+		sensor->key = key;
+		sensor->keylen = sizeof(key) - 1;
+		/* FALLTHROUGH */
+	case FAKE_KNOWN:
+		sensor->known = sensor->registered = true;
+		sensor->kicked_until = fake.kicked ? UINT64_MAX : 0;
+		break;
+	case FAKE_BLOCKED:
+		sensor->known = sensor->blocked = true;
+		break;
+	case FAKE_BLOCKS_ADDRESS:
+		sensor->known = sensor->block_address = true;
+		break;
+	case FAKE_BROKEN:
+		return -1;
+	default:
+		break;
+	}
+	return 0;
+}
+
+int
+d4_registry_stranger(struct d4_registry *reg,
+    const uint8_t uuid[D4_UUID_LEN], const char *address, uint64_t now)
+{
+	(void)reg;
+	(void)uuid;
+	(void)address;
+	return now % 2 == 0 ? 0 : -1;
+}
+
+int
+d4_registry_add(struct d4_registry *reg, enum d4_registry_set set,
+    const char *text)
+{
+	(void)reg;
+	(void)text;
+	assert(set == D4_SET_BLOCKED_ADDRESSES);
+	fake.address_blocked = true;
+	return 0;
+}
+
+int
+d4_registry_mode(struct d4_registry *reg, enum d4_registry_mode *mode)
+{
+	(void)reg;
+	*mode = D4_MODE_CONFIGURED;
+	return 0;
+}
+
+int
+d4_registry_types(struct d4_registry *reg, bool types[UINT8_MAX + 1])
+{
+	(void)reg;
+	memset(types, 0, (UINT8_MAX + 1) * sizeof(*types));
+	return 0;
+}
+
+int
+d4_registry_each(struct d4_registry *reg, enum d4_registry_set set,
+    int (*callback)(void *, const char *), void *cookie)
+{
+	(void)reg;
+	(void)set;
+	(void)callback;
+	(void)cookie;
+	return 0;
+}
+
+static bool
+is_shared(uint8_t type)
+{
+	return type == D4_TYPE_META || type == D4_TYPE_EXTENDED;
+}
+
+int
+d4_registry_claim(struct d4_registry *reg,
+    const struct d4_registry_live *live, bool take_over, void *cookie,
+    struct d4_registry_claim **out)
+{
+	struct d4_registry_claim *c;
+
+	(void)reg;
+	for (c = claims; c != NULL; c = c->next) {
+		if (c->lost || is_shared(live->type) ||
+		    c->live.type != live->type ||
+		    memcmp(c->live.uuid, live->uuid, D4_UUID_LEN) != 0)
+			continue;
+		if (!take_over)
+			return 1;
+		c->lost = true;
+	}
+	c = calloc(1, sizeof(*c));
+	assert(c != NULL);
+	c->live = *live;
+	c->cookie = cookie;
+	c->next = claims;
+	claims = c;
+	fake.nclaims++;
+	*out = c;
+	return 0;
+}
+
+int
+d4_registry_claim_become(struct d4_registry *reg,
+    struct d4_registry_claim *claim, uint8_t type, const char *name)
+{
+	(void)reg;
+	assert(is_shared(claim->live.type) && type == D4_TYPE_EXTENDED);
+	assert(d4_type_name_ok(name, strlen(name)));
+	claim->live.type = type;
+	return 0;
+}
+
+void
+d4_registry_release(struct d4_registry *reg, struct d4_registry_claim *claim)
+{
+	struct d4_registry_claim **at;
+
+	(void)reg;
+	if (claim == NULL)
+		return;
+	for (at = &claims; *at != claim; at = &(*at)->next)
+		assert(*at != NULL);
+	*at = claim->next;
+	fake.nclaims--;
+	free(claim);
+}
+
+void *
+d4_registry_lost(struct d4_registry *reg)
+{
+	struct d4_registry_claim *c;
+	void *cookie;
+
+	(void)reg;
+	for (c = claims; c != NULL; c = c->next) {
+		if (!c->lost || c->cookie == NULL)
+			continue;
+		cookie = c->cookie;
+		c->cookie = NULL;
+		return cookie;
+	}
+	return NULL;
+}
+
+int
+d4_registry_note(struct d4_registry *reg, struct d4_registry_claim *claim,
+    uint64_t records, uint64_t bytes, uint64_t now)
+{
+	(void)reg;
+	(void)bytes;
+	assert(claim != NULL);
+	fake.nnotes++;
+	fake.nrecords += records;
+	return now % 3 == 0 ? -1 : 0;
+}
+
+int
+d4_registry_note_error(struct d4_registry *reg,
+    const uint8_t uuid[D4_UUID_LEN], const char *error, uint64_t now)
+{
+	(void)reg;
+	(void)uuid;
+	(void)now;
+	assert(*error != '\0');
+	return 0;
+}
+
+int
+d4_registry_facts(struct d4_registry *reg, const uint8_t uuid[D4_UUID_LEN],
+    struct d4_registry_facts *facts)
+{
+	(void)reg;
+	(void)uuid;
+	(void)facts;
+	return -1;
+}
+
+void
+d4_registry_facts_free(struct d4_registry_facts *facts)
+{
+	assert(facts->nseen == 0);
+}
+
+/* -- d4-core's streams ------------------------------------------------------ */
+
+struct stream_session {
+	uint64_t	n;
+};
+
+struct stream_session *
+stream_open(struct stream *s, const uint8_t uuid[D4_UUID_LEN],
+    const uint8_t session[D4_UUID_LEN], uint8_t type, uint64_t limit)
+{
+	(void)s;
+	(void)uuid;
+	(void)session;
+	(void)type;
+	(void)limit;
+	fake.nstreams++;
+	return calloc(1, sizeof(struct stream_session));
+}
+
+int
+stream_add(struct stream_session *s, const struct d4_header *h,
+    const uint8_t *payload)
+{
+	put(payload, h->size);
+	s->n++;
+	return 0;
+}
+
+void
+stream_set_limit(struct stream_session *s, uint64_t limit)
+{
+	(void)s;
+	(void)limit;
+}
+
+bool
+stream_is_full(struct stream_session *s)
+{
+	(void)s;
+	return fake.stream_full;
+}
+
+enum stream_end
+stream_end(const struct stream_session *s)
+{
+	(void)s;
+	return fake.stream_over ? STREAM_OVERFLOW : STREAM_GOES_ON;
+}
+
+bool
+stream_settled(struct stream_session *s)
+{
+	(void)s;
+	return !fake.stream_full;
+}
+
+void
+stream_close(struct stream_session *s, bool replaced)
+{
+	(void)replaced;
+	if (s == NULL)
+		return;
+	fake.nstreams--;
+	free(s);
+}
+
+/* -- the log ---------------------------------------------------------------- */
+
+/* The words are made, for the sake of what is printed in them, and forgotten. */
+__attribute__((format(printf, 1, 0)))
+static void
+say(const char *fmt, va_list ap)
+{
+	static char line[4096];
+
+	assert(vsnprintf(line, sizeof(line), fmt, ap) > 0);
+}
+
+void
+d4_log_warn(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say(fmt, ap);
+	va_end(ap);
+}
+
+void
+d4_log_warnx(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say(fmt, ap);
+	va_end(ap);
+}
+
+void
+d4_log_info(int level, const char *fmt, ...)
+{
+	va_list ap;
+
+	(void)level;
+	va_start(ap, fmt);
+	say(fmt, ap);
+	va_end(ap);
+}
+
+void
+d4_log_say(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say(fmt, ap);
+	va_end(ap);
+}

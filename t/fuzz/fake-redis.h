@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef T_FUZZ_FAKE_REDIS_H
+#define T_FUZZ_FAKE_REDIS_H
+
+/*
+ * A Redis server that answers anything, behind lib/redis.h: each reply is made
+ * of the next bytes of an input.
+ *
+ *	255		the connection is lost; no other can be made
+ *	248		there is none yet, where nobody waits for it
+ *	else		the low three bits: 0 nil, 1 status, 2 error, 3 integer, 4
+ *			and 5 string, 6 and 7 array; the others say more:
+ *	  texts		0 to 23 a text of fake_texts[], else the next byte is a
+ *			length, and the text follows
+ *	  integer	as it is, but for 31: the next eight bytes
+ *	  array		how many elements, at most 4 deep
+ *
+ * Behind the input all replies are nil.  Time passes with each wait.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+extern const char *const fake_texts[24];
+
+void fake_redis_begin(const uint8_t *, size_t len);
+
+/* What is left of the last reply is freed; no connection may be open. */
+void fake_redis_end(void);
+
+#endif

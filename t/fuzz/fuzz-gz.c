@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * Compressed bytes.  The first byte picks: the rest is a file, read from memory
+ * and from a descriptor, in large and in small pieces, which gives the same; or
+ * the rest is data, which comes back from what was made of it.
+ */
+
+#define _GNU_SOURCE	/* memfd_create() */
+
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#include <assert.h>
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/gz.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
+
+/* What is read of a file at most: a bomb is no fault of the decoder's. */
+#define MOST	(1u << 18)
+
+struct pass {
+	uint8_t		*out;
+	size_t		 len;
+	ssize_t		 end;		/* 0 or -1, 1: there is more */
+	int		 err;
+	enum d4_gz_kind	 kind;
+};
+
+static void
+run(struct pass *p, struct d4_gz_in *in, size_t piece, size_t len)
+{
+	ssize_t n = 1;
+
+	assert(in != NULL);
+	p->out = malloc(MOST + piece);
+	assert(p->out != NULL);
+	p->len = 0;
+	while (p->len < MOST && (n = d4_gz_in_read(in, p->out + p->len,
+	    piece)) > 0) {
+		assert((size_t)n <= piece);
+		p->len += (size_t)n;
+	}
+	p->end = n > 0 ? 1 : n;
+	p->err = n == -1 ? errno : 0;
+	assert(n != -1 || *d4_gz_in_fault(in) != '\0');
+	assert(n != -1 || p->err == EILSEQ || p->err == ENOTSUP ||
+	    p->err == ENOMEM);
+	if (p->err == EILSEQ)
+		assert(d4_gz_in_read(in, p->out, 1) == -1 && errno == EILSEQ);
+	p->kind = d4_gz_in_kind(in);
+	assert(d4_gz_in_taken(in) <= len);
+	assert(p->end != 0 || d4_gz_in_taken(in) == len);
+	d4_gz_in_close(in);
+}
+
+static int
+file_of(const void *data, size_t len)
+{
+	int fd = memfd_create("fuzz", MFD_CLOEXEC);
+
+	assert(fd != -1 && write(fd, data, len) == (ssize_t)len);
+	assert(lseek(fd, 0, SEEK_SET) == 0);
+	return fd;
+}
+
+/* Each read(2) of it gives one part of the data; what of the part finds no room
+ * is lost, so that pieces may not be smaller. */
+static int
+slow_file_of(const uint8_t *data, size_t len, size_t part)
+{
+	size_t n;
+	int fds[2];
+
+	assert(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fds) == 0);
+	for (; len > 0; data += n, len -= n) {
+		n = len < part ? len : part;
+		assert(write(fds[1], data, n) == (ssize_t)n);
+	}
+	(void)close(fds[1]);
+	return fds[0];
+}
+
+static void
+check_same(const struct pass *p, const struct pass *q)
+{
+	/* Where a stream is damaged a small piece may end sooner. */
+	size_t least = p->len < q->len ? p->len : q->len;
+
+	assert(memcmp(p->out, q->out, least) == 0);
+	if (p->end == 1 || q->end == 1)
+		return;
+	assert(p->kind == q->kind);
+	/* libzstd takes an empty last block for the end of a frame that says it
+	 * is longer, unless it has room for all of that. */
+	if (p->kind == D4_GZ_ZSTD)
+		return;
+	assert(p->end == q->end && (p->end != 0 || p->len == q->len));
+}
+
+static void
+take(const uint8_t *data, size_t len, size_t piece)
+{
+	struct pass memory, file, slow, small;
+	size_t part = len / 100 + 1 + piece % 16;
+	int fd = file_of(data, len), slow_fd;
+
+	run(&memory, d4_gz_in_memory(data, len), 65536, len);
+	run(&file, d4_gz_in_open(fd), 65536, len);
+	slow_fd = slow_file_of(data, len, part);
+	run(&slow, d4_gz_in_open(slow_fd), piece < part ? part : piece, len);
+	run(&small, d4_gz_in_memory(data, len), piece, len);
+	check_same(&memory, &file);
+	check_same(&memory, &slow);
+	check_same(&memory, &small);
+	if (memory.kind == D4_GZ_PLAIN && memory.end == 0)
+		assert(memory.len == len && memcmp(memory.out, data,
+		    len) == 0);
+	free(memory.out);
+	free(file.out);
+	free(slow.out);
+	free(small.out);
+	(void)close(fd);
+	(void)close(slow_fd);
+}
+
+static void
+make(const uint8_t *data, size_t len, enum d4_gz_kind kind, int level)
+{
+	int in = file_of(data, len), out = memfd_create("out", MFD_CLOEXEC);
+	struct d4_gz_out *gz;
+	struct pass p;
+	off_t n;
+
+	assert(out != -1);
+	if (!d4_gz_has(kind)) {
+		assert(d4_gz_out_open(out, kind, level) == NULL &&
+		    errno == ENOTSUP);
+	} else if (level % 2 == 0) {
+		assert(d4_gz_copy(in, out, kind, level) == 0);
+	} else {
+		gz = d4_gz_out_open(out, kind, level);
+		assert(gz != NULL);
+		assert(d4_gz_out_write(gz, data, len / 2) == 0);
+		assert(d4_gz_out_write(gz, data + len / 2,
+		    len - len / 2) == 0);
+		assert(d4_gz_out_finish(gz) == 0);
+		d4_gz_out_close(gz);
+	}
+	assert(*d4_gz_suffix(kind) == '\0' || *d4_gz_suffix(kind) == '.');
+	n = lseek(out, 0, SEEK_END);
+	assert(lseek(out, 0, SEEK_SET) == 0);
+	/* Plain bytes may look like anything. */
+	if (d4_gz_has(kind) && kind != D4_GZ_PLAIN) {
+		run(&p, d4_gz_in_open(out), 4096, (size_t)n);
+		assert(p.end == 0 && p.kind == kind && p.len == len);
+		assert(memcmp(p.out, data, len) == 0);
+		free(p.out);
+	}
+	(void)close(in);
+	(void)close(out);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	if (len < 1)
+		return 0;
+	if (data[0] < 128)
+		take(data + 1, len - 1, 1u + data[0]);
+	else
+		make(data + 1, len - 1, (enum d4_gz_kind)(data[0] % 3),
+		    data[0] / 3 % 10);
+	return 0;
+}

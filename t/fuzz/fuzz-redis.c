@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * What a Redis server answers (fake-redis.h): to a registry when the first byte
+ * is even, to an analyzer queue when it is odd.
+ */
+
+#include <assert.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/queue.h"
+#include "t/fuzz/fake-redis.h"
+#include "t/fuzz/read-registry.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
+
+static void
+take_registry(void)
+{
+	struct d4_registry *reg;
+	char why[256] = "";
+
+	reg = d4_registry_open("redis:127.0.0.1:6379/1", NULL, true, why);
+	if (reg == NULL) {
+		assert(*why != '\0');
+		return;
+	}
+	read_registry(reg, false);
+	d4_registry_close(reg);
+}
+
+static int
+on_item(void *cookie, const uint8_t *data, size_t len)
+{
+	size_t *n = cookie;
+
+	assert(data[len] == '\0');
+	return ++*n == 20;
+}
+
+/* Takes up to four at a time, and has done with them in one way or another. */
+static void
+take_items(struct d4_queue *q, unsigned how)
+{
+	struct d4_queue_item item[4];
+	int n, i;
+
+	n = d4_queue_take_some(q, item, 4, how % 2 == 0 ? 0 : 2500);
+	assert(n >= -1 && n <= 4);
+	assert(n != -1 || *d4_queue_fault(q) != '\0' || d4_queue_lost(q));
+	for (i = n - 1; i >= 0; i--) {
+		assert(item[i].data[item[i].len] == '\0');
+		if ((how % 3 == 0 ? d4_queue_ack(q, &item[i]) :
+		    d4_queue_put_back(q, &item[i])) == -1)
+			d4_queue_item_free(&item[i]);
+	}
+}
+
+static void
+take_queue(uint8_t how)
+{
+	struct d4_redis_addr addr;
+	struct d4_queue_where where = { .redis = &addr, .type = "1",
+	    .uuid = "0f3c2a9e-5b71-4c8d-9a64-7e2d1b0c9f35",
+	    .plain = (how & 2) != 0 };
+	char fault[D4_QUEUE_FAULT] = "";
+	struct d4_queue *q;
+	size_t seen = 0;
+	unsigned i;
+
+	memset(&addr, 0, sizeof(addr));
+	if ((q = d4_queue_open(&where, fault)) == NULL) {
+		assert(*fault != '\0');
+		return;
+	}
+	if ((how & 4) != 0)
+		d4_queue_limit(q, 2);
+	(void)d4_queue_length(q);
+	for (i = 0; i < 3; i++)
+		(void)d4_queue_push(q, "item", 4);
+	(void)d4_queue_flush(q);
+	(void)d4_queue_peek(q, 150, on_item, &seen);
+	(void)d4_queue_has(q, "x", 1);
+	for (i = 0; i < 6; i++)
+		take_items(q, i);
+	/* A server may have things in hand for ever. */
+	if ((how & 8) != 0)
+		(void)d4_queue_clear(q);
+	else
+		(void)d4_queue_recover(q);
+	d4_queue_close(q);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	if (len < 1)
+		return 0;
+	fake_redis_begin(data + 1, len - 1);
+	if (data[0] % 2 == 0)
+		take_registry();
+	else
+		take_queue(data[0]);
+	fake_redis_end();
+	return 0;
+}

@@ -1,0 +1,973 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: ISC
+#
+# usage: seeds.py
+#
+# Writes the seeds of the fuzz programs, t/fuzz/corpus/NAME/*, each an input
+# made here from nothing, with a name that says what it is.  Run again it writes
+# the same.  An input that once failed is a file beside them, regress-WHAT.
+
+import gzip
+import hashlib
+import hmac
+import os
+import struct
+import zlib
+
+TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'corpus')
+UUID = bytes.fromhex('0f3c2a9e5b714c8d9a647e2d1b0c9f35')
+KEY = b'a key for these tests'
+
+
+def seed(program, name, *parts):
+    folder = os.path.join(TOP, program)
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, name), 'wb') as f:
+        for part in parts:
+            f.write(part.encode() if isinstance(part, str) else part)
+
+
+def le(*numbers):
+    return b''.join(struct.pack('<I', n) for n in numbers)
+
+
+def be(*numbers):
+    return b''.join(struct.pack('>I', n) for n in numbers)
+
+
+# ---- records ----------------------------------------------------------------
+
+def record(payload, type_=1, uuid=UUID, version=1, size=None, key=KEY):
+    size = len(payload) if size is None else size
+    head = struct.pack('<BB16sQ', version, type_, uuid, 1700000000)
+    tail = struct.pack('<I', size)
+    tag = hmac.new(key, head + bytes(32) + tail + payload,
+                   hashlib.sha256).digest()
+    return head + tag + tail + payload
+
+
+seed('feed', 'empty-record', b'\3', record(b''))
+seed('feed', 'three-records', b'\3', record(b'abc'), record(b'x' * 300),
+     record(b'', 2))
+seed('feed', 'cut-payload', b'\3', record(b'abc' * 100)[:200])
+seed('feed', 'cut-header', b'\3', record(b'abc'), record(b'abc')[:30])
+seed('feed', 'too-large-for-100', b'\1', record(b'a' * 100),
+     record(b'a' * 101), record(b''))
+seed('feed', 'too-large-for-0', b'\0', record(b''), record(b'a'))
+seed('feed', 'largest-size', b'\3', record(b'abc', size=0xffffffff))
+seed('feed', 'announces-a-million', b'\3', record(b'abc' * 40, size=1000000))
+seed('feed', 'many-small', b'\2', b''.join(record(b'%d' % i)
+                                           for i in range(20)))
+
+# ---- captures ---------------------------------------------------------------
+
+
+def ip4(payload, proto, src='192.0.2.1', dst='198.51.100.7', frag=0, ihl=5):
+    quad = lambda a: bytes(int(x) for x in a.split('.'))
+    return struct.pack('>BBHHHBBH', 0x40 | ihl, 0, 4 * ihl + len(payload), 1,
+                       frag, 64, proto, 0) + quad(src) + quad(dst) + \
+        bytes(4 * (ihl - 5)) + payload
+
+
+def ip6(payload, proto, src=1, dst=2):
+    net = bytes.fromhex('20010db8000000000000000000000000')
+    return struct.pack('>IHBB', 0x60000000, len(payload), proto, 64) + \
+        net[:15] + bytes([src]) + net[:15] + bytes([dst]) + payload
+
+
+def tcp(flags, sport=80, dport=40000, data=b'', seq=1, ack=2):
+    return struct.pack('>HHIIBBHHH', sport, dport, seq, ack, 0x50, flags,
+                       8192, 0, 0) + data
+
+
+def udp(sport=53, dport=40000, data=b'answer'):
+    return struct.pack('>HHHH', sport, dport, 8 + len(data), 0) + data
+
+
+def icmp(type_, code, data):
+    return struct.pack('>BBHI', type_, code, 0, 0) + data
+
+
+def ether(packet, type_=0x0800, tags=b''):
+    return bytes(12) + tags + struct.pack('>H', type_) + packet
+
+
+QUOTED = icmp(3, 3, ip4(udp(40000, 53), 17, '198.51.100.7', '192.0.2.1'))
+FRAMES = {
+    'syn': ip4(tcp(2), 6), 'syn-ack': ip4(tcp(0x12), 6),
+    'syn-ack-ecn': ip4(tcp(0x52), 6),
+    'rst': ip4(tcp(4), 6), 'rst-ack': ip4(tcp(0x14), 6),
+    'ack': ip4(tcp(0x10), 6), 'data': ip4(tcp(0x18, data=b'x'), 6),
+    'fin': ip4(tcp(1), 6), 'xmas': ip4(tcp(0x29), 6),
+    'null': ip4(tcp(0), 6), 'odd': ip4(tcp(0x20), 6),
+    'dns': ip4(udp(), 17), 'udp': ip4(udp(123), 17),
+    'unreachable': ip4(QUOTED, 1), 'echo-reply': ip4(icmp(0, 0, b'x' * 8), 1),
+    'exceeded': ip4(icmp(11, 0, ip4(tcp(2)[:8], 6, '198.51.100.7')), 1),
+    'quoted-icmp': ip4(icmp(3, 1, ip4(icmp(8, 0, b''), 1)), 1),
+    'echo': ip4(icmp(8, 0, b'x'), 1), 'fragment': ip4(b'rest', 6, frag=20),
+    'first-fragment': ip4(tcp(0x12), 6, frag=0x2000),
+    'options': ip4(tcp(0x12), 6, ihl=7), 'gre': ip4(b'', 47),
+    'cut-tcp': ip4(tcp(0x12)[:10], 6),
+}
+FRAMES6 = {
+    'syn-ack-6': ip6(tcp(0x12), 6), 'rst-6': ip6(tcp(4), 6),
+    'dns-6': ip6(udp(), 17),
+    'unreachable-6': ip6(icmp(1, 4, ip6(udp(40000, 53), 17, 2, 1)), 58),
+    'echo-reply-6': ip6(icmp(129, 0, b'x'), 58),
+    'hop-by-hop': ip6(struct.pack('>BB6x', 6, 0) + tcp(0x12), 0),
+    'fragment-6': ip6(struct.pack('>BBHI', 6, 0, 8 << 3, 1) + b'x' * 16, 44),
+    'first-fragment-6': ip6(struct.pack('>BBHI', 6, 0, 1, 1) + tcp(0x12), 44),
+    'auth-6': ip6(struct.pack('>BBHII', 6, 1, 0, 1, 1) + tcp(4), 51),
+    'no-next-6': ip6(b'', 59),
+}
+
+
+def lengths(frames):
+    return b''.join(bytes([len(f)]) + f for f in frames)
+
+
+LINKS = ['null', 'ethernet', 'ppp', 'raw', 'loop', 'sll', 'ipv4', 'ipv6',
+         'sll2', 'unknown']
+
+
+def link(name):
+    return bytes([LINKS.index(name)])
+
+
+for name, packet in FRAMES.items():
+    seed('pibs-packet', 'ethernet-' + name, link('ethernet'),
+         lengths([ether(packet)]))
+for name, packet in FRAMES6.items():
+    seed('pibs-packet', 'raw-' + name, link('raw'), lengths([packet]))
+A, B = FRAMES['syn-ack'], FRAMES6['rst-6']
+seed('pibs-packet', 'ethernet-vlan', link('ethernet'), lengths(
+    [ether(A, 0x0800, b'\x81\0\0\1'), ether(B, 0x86dd, b'\x88\xa8\0\1\x81\0\0\2')]))
+seed('pibs-packet', 'ethernet-arp-mpls', link('ethernet'), lengths(
+    [ether(bytes(28), 0x0806), ether(b'\0\1\1\x40' + A, 0x8847)]))
+seed('pibs-packet', 'null-both', link('null'), lengths(
+    [le(2) + A, be(2) + A, le(24) + B, le(28) + B, le(30) + B, le(7) + A]))
+seed('pibs-packet', 'loop-both', link('loop'), lengths(
+    [be(2) + A, be(24) + B, be(9)]))
+seed('pibs-packet', 'ppp-both', link('ppp'), lengths(
+    [b'\0\x21' + A, b'\0\x57' + B, b'\xff\3\0\x21' + A, b'\x21' + A]))
+seed('pibs-packet', 'sll-both', link('sll'), lengths(
+    [bytes(14) + b'\x08\0' + A, bytes(14) + b'\x86\xdd' + B]))
+seed('pibs-packet', 'sll2-both', link('sll2'), lengths(
+    [b'\x08\0' + bytes(18) + A, b'\x86\xdd' + bytes(18) + B]))
+seed('pibs-packet', 'ipv4-only', link('ipv4'), lengths([A, B]))
+seed('pibs-packet', 'ipv6-only', link('ipv6'), lengths([B, A]))
+seed('pibs-packet', 'unknown-link', link('unknown'), lengths([A]))
+seed('pibs-packet', 'raw-short', link('raw'), lengths(
+    [b'', b'\x45', A[:19], A[:21], B[:39], B[:41], b'\x95' + A[1:],
+     b'\x42' + A[1:]]))
+seed('pibs-packet', 'raw-many', link('raw'), lengths([
+    ip4(tcp(0x12, 80, 1024 + i), 6, dst='198.51.100.%d' % i)
+    for i in range(40)]))
+
+
+def pcap(frames, magic=0xa1b2c3d4, order='<', linktype=1, extra=b'', major=2,
+         minor=4, snaplen=65535, zone=0):
+    out = struct.pack(order + 'IHHiIII', magic, major, minor, zone, 0,
+                      snaplen, linktype)
+    for i, f in enumerate(frames):
+        out += struct.pack(order + 'IIII', 1700000000 + i, i, len(f),
+                           len(f)) + extra + f
+    return out
+
+
+def block(type_, body, order='<'):
+    body += bytes(-len(body) % 4)
+    n = len(body) + 12
+    return struct.pack(order + 'II', type_, n) + body + \
+        struct.pack(order + 'I', n)
+
+
+def option(code, value, order='<'):
+    return struct.pack(order + 'HH', code, len(value)) + value + \
+        bytes(-len(value) % 4)
+
+
+def pcapng(frames, order='<', resol=b'', length=-1, simple=False):
+    out = block(0x0a0d0d0a, struct.pack(order + 'IHHq', 0x1a2b3c4d, 1, 0,
+                                        length), order)
+    opts = (option(9, resol, order) + option(0, b'', order)) if resol else b''
+    out += block(1, struct.pack(order + 'HHI', 1, 0, 65535) + opts, order)
+    for i, f in enumerate(frames):
+        if simple:
+            out += block(3, struct.pack(order + 'I', len(f)) + f, order)
+        else:
+            out += block(6, struct.pack(order + 'IIIII', 0, 0x5f5e1, i,
+                                        len(f), len(f)) + f, order)
+    return out
+
+
+TWO = [ether(FRAMES['syn-ack']), ether(FRAMES6['rst-6'], 0x86dd)]
+CAPTURES = {
+    'pcap-little': pcap(TWO), 'pcap-big': pcap(TWO, order='>'),
+    'pcap-nano': pcap(TWO, 0xa1b23c4d),
+    'pcap-nano-big': pcap(TWO, 0xa1b23c4d, '>'),
+    'pcap-kuznetzov': pcap(TWO, 0xa1b2cd34, extra=bytes(8)),
+    'pcap-twice': pcap(TWO) + pcap(TWO),
+    'pcap-cut': pcap(TWO)[:-7], 'pcap-header-alone': pcap([]),
+    'pcap-cut-header': pcap([])[:20],
+    'pcap-other-version': pcap(TWO, major=3),
+    'pcap-with-time-zone': pcap(TWO, zone=3600),
+    'pcap-long-packet': pcap([]) + le(1, 2, 300000, 300000),
+    'pcap-longer-than-wire': pcap([]) + le(1, 2, 20, 10) + bytes(20),
+    'pcap-raw': pcap([FRAMES['rst']], linktype=101),
+    'pcap-sll': pcap([bytes(14) + b'\x08\0' + A], linktype=113),
+    'pcapng-little': pcapng(TWO), 'pcapng-big': pcapng(TWO, '>'),
+    'pcapng-nano': pcapng(TWO, resol=b'\x09'),
+    'pcapng-binary-time': pcapng(TWO, resol=b'\x8a'),
+    'pcapng-seconds': pcapng(TWO, resol=b'\x00'),
+    'pcapng-simple': pcapng(TWO, simple=True),
+    'pcapng-two-sections': pcapng(TWO) + pcapng(TWO, '>'),
+    'pcapng-with-length': pcapng(TWO[:1], length=200),
+    'pcapng-cut': pcapng(TWO)[:-9],
+    'pcapng-other-trailer': pcapng(TWO)[:-4] + le(77),
+    'pcapng-odd-length': pcapng([]) + le(6, 33),
+    'pcapng-short-block': pcapng([]) + le(6, 8, 8),
+    'pcapng-no-interface': pcapng([])[:28] + block(6, le(0, 0, 0, 0, 0)),
+    'pcapng-old-packet': pcapng([]) + block(2, struct.pack(
+        '<HHIIII', 0, 0, 1, 2, len(TWO[0]), len(TWO[0])) + TWO[0]),
+    'pcapng-unknown-block': pcapng([]) + block(0x0bad, b'what') +
+    pcapng(TWO)[48:],
+    'pcapng-bad-interface': pcapng([]) + block(6, le(7, 0, 0, 0, 0)),
+    'pcapng-many-interfaces': pcapng([]) + b''.join(
+        block(1, struct.pack('<HHI', i, 0, 0)) for i in range(6)) +
+    block(6, le(3, 0, 0, 0, 0)),
+    'nothing': b'', 'no-capture': b'hello, world\n' * 3,
+}
+MODIFIED = struct.pack('<IHHiIII', 0xa1b2cd34, 2, 4, 0, 0, 65535, 1)
+for name, data in CAPTURES.items():
+    for mapped in (0, 1):
+        seed('pibs-capture', name + ('-pipe' if mapped else ''),
+             bytes([mapped]), b'\0' * mapped, data)
+seed('pibs-capture', 'pcap-gz', b'\0', gzip.compress(pcap(TWO), mtime=0))
+seed('pibs-capture', 'pcapng-gz', b'\0', gzip.compress(pcapng(TWO), mtime=0))
+
+KINDS = ['opaque', 'lines', 'pcap', 'pcapng', 'ipfix']
+
+
+def kind(name):
+    return bytes([KINDS.index(name)])
+
+
+for name, data in CAPTURES.items():
+    if name.startswith('pcap'):
+        seed('border', name, kind(name.split('-')[0]), data)
+
+
+def ipfix(*sets):
+    body = b''.join(sets)
+    return struct.pack('>HHIII', 10, 16 + len(body), 1700000000, 1, 1) + body
+
+
+seed('border', 'ipfix-two', kind('ipfix'), ipfix(b'\0\2\0\4'), ipfix())
+seed('border', 'ipfix-short', kind('ipfix'), struct.pack('>HHIII', 10, 15, 0,
+                                                         0, 0))
+seed('border', 'ipfix-other-version', kind('ipfix'), b'\0\x09', bytes(20))
+seed('border', 'lines', kind('lines'), 'one\n\ntwo\r\nno end')
+seed('border', 'opaque', kind('opaque'), 'anything')
+seed('border', 'pcapng-header-then-lines', kind('pcapng'), pcapng([])[:28],
+     'hello, world\n')
+seed('border', 'pcap-longest-packet', kind('pcap'), pcap([], snaplen=1 << 30),
+     le(1, 2, 64 << 20, 64 << 20))
+
+# ---- meta headers -----------------------------------------------------------
+
+HEADERS = {
+    'type-alone': '{"type":"ja3-jl"}',
+    'spaces': ' {\n\t"type" : "x" , "a" : [ 1 , { "b" : null } ] } \r\n',
+    'values': '{"type":"x","t":true,"f":false,"n":null,"i":-12,"r":1.5e3,'
+              '"s":"\\u00e9\\n\\ud83d\\ude00","o":{}}',
+    'no-type': '{"a":1}', 'type-number': '{"type":1}',
+    'type-bad-name': '{"type":"../x"}', 'type-empty': '{"type":""}',
+    'duplicate': '{"type":"x","type":"y"}', 'list': '[1]', 'nothing': '',
+    'two': '{"type":"x"}{}', 'cut': '{"type":"x"', 'nul': '{"type":"x\0"}',
+    'deep': '{"type":"x","a":' + '[' * 15 + ']' * 15 + '}',
+    'too-deep': '{"type":"x","a":' + '[' * 16 + ']' * 16 + '}',
+    'large-number': '{"type":"x","a":1e999}', 'big': '{"type":"x","a":1e20}',
+    'integer-too-large': '{"type":"x","a":99999999999999999999}',
+    'latin-1': b'{"type":"x","a":"\xe9"}', 'utf-8': '{"type":"x","a":"\u00e9"}',
+    'surrogate': '{"type":"x","a":"\\ud800"}',
+}
+for name, text in HEADERS.items():
+    seed('meta', 'header-' + name, b'\0', text)
+seed('meta', 'text', b'\1', 'plain text')
+seed('meta', 'text-control', b'\1', 'a"b\\c\n\t\1\x7f')
+seed('meta', 'text-utf-8', b'\1', '\u00e9\u20ac\U0001f600')
+seed('meta', 'text-broken', b'\1', b'\xff\xc0\x80\xed\xa0\x80\xf5 \xe2\x82')
+METRICS = {
+    'plain': '# HELP a b\n# TYPE a counter\na 1\nb{c="d",e="f\\"\\\\\\n"} 2.5\n',
+    'timestamp': 'a 1 1700000000000\n', 'special': 'a NaN\nb +Inf\nc -Inf\n',
+    'twice': 'a 1\na 2\n', 'bad-name': '1a 1\n', 'no-value': 'a\n',
+    'bad-label': 'a{b=c} 1\n', 'open-label': 'a{b="c" 1\n',
+    'exponent': 'a 1e-5\nb 0x10\nc 12345678901234567890\n', 'no-end': 'a 1',
+    'empty-labels': 'a{} 1\na_b:c{d="",} -0\n',
+}
+for name, text in METRICS.items():
+    seed('meta', 'metrics-' + name, b'\2', text)
+
+
+def session(*records):
+    """Types 2 (0) and 254 (3), uuid 0, up to 15 bytes each."""
+    out = b'\3'
+    for t, payload in records:
+        for i in range(0, max(len(payload), 1), 15):
+            part = payload[i:i + 15].encode()
+            out += bytes([len(part) | t << 4]) + part
+    return out
+
+
+seed('meta', 'session-header-then-data', session(
+    (0, '{"type":"fascia"}'), (3, 'a line\n')))
+seed('meta', 'session-two-headers', session(
+    (0, '{"type":"a"}'), (0, '{"type":"b"}'), (3, 'x')))
+seed('meta', 'session-data-alone', session((3, 'x')))
+seed('meta', 'session-unfinished', session((0, '{"type":"a"')))
+seed('meta', 'session-broken', session((0, '{"type":]'), (3, 'x')))
+seed('meta', 'session-other-uuid', session((0, '{"type":"a"}')),
+     b'\x73abc')
+JA3 = {
+    'plain': '{"Timestamp":"2024-02-29T23:59:58Z","Certificates":'
+             '[{"Raw":"YWJj"}]}',
+    'no-certificates': '{"Timestamp":"x","Certificates":null}',
+    'missing-certificates': '{"Timestamp":"x"}',
+    'no-timestamp': '{"Certificates":null}',
+    'certificates-number': '{"Timestamp":"x","Certificates":1}',
+    'certificate-text': '{"Timestamp":"x","Certificates":["YWJj"]}',
+    'raw-number': '{"Timestamp":"x","Certificates":[{"Raw":1}]}',
+    'list': '[]', 'cut': '{"Timestamp":"x"',
+}
+for name, text in JA3.items():
+    seed('meta', 'ja3-' + name, b'\4', text)
+
+# ---- configuration ----------------------------------------------------------
+
+VALUES = {
+    'number': '4096\n', 'no-newline': '4096', 'crlf': '4096\r\n',
+    'two-lines': 'a\nb\n', 'blank-lines': '\n\na\n\n', 'empty': '',
+    'newline-alone': '\n', 'crlf-alone': '\r\n', 'nul': 'a\0b\n',
+    'control': 'a\tb\n', 'delete': 'a\x7f\n', 'uuid':
+    '0f3c2a9e-5b71-4c8d-9a64-7e2d1b0c9f35\n', 'uuid-of-version-1':
+    '0f3c2a9e-5b71-1c8d-9a64-7e2d1b0c9f35\n', 'uuid-cut':
+    '0f3c2a9e-5b71-4c8d-9a64\n', 'too-large-number':
+    '18446744073709551616\n', 'largest-number': '18446744073709551615\n',
+    'negative': '-1\n', 'zero': '0\n', 'key-with-blanks': ' a key \n',
+    'key-of-101': 'k' * 101 + '\n', 'longest-text': 't' * 4095 + '\n',
+    'too-long-text': 't' * 4096 + '\n', 'list': '1\n3\r\n8\n\n254\n',
+}
+for name, text in VALUES.items():
+    seed('conf', name, text)
+
+# ---- compressed -------------------------------------------------------------
+
+# The same bytes as of an old format of zstd: raw and repeated blocks.
+RAW_FRAME = b'\x28\xb5\x2f\xfd\x20\x03\x19\x00\x00abc'
+RLE_FRAME = b'\x28\xb5\x2f\xfd\x20\x05\x2b\x00\x00a'
+PLAIN = b'some words, some words, some more words\n' * 4
+
+
+def gz(data, level=9, name=b'', flags=0, extra=b''):
+    c = zlib.compressobj(level, zlib.DEFLATED, -15)
+    return b'\x1f\x8b\x08' + bytes([flags]) + bytes(4) + b'\2\3' + extra + \
+        name + c.compress(data) + c.flush() + le(
+            zlib.crc32(data), len(data))
+
+
+FILES = {
+    'gz': gz(PLAIN), 'gz-stored': gz(PLAIN, 0), 'gz-empty': gz(b''),
+    'gz-two-members': gz(PLAIN) + gz(b'more'),
+    'gz-name': gz(PLAIN, name=b'name\0', flags=8),
+    'gz-comment': gz(PLAIN, name=b'word\0', flags=16),
+    'gz-extra': gz(PLAIN, extra=b'\4\0ab\0\0', flags=4),
+    'gz-header-crc': gz(PLAIN, extra=struct.pack('<H', zlib.crc32(
+        b'\x1f\x8b\x08\x02' + bytes(4) + b'\2\3') & 0xffff), flags=2),
+    'gz-cut': gz(PLAIN)[:-12], 'gz-cut-trailer': gz(PLAIN)[:-3],
+    'gz-bad-crc': gz(PLAIN)[:-8] + le(1, len(PLAIN)),
+    'gz-bad-length': gz(PLAIN)[:-4] + le(1),
+    'gz-bad-method': b'\x1f\x8b\x07' + bytes(20),
+    'gz-bad-data': b'\x1f\x8b\x08\0' + bytes(6) + b'\xff' * 20,
+    'gz-then-rest': gz(PLAIN) + b'rest', 'gz-then-zeros': gz(PLAIN) + bytes(9),
+    'gz-cut-second': gz(PLAIN) + gz(PLAIN)[:5],
+    'gz-bomb': gz(bytes(300000)), 'gz-magic-alone': b'\x1f\x8b',
+    'zst-raw': RAW_FRAME, 'zst-repeated': RLE_FRAME,
+    'zst-two-frames': RAW_FRAME + RLE_FRAME, 'zst-cut': RAW_FRAME[:-2],
+    'zst-magic-alone': RAW_FRAME[:4], 'zst-then-rest': RAW_FRAME + b'rest',
+    'zst-skippable': b'\x50\x2a\x4d\x18' + le(3) + b'abc' + RAW_FRAME,
+    'zst-huge-window': b'\x28\xb5\x2f\xfd\x00\xff\x19\0\0abc',
+    'plain': PLAIN, 'empty': b'', 'one-byte': b'x',
+}
+for name, data in FILES.items():
+    seed('gz', 'file-' + name, b'\x20', data)
+for i, name in enumerate(['plain', 'gz', 'zst']):
+    n = [x for x in range(128, 256) if x % 3 == i]
+    seed('gz', 'make-' + name, bytes([n[0]]), PLAIN)
+    seed('gz', 'make-' + name + '-in-parts', bytes([n[1]]), PLAIN)
+    seed('gz', 'make-' + name + '-of-nothing', bytes([n[2]]))
+
+# ---- texts ------------------------------------------------------------------
+
+TEXTS = {
+    'base64': ['YWJj', 'YWI=', 'YQ==', '', 'YQ', 'YR==', 'Y===', 'YW!j',
+               'YWJjZGVm', 'YQ==YQ==', '+/+/'],
+    'uuid': ['0f3c2a9e-5b71-4c8d-9a64-7e2d1b0c9f35',
+             '0f3c2a9e5b714c8d9a647e2d1b0c9f35',
+             '{0F3C2A9E-5B71-4C8D-9A64-7E2D1B0C9F35}',
+             'urn:uuid:0f3c2a9e-5b71-4c8d-9a64-7e2d1b0c9f35', '0f3c',
+             '0f3c2a9e-5b714c8d-9a64-7e2d1b0c9f35',
+             '{0f3c2a9e-5b71-4c8d-9a64-7e2d1b0c9f35'],
+    'networks': ['192.0.2.1', '192.0.2.0/24\n192.0.2.64/26\n10.0.0.0/8',
+                 '2001:db8::/32\n2001:db8::1\n::/0', '0.0.0.0/0\n::1',
+                 '::ffff:192.0.2.1', '::ffff:192.0.2.0/120', '192.0.2.1/24',
+                 '192.0.2.1/33', '2001:db8::/129', '192.0.2', '10.0.0.0/08',
+                 '1.2.3.4/', '/8', '2001:db8::%eth0', '::ffff:0:0/90'],
+    'address': ['collector:4443', '[2001:db8::1]:4443', 'tcp:127.0.0.1:1',
+                'unix:/run/d4', ':4443', 'host', 'host:0', 'host:65536',
+                '[::1', '[x]:1', 'unix:', 'tcp:', 'a:b:1', '::1:80'],
+    'listen': [':4443', '127.0.0.1:4443', '[::]:1', 'tcp::9', 'unix:/x',
+               'tcp:[::1]:65535', '[]:1', 'x' * 300 + ':1'],
+    'redis': ['127.0.0.1:6379/2', 'redis:[::1]:6379/0', '/run/redis/0',
+              'unix:/run/redis.sock/15', 'host:1', 'host:1/', 'host:1/-1',
+              'redis:host:1/99999999999', 'redis:/a/b', '/0'],
+    'name': ['ja3-jl', 'filewatcher', '.x', 'A', 'a' * 64, 'a' * 65, '\2\xfe'],
+}
+for i, (what, texts) in enumerate(TEXTS.items()):
+    for j, text in enumerate(texts):
+        seed('text', '%s-%02d' % (what, j), bytes([i]), text)
+
+# ---- entries of the store ---------------------------------------------------
+
+HEX = UUID.hex()
+SHA = hashlib.sha256(b'abc').hexdigest()
+CERT = hashlib.sha1(b'abc').hexdigest()
+STAMP = HEX + '-2024-02-29-235958.'
+ENTRIES = {
+    'pcap': '%s@1@2024@02@29@%scap~0~gz' % (HEX, STAMP),
+    'pcap-done': '%s@1@2024@02@29@%scap~0~gz~' % (HEX, STAMP),
+    'lines': '%s@3@2024@02@29@%stxt~12~none' % (HEX, STAMP),
+    'type-4': '%s@4@2024@02@29@%scap~0~zst' % (HEX, STAMP),
+    'type-8': '%s@8@2024@02@29@%spassivedns.txt~0~none' % (HEX, STAMP),
+    'header': '%s@254@2024@02@29@x@%sjson~0~none' % (HEX, STAMP),
+    'extended': '%s@254@2024@02@29@x@%stxt~0~gz' % (HEX, STAMP),
+    'object': '%s@254@2024@02@29@x@files@%s.exe~0~none' % (HEX, SHA),
+    'object-plain': '%s@254@2024@02@29@x@files@%s.~0~none' % (HEX, SHA),
+    'datas-object': '%s@datas@filewatcher@files@%s.pdf~0~gz' % (HEX, SHA),
+    'certificate': '%s@datas@ja3-jl@certs@%s.crt~0~none' % (HEX, CERT),
+    'json': '%s@datas@ja3-jl@jsons@2024-02-29T23:59:58.1.json~0~none' % HEX,
+    'upwards': '%s@254@2024@02@29@..@%stxt~0~gz' % (HEX, STAMP),
+    'done-of-none': '%s@3@2024@02@29@%stxt~0~none~' % (HEX, STAMP),
+    'other-day': '%s@3@2024@02@28@%stxt~0~none' % (HEX, STAMP),
+    'leading-zero': '%s@03@2024@02@29@%stxt~0~none' % (HEX, STAMP),
+    'type-256': '%s@256@2024@02@29@%stxt~0~none' % (HEX, STAMP),
+    'no-number': '%s@3@2024@02@29@%stxt~~none' % (HEX, STAMP),
+    'large-number': '%s@3@2024@02@29@%stxt~1000000001~none' % (HEX, STAMP),
+    'uuid-alone': HEX + '@~0~none', 'no-tail': HEX + '@3@2024',
+    'datas-elsewhere': '%s@datas@x@%s.crt~0~none' % (HEX, CERT),
+}
+for name, text in ENTRIES.items():
+    seed('place', name, text)
+for i, what in enumerate(['stream', 'header', 'object', 'shared-object',
+                          'certificate', 'json']):
+    for type_ in (1, 4, 254):
+        seed('place', 'made-%s-%d' % (what, type_), b'\0', UUID, bytes(32),
+             bytes([type_ % 3, type_ % 3, 0x01, 0x9a, 0x2b, 0x3c, i, type_]),
+             'word.1')
+
+# ---- sessions of d4-recv ----------------------------------------------------
+
+KNOWN, OWN_KEY, STRANGER, BLOCKED, BLOCKS_ADDRESS, BROKEN = range(6)
+WRONG_KEY, BIT_TURNED, BYTE_MORE, HUGE, OTHER_VERSION = 16, 24, 32, 64, 128
+REGISTERED, ROTATE, BY_SIZE, COMPRESS, FEW_FILES, NO_FILES, STREAMS = (
+    1 << i for i in range(7))
+
+
+def given(data):
+    data = data.encode() if isinstance(data, str) else data
+    n = len(data)
+    return (bytes([n]) if n < 224 else bytes([224 + (n >> 8), n & 255])) + data
+
+
+def rec(payload, type_=1, who=KNOWN, i=0):
+    return bytes([8 * i, who, type_]) + given(payload)
+
+
+def raw(data, i=0):
+    return bytes([8 * i + 3]) + given(data)
+
+
+def bye(i=0):
+    return bytes([8 * i + 4])
+
+
+def cut_off(i=0):
+    # Such steps are 128 and more: 148 % 8 is 4, and 148 // 8 % 3 is 0.
+    return bytes([x for x in range(128, 256)
+                  if x % 8 == 4 and x // 8 % 3 == i][:1])
+
+
+def wait(seconds, judge=False):
+    n = [1, 3, 6, 31].index(seconds)
+    return bytes([8 * n + 5 + (128 if judge else 0)])
+
+
+def switch(name):
+    n = ['disk', 'busy', 'items', 'stream', 'over', 'kick',
+         'address'].index(name)
+    return bytes([8 * n + 6])
+
+
+def hello(i=0, peer=2):
+    return bytes([x for x in range(64 * peer, 256)
+                  if x % 8 == 7 and x // 8 % 3 == i][:1])
+
+
+def meta(name, more=''):
+    return rec('{"type":"%s"%s}' % (name, more), 2)
+
+
+def recv(name, *steps, how=0):
+    seed('recv', name, bytes([how]), *steps)
+
+
+PCAP, PCAPNG = pcap(TWO), pcapng(TWO)
+recv('pcap', rec(PCAP[:60]), rec(PCAP[60:]), bye())
+recv('pcap-rotated', rec(PCAP), wait(3), rec(PCAP[24:]), wait(3),
+     rec(PCAP[24:]), bye(), how=ROTATE | COMPRESS)
+recv('pcap-by-size', rec(PCAP), rec(PCAP[24:] * 3), bye(), how=BY_SIZE)
+recv('pcap-twice', rec(PCAP), rec(PCAP), bye())
+recv('pcap-unfinished', rec(PCAP[:-5]), bye())
+recv('pcap-header-alone', rec(PCAP[:24]), bye())
+recv('pcap-not-one', rec('this is no capture, whatever it says'), bye())
+recv('pcap-bad-later', rec(PCAP), rec(b'\xff' * 40), bye())
+recv('pcapng', rec(PCAPNG, 1), bye())
+recv('pcapng-as-5', rec(PCAPNG, 5), bye())
+for t in (0, 2, 3, 4, 5, 6, 7, 8, 9, 254):
+    recv('type-%d' % t, rec('one\ntwo\n', t), rec('three', t), bye())
+recv('type-4-pcap', rec(PCAP[:2], 4), rec(PCAP[2:], 4), bye())
+recv('type-4-short', rec('ab', 4), bye())
+recv('ipfix', *[rec(ipfix(b'\0\2\0\4'), t) for t in (7, 7)], bye())
+recv('lines-in-parts', rec('one\ntw', 3), rec('', 3), rec('o\n\nthr', 3),
+     rec('ee\n', 3), bye())
+recv('lines-cut-off', rec('one\ntwo', 3), cut_off())
+recv('lines-as-items-and-streams', rec('a\nb\n', 8), bye(), how=STREAMS)
+recv('streams-alone', rec('a\nb\n', 8), bye(), how=NO_FILES)
+recv('streams-full', rec('a\n', 8), switch('stream'), rec('b\n', 8), wait(1),
+     bye(), wait(1), switch('stream'), how=STREAMS)
+recv('streams-over', rec('a\n', 8), switch('over'), rec('b\n', 8),
+     how=NO_FILES)
+recv('extended', meta('x'), rec('a\nb\n', 255), rec('c', 255), bye())
+recv('extended-in-parts', rec('{"type":', 2), rec('"x"}', 2),
+     rec('a\n', 255), bye())
+recv('extended-rotated', meta('x'), rec('a\n', 255), wait(3),
+     rec('b\n', 255), bye(), how=ROTATE | COMPRESS)
+recv('extended-not-accepted', meta('y'), rec('a\n', 255), bye())
+recv('extended-no-header', rec('a\n', 255), bye())
+recv('extended-bad-header', rec('{"type"', 2), rec('a\n', 255), bye())
+recv('header-alone', meta('x'), bye())
+recv('header-again', meta('x'), rec('a\n', 255), meta('x'), bye())
+recv('maltrail', meta('maltrail'), rec('event 1\nevent 2\n', 255), bye())
+recv('ja3-jl', meta('ja3-jl'), rec(JA3['plain'] + '\n', 255),
+     rec(JA3['no-certificates'] + '\n', 255), bye())
+recv('ja3-jl-odd-time', meta('ja3-jl'), rec(
+    '{"Timestamp":"../x","Certificates":[]}\n', 255), bye())
+recv('ja3-jl-bad', meta('ja3-jl'), rec(JA3['raw-number'] + '\n', 255), bye())
+recv('ja3-jl-bad-base64', meta('ja3-jl'), rec(
+    '{"Timestamp":"x","Certificates":[{"Raw":"!"}]}\n', 255), bye())
+recv('filewatcher', meta('filewatcher'), rec('YWJj\nYWI=\r\n', 255), bye())
+recv('filewatcher-shared', meta('filewatcher', ',"extension":"exe",'
+     '"segregate":false,"compress":true'), rec('YWJj\n', 255), bye())
+recv('filewatcher-bad-line', meta('filewatcher'), rec('YWJ\n', 255), bye())
+recv('filewatcher-return-alone', meta('filewatcher'), rec('\r\n', 255), bye())
+for what in ('"extension":1', '"extension":"../x"', '"compress":1',
+             '"segregate":"no"', '"extension":""'):
+    recv('filewatcher-option-' + ''.join(c for c in what if c.isalnum()),
+         meta('filewatcher', ',' + what), rec('YWJj\n', 255), bye())
+recv('filewatcherjson', meta('filewatcherjson'), rec('{"a":1}\n', 255), bye())
+recv('own-key', rec('a\n', 3, OWN_KEY), rec('b\n', 3, OWN_KEY), bye())
+recv('stranger', rec('a\n', 3, STRANGER), bye())
+recv('stranger-refused', rec('a\n', 3, STRANGER), bye(), how=REGISTERED)
+recv('stranger-on-an-odd-second', hello(), wait(1), rec('a\n', 3, STRANGER),
+     bye(), how=REGISTERED)
+recv('blocked', rec('a\n', 3, BLOCKED), bye())
+recv('blocks-address', rec('a\n', 3, BLOCKS_ADDRESS), bye(),
+     rec('a\n', 3), bye())
+recv('registry-broken', rec('a\n', 3, BROKEN), bye())
+recv('address-blocked', switch('address'), rec('a\n', 3), switch('address'),
+     rec('b\n', 3), bye())
+recv('address-broken', hello(0, 0), rec('a\n', 3), bye())
+recv('address-of-unix', hello(0, 1), rec('a\n', 3), bye())
+recv('kicked', rec('a\n', 3), switch('kick'), wait(1, True), rec('b\n', 3),
+     bye())
+recv('other-version', rec('a\n', 3, OTHER_VERSION), bye())
+recv('sealed-by-others', raw(record(b'a\n', 3, key=b'x')), bye())
+recv('no-version-4', rec('a\n', 3, 7), bye())
+recv('wrong-key', rec('a\n', 3, WRONG_KEY), bye())
+recv('wrong-key-later', rec('a\n', 3), rec('b\n', 3, WRONG_KEY), bye())
+for bit, part in ((0, 2), (1, 20), (5, 40), (7, 58), (2, 61)):
+    recv('bit-turned-at-%d' % part, rec('x' * part, bit, BIT_TURNED), bye())
+recv('payload-bit-turned', rec('a\n', 3), rec('x' * 70, 3, BIT_TURNED), bye())
+recv('size-a-byte-more', rec('a\n', 3), rec('b\n', 3, BYTE_MORE), bye())
+recv('too-large', rec('a\n', 3), rec('b\n', 3, HUGE), bye())
+recv('too-large-at-once', rec('b\n', 3, HUGE), bye())
+recv('uuid-changed', rec('a\n', 3), rec('b\n', 3, STRANGER), bye())
+recv('type-changed', rec('a\n', 3), rec('b\n', 8), bye())
+recv('rubbish', raw('GET / HTTP/1.1\r\n\r\n' * 5), bye())
+recv('header-cut', raw(record(b'', key=b'x')[:40]), bye())
+recv('header-then-silence', raw(record(b'abc', key=b'x')[:63]), wait(31), wait(31))
+recv('silence', hello(), wait(3), wait(6))
+recv('silence-later', rec('a\n', 3), wait(31), rec('b\n', 3), bye())
+recv('slow-record', rec('a\n', 3), raw(record(b'abc', key=b'x')[:63]), wait(31),
+     wait(31))
+recv('cut-off-at-once', hello(), cut_off())
+recv('duplicate', rec('a\n', 3), rec('b\n', 3, i=1), bye(1), bye())
+recv('taken-over', rec('a\n', 3), wait(6), rec('b\n', 3, i=1), wait(1),
+     bye(1), bye())
+recv('two-types', rec('a\n', 3), rec(PCAP, 1, i=1), rec('b\n', 3), bye(1),
+     bye())
+recv('three-sensors', rec('a\n', 3), rec('b\n', 3, OWN_KEY, 1),
+     rec('c\n', 3, STRANGER, 2), rec('d\n', 3), bye(2), bye(1), bye())
+recv('four-connections', hello(0), hello(1), hello(2), hello(0), wait(1))
+recv('full-disk', rec('a\n', 3), switch('disk'), wait(1), rec('b\n', 3),
+     wait(3), switch('disk'), wait(1), rec('c\n', 3), bye())
+recv('full-disk-pcap', switch('disk'), rec(PCAP), rec(PCAP[24:] * 4), wait(1),
+     bye(), wait(1), switch('disk'), wait(1))
+recv('full-disk-then-wrong-key', switch('disk'), rec('a' * 300 + '\n', 3),
+     wait(1), rec('b\n', 3, WRONG_KEY), wait(1), switch('disk'), wait(1))
+recv('full-queue', switch('items'), rec('a\nb\n', 3), wait(1),
+     switch('items'), wait(1), bye())
+recv('full-queue-to-the-end', switch('items'), rec('a\nb\n', 3), bye())
+recv('busy', switch('busy'), meta('filewatcher'), rec('YWJj\n', 255),
+     wait(1), switch('busy'), wait(1), bye())
+recv('few-files', rec('a\n', 3), rec('b\n', 3, OWN_KEY, 1), wait(6),
+     rec('c\n', 3, STRANGER, 2), wait(1), bye(), bye(1), wait(1), bye(2),
+     how=FEW_FILES)
+recv('long-line', rec('x' * 3000, 3), rec('x' * 3000 + '\n', 3), bye())
+
+# ---- the directories of registry and queues ---------------------------------
+
+FOLDERS = ['sensor', 'facts', 'day', 'claims', 'workers', 'kicked', 'pending',
+           'blocks-address', 'blocks-uuid', 'blocks-by-uuid', 'types',
+           'metatypes', 'queue', 'group', 'queue-x', 'sensors', 'days',
+           'queues', 'root']
+TOKEN = '00112233445566778899aabbccddeeff'
+SESSION = 'ffeeddccbbaa49889a66554433221100'
+
+
+def short(data):
+    data = data.encode() if isinstance(data, str) else data
+    return bytes([len(data)]) + data
+
+
+def entry(folder, name, content=''):
+    return bytes([FOLDERS.index(folder)]) + short(name) + short(content)
+
+
+def registry(name, *entries):
+    seed('registry', name, *[entry(*e) for e in entries])
+
+
+def claim(type_=1, more='', slot=0, token=TOKEN):
+    return '%d %s %s %d %s 1700000000 192.0.2.1%s\n' % (
+        slot, token, HEX, type_, SESSION, more)
+
+
+registry('sensor', ('sensor', 'key', 'its key\n'),
+         ('sensor', 'description', 'a sensor\n'), ('sensor', 'registered'),
+         ('sensor', 'limit', '100\n'), ('sensor', 'monitor', '60\n'),
+         ('sensor', 'max_age', '30\n'), ('sensor', 'monotonic', '1\n'),
+         ('sensor', 'mail', 'a@example.org\n'))
+registry('sensor-third-party', ('sensor', 'third_party', 'x\n'),
+         ('sensor', 'pending'), ('kicked', HEX, '1700000030\n'))
+registry('sensor-bad-key', ('sensor', 'key', 'a\0b\n'))
+registry('sensor-empty-key', ('sensor', 'key', '\n'))
+registry('sensor-key-crlf', ('sensor', 'key', 'key\r\n'))
+registry('sensor-bad-limit', ('sensor', 'limit', '1x\n'))
+registry('sensor-bad-text', ('sensor', 'description', 'a\tb\n'))
+registry('sensor-large-limit', ('sensor', 'limit', '99999999999999999999\n'))
+registry('sensor-of-other-name', ('sensors', 'not-a-uuid'))
+registry('sensor-bad-monitor', ('sensor', 'monitor', '\n'))
+FACTS = ('seen 1700000000 1700000100\ntype 1 1700000000 1700000050\n'
+         'extended x 1700000050 1700000100\naddress 1700000100 192.0.2.1\n'
+         'address 1700000000 2001:db8::1\nerror 1700000001 bad HMAC\n')
+registry('facts', ('facts', HEX + '.0', FACTS), ('facts', HEX + '.1', FACTS),
+         ('workers', '1', '1 x\n'))
+registry('facts-many-addresses', ('facts', HEX + '.0', ''.join(
+    'address %d 10.0.0.%d\n' % (i * 7 % 19, i) for i in range(10))),
+    ('facts', HEX + '.1', ''.join(
+        'address %d 10.0.1.%d\n' % (i, i) for i in range(10))),
+    ('workers', '1', ''))
+for name, text in {
+        'cut': FACTS[:-1], 'empty': '', 'word': 'what 1 2\n',
+        'number': 'seen 1 x\n', 'alone': 'seen\n', 'type': 'type 256 1 2\n',
+        'name': 'extended .x 1 2\n', 'blank-line': 'seen 1 2\n\n',
+        'address': 'address 1 a\tb\n', 'error': 'error 1 a\tb\n',
+        'nul': 'seen 1 2\n\0\n', 'no-time': 'address x 1\n'}.items():
+    registry('facts-bad-' + name, ('facts', HEX + '.0', text))
+registry('facts-bad-slot', ('facts', HEX + '.1024', FACTS))
+registry('facts-bad-uuid', ('facts', HEX.upper() + '.0', FACTS))
+COUNTS = '1 192.0.2.1 10 1000\n254 other 1 1\n'
+registry('counts', ('day', HEX + '.0', COUNTS), ('day', HEX + '.2', COUNTS),
+         ('workers', '2', ''))
+for name, text in {
+        'cut': COUNTS[:-1], 'type': '256 a 1 1\n', 'short': '1 a 1\n',
+        'number': '1 a x 1\n', 'long-address': '1 %s 1 1\n' % ('a' * 64),
+        'empty': ''}.items():
+    registry('counts-bad-' + name, ('day', HEX + '.0', text))
+registry('counts-bad-file', ('day', 'x', COUNTS))
+registry('days', ('days', '20240301', 'x'), ('days', '20231231', 'x'))
+registry('days-bad', ('days', '1', 'x'))
+LIVE = '1700000000123\n%s 10 1000\n' % SESSION
+registry('claim', ('claims', HEX + '-1', claim()), ('workers', '0.live', LIVE))
+registry('claim-extended', ('claims', '0.0', claim(254, ' x')),
+         ('workers', '0.live', LIVE))
+registry('claim-free', ('claims', HEX + '-1', '-\n'))
+registry('claim-empty', ('claims', HEX + '-1', ''))
+registry('claim-of-the-dead', ('claims', 'a', claim(slot=3)),
+         ('claims', 'b', claim(token=SESSION)),
+         ('claims', 'c', claim(slot=4)), ('workers', '4', 'x'))
+for name, text in {
+        'slot': claim(slot=1024), 'token': claim(token='x'),
+        'type': claim(256), 'name': claim(254, ' .x'), 'cut': '0 ' + TOKEN,
+        'short': claim()[:90], 'control': claim(1, '\t')}.items():
+    registry('claim-bad-' + name, ('claims', 'a', text))
+for name, text in {
+        'empty': '', 'time': 'x\n', 'line': '1\nx\n', 'number':
+        '1\n%s x 1\n' % SESSION, 'twice': LIVE + '%s 1 1\n' % SESSION,
+        'blank': '1\n\n%s 1 1\n' % SESSION}.items():
+    registry('live-bad-' + name, ('claims', 'a', claim()),
+             ('workers', '0.live', text))
+registry('kicked-bad-name', ('kicked', 'x', '1\n'))
+registry('kicked-bad-time', ('kicked', HEX, 'x\n'))
+registry('pending', ('pending', HEX, '1700000000 192.0.2.1\n'))
+for name, text in {'time': 'x 192.0.2.1\n', 'alone': '1\n',
+                   'more': '1 a b\n', 'control': '1 a\tb\n',
+                   'long': '1 %s\n' % ('a' * 130)}.items():
+    registry('pending-bad-' + name, ('pending', HEX, text))
+registry('pending-bad-name', ('pending', 'x', '1 a\n'))
+registry('blocks', ('blocks-address', '192.0.2.0_24'),
+         ('blocks-address', '2001:db8::1'), ('blocks-uuid', HEX),
+         ('blocks-by-uuid', HEX))
+registry('blocks-bad-address', ('blocks-address', '192.0.2.1_24'))
+registry('blocks-bad-uuid', ('blocks-uuid', 'x'))
+registry('blocks-bad-by-uuid', ('blocks-by-uuid', HEX[:-1]))
+registry('types', ('types', '1'), ('types', '254'), ('metatypes', 'x'))
+registry('types-bad', ('types', '256'))
+registry('types-leading-zero', ('types', '01'))
+registry('metatypes-bad', ('metatypes', '-x'))
+registry('queue', ('queue', 'max_size', '10\n'),
+         ('queue', 'description', 'of all\n'),
+         ('queue', 'updated', '1700000000\n'), ('queue-x', 'new'))
+registry('queue-grouped', ('group', HEX), ('group', SESSION))
+registry('queue-bad-member', ('group', 'x'))
+registry('queue-bad-size', ('queue', 'max_size', 'x\n'))
+registry('queue-bad-time', ('queue', 'updated', '-1\n'))
+registry('queue-bad-description', ('queue', 'description', 'a\nb\n\n'))
+registry('queue-other-kind', ('queues', '-'), ('queues', '300'))
+registry('mode', ('root', 'mode', 'registration\n'))
+registry('mode-bad', ('root', 'mode', 'none\n'))
+registry('value-is-long', ('sensor', 'limit', '1' * 40 + '\n'))
+
+
+def queue(name, *items, limit=None):
+    size = b'' if limit is None else limit.encode()
+    seed('queue', name, bytes([limit is not None]), size + bytes(8 - len(size)),
+         *[short(n) + short(c) for n, c in items])
+
+
+ITEM = '%020d-00112233445566aa-%d'
+queue('empty')
+queue('items', *[(ITEM % (1700000000000000000 + i, 3), 'abc')
+                 for i in range(4)])
+queue('items-of-others', ('b', 'second'), ('a', 'first'), ('c', 'in hand'),
+      ('d', 'half made'), ('.hidden', 'x'), ('n' * 64, 'long name'))
+queue('cut-item', (ITEM % (1700000000000000000, 10), 'abc'))
+queue('longer-item', (ITEM % (1700000000000000000, 1), 'abc'))
+queue('names-nearly', (ITEM[:-3] % 1 + '-x', 'abc'),
+      (ITEM % (1, 3) + 'x', 'abc'), ('1' * 20 + '-' + 'g' * 16 + '-3', 'abc'),
+      ('1' * 20 + '_', ''))
+queue('from-the-future', (ITEM % (9700000000000000000, 3), 'abc'),
+      (ITEM % (18446744073709551615, 3), 'abc'))
+queue('limit', *[(ITEM % (1700000000000000000 + i, 3), 'abc')
+                 for i in range(9)], limit='2\n')
+queue('limit-none', ('a', 'b'), limit='0')
+queue('limit-bad', ('a', 'b'), limit='2x')
+queue('limit-negative', ('a', 'b'), limit='-1')
+
+# ---- files for one stream ---------------------------------------------------
+
+
+def merge(name, *files):
+    seed('stdout-merge', name,
+         *[struct.pack('<H', len(f)) + f for f in files])
+
+
+for name, data in CAPTURES.items():
+    merge(name, data)
+    merge(name + '-second', pcapng(TWO[:1]) if 'pcapng' in name else
+          pcap(TWO[:1]), data)
+merge('pcap-then-big', PCAP, CAPTURES['pcap-big'])
+merge('big-nano-then-pcap', CAPTURES['pcap-nano-big'], PCAP)
+merge('kuznetzov-first', CAPTURES['pcap-kuznetzov'], PCAP)
+merge('other-link', PCAP, CAPTURES['pcap-raw'])
+merge('pcap-then-pcapng', PCAP, PCAPNG)
+merge('pcapng-then-lines', PCAPNG, b'hello\n')
+merge('lines', b'hello\n', b'', b'world\n')
+merge('lines-then-pcap', b'hello\n', PCAP)
+merge('gz', gz(PCAP), PCAP, gz(PCAP)[:-20])
+merge('gz-of-header-alone', gz(PCAP[:24]), gz(PCAP[:20]))
+merge('nano-too-many', pcap([], 0xa1b23c4d) + le(1, 1 << 31, 4, 4) + bytes(4),
+      PCAP)
+
+# ---- state of d4-pibs -------------------------------------------------------
+
+
+def long(*numbers):
+    return b''.join(struct.pack('<Q', n) for n in numbers)
+
+
+SCANNER = long(0, 0xffff << 32 | 0xc0000201) + le(1700000000)
+seed('pibs-state', 'scanners', b'\0', long(2), SCANNER,
+     long(0x20010db8 << 32, 1), le(0))
+seed('pibs-state', 'nothing', b'\0', long(0))
+seed('pibs-state', 'too-many', b'\0', long(3), SCANNER)
+seed('pibs-state', 'short', b'\0', le(1))
+seed('pibs-state', 'flows-of-zeros', b'\0', long(0), bytes(1200))
+seed('pibs-state', 'flows-short', b'\0', long(1), SCANNER, long(1))
+HEAD = b'd4-pibs\0' + le(1, 0)
+seed('pibs-state', 'no-state', b'\1', 'hello')
+seed('pibs-state', 'empty', b'\1')
+seed('pibs-state', 'other-version', b'\1', b'd4-pibs\0', le(2, 0),
+     long(8, 0, 0))
+seed('pibs-state', 'cut-off', b'\1', HEAD, long(80, 0, 0))
+seed('pibs-state', 'damaged', b'\1', HEAD, long(8, 1, 0))
+
+
+def state_flow(target, proto=6, packets=30, detail=None, early=2, buckets=32):
+    out = long(0, 0xffff << 32 | target, proto, 1700000000 * 10**9)
+    out += long(1690000000 * 10**9, packets, packets * 40, 0, 0, 0)
+    out += long(*[17 - i for i in range(17)]) * early
+    if detail is None:
+        return out + long(0)
+    peak, newest, nreporters, tally, nblocks, maxblocks = detail
+    out += long(1, peak, 1, 0, 0, newest, 3) + long(*range(buckets))
+    out += long(2, 1, 7, 5, 4, 9) + long(5, 0, nreporters, 0)
+    out += long(0, 1, 3) * nreporters
+    for i in range(5):
+        out += long(tally, 0) + long(7, 1) * tally
+    out += long(maxblocks, nblocks)
+    return out + long(9, 1, 2, 3, 4) * nblocks + \
+        long(0, 0, 0, 0, 0) * (maxblocks - nblocks)
+
+
+def state(name, *flows, repeats=0, limits=(300, 60, 10)):
+    seed('pibs-state', name, b'\0', long(0), long(*limits), long(3, 5, 7),
+         long(1700000000 * 10**9, 0, 0, 0, len(flows)), *flows,
+         long(repeats), *[long(i, i + 1) for i in range(repeats)])
+
+
+A_TARGET = 0xc0000201
+state('flows-none')
+state('flow-small', state_flow(A_TARGET))
+state('flow-repeats', state_flow(A_TARGET), repeats=2)
+state('flow-detail', state_flow(A_TARGET, 6, 30, (4, 2, 1, 2, 1, 4)))
+state('flow-twice', state_flow(A_TARGET), state_flow(A_TARGET))
+state('flow-two', state_flow(A_TARGET), state_flow(A_TARGET + 1, 17))
+state('flow-full-blocks', state_flow(A_TARGET, 6, 30, (4, 2, 1, 2, 4, 4)))
+state('flow-odd-blocks', state_flow(A_TARGET, 6, 30, (4, 2, 1, 2, 1, 3)))
+state('flow-many-values', state_flow(A_TARGET, 6, 30, (4, 2, 1, 33, 1, 4)))
+state('flow-far-bucket', state_flow(A_TARGET, 6, 30, (4, 99, 1, 2, 1, 4)))
+state('flow-other-limits', state_flow(A_TARGET), limits=(60, 60, 10))
+
+# ---- what a Redis server answers --------------------------------------------
+
+WORDS = ['', '0', '1', '254', 'x', 'OK', 'QUEUED', '1700000000', HEX,
+         '0f3c2a9e-5b71-4c8d-9a64-7e2d1b0c9f35', None, '192.0.2.1',
+         '2001:db8::/32', '1:' + HEX]
+
+
+def said(kind, text):
+    if text in WORDS:
+        return bytes([kind | WORDS.index(text) << 3])
+    return bytes([kind | 24 << 3]) + short(text)
+
+
+def string(text):
+    return said(4, text)
+
+
+def number(n):
+    return bytes([3 | n << 3]) if n < 31 else bytes([3 | 31 << 3]) + \
+        struct.pack('>Q', n)
+
+
+def array(*elements):
+    return bytes([6 | len(elements) << 3]) + b''.join(elements)
+
+
+NIL, OK, LOST, SLOW = b'\0', said(1, 'OK'), b'\xff', b'\xf8'
+for name, reply in {
+        'nil': NIL, 'zero': number(0), 'one': number(1), 'ok': OK,
+        'empty-list': array(), 'uuid': string(HEX), 'error':
+        said(2, 'ERR wrong'), 'list-of-uuids': array(string(HEX)),
+        'pairs': array(string(HEX), string('1700000000')),
+        'scan': array(string('0'), array(string(HEX), string('1'))),
+        'scan-without-end': array(string('1'), array(string(HEX))),
+        'numbers': array(number(1), number(1700000000), number(0)),
+        'types': array(string('1'), string('254'), string('x')),
+        'addresses': array(string('192.0.2.1'), string('2001:db8::/32')),
+        'lists-of-nil': array(NIL, NIL, NIL, NIL), 'slow': SLOW + OK,
+        'queued': said(1, 'QUEUED')}.items():
+    seed('redis', 'registry-' + name, b'\0', reply * 60)
+    for i, how in enumerate(['hand', 'plain', 'limit', 'clear']):
+        seed('redis', 'queue-%s-%s' % (how, name),
+             bytes([1 | (1 << i) & 14]), number(0), reply * 30)
+seed('redis', 'registry-lost', b'\0', OK * 3, LOST)
+seed('redis', 'queue-lost', b'\1', number(0), number(1) * 3, LOST)
+seed('redis', 'queue-more-than-asked-for', b'\3', number(0), number(1) * 3,
+     array(), NIL, string('a'), array(*[string('b')] * 9))
+seed('redis', 'queue-of-items', b'\3', number(3), number(1) * 3,
+     array(string('a'), string('b')), array(string('c')),
+     string('abc'), array(string('d'), string('e')))
+
+# ---- what needs room --------------------------------------------------------
+
+
+def large(payload, type_=3):
+    return bytes([192, KNOWN, type_]) + given(payload)
+
+
+recv('longest-line', large('x' * 4000), large('x' * 4000), rec('\n', 3), bye())
+recv('longest-line-of-ja3-jl', meta('ja3-jl'),
+     *[large('x' * 2900, 255) for _ in range(5)], bye())
+recv('large-capture', rec(PCAP), large(PCAP[24:] * 40, 1), bye())
+recv('broken-disk', bytes([62]), rec('a\nb\n', 3), wait(1), wait(1), bye())
+recv('broken-disk-large', bytes([62]), large('x\n' * 2000), large('x\n' * 2000),
+     bye())
+recv('broken-disk-filewatcher', bytes([62]), meta('filewatcher'),
+     rec('YWJj\n', 255), bye())
+recv('broken-disk-later', rec('a\n', 3), wait(3), bytes([62]), rec('b\n', 3),
+     wait(3), wait(1), bye(), how=ROTATE)
+LARGE = block(6, le(0, 0, 0, 280000, 280000) + bytes(280000))
+merge('gz-of-large-block', gz(PCAPNG + LARGE))
+merge('gz-of-too-large-block', gz(PCAPNG) + gz(block(6, bytes(5000000))))
+merge('gz-of-large-packet', gz(PCAP + le(1, 2, 280000, 280000) +
+                               bytes(280000)))
+seed('pibs-packet', 'ethernet-pppoe', link('ethernet'), lengths(
+    [ether(b'\x11\0\0\1\0\x30\0\x21' + A, 0x8864),
+     ether(b'\x11\0', 0x8864)]))
+CAPTURES2 = {
+    'pcapng-time-offset': pcapng([])[:28] + block(1, struct.pack(
+        '<HHI', 1, 0, 0) + option(14, long(1700000000)) + option(0, b'')) +
+    pcapng(TWO)[48:],
+    'pcapng-fine-time': pcapng(TWO, resol=b'\xa8'),
+    'pcapng-finest-time': pcapng(TWO, resol=b'\xbf'),
+    'pcapng-short-section': le(0x0a0d0d0a, 12, 0x1a2b3c4d) + bytes(20),
+    'pcapng-short-option': pcapng([])[:28] + block(1, struct.pack(
+        '<HHIHH', 1, 0, 0, 9, 40)) + pcapng(TWO)[48:],
+    'pcapng-other-magic': block(0x0a0d0d0a, bytes(16)),
+}
+for name, data in CAPTURES2.items():
+    seed('pibs-capture', name, b'\0', data)
+    seed('pibs-capture', name + '-pipe', b'\1\0', data)

@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: ISC
+#
+# usage: valgrind.sh test [argument ...]
+#
+# Runs a test, which is a script or a program, under valgrind: a program as it
+# is, a script in a tree of links in which each of our programs is one that
+# starts the true one under valgrind.  What that finds is said behind the test's
+# own lines and makes it fail, whatever became of the program's exit status.
+
+set -u
+TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+test=$1
+shift
+
+tree=$(mktemp -d "${TMPDIR:-/tmp}/d4-valgrind.XXXXXX") || exit 1
+trap 'rm -rf "$tree"' EXIT
+trap 'exit 1' HUP INT TERM
+mkdir "$tree/logs"
+
+# A leak is memory that nothing points to any more.
+valgrind=(valgrind -q --leak-check=full --show-leak-kinds=definite
+    --errors-for-leak-kinds=definite --error-exitcode=99 --num-callers=30
+    "--suppressions=$TOP/t/valgrind.supp" "--log-file=$tree/logs/%p")
+
+# wrap folder program: the folder as it is, but for the program.
+wrap() {
+	mkdir "$tree/$1"
+	ln -s "$TOP/$1"/* "$tree/$1"
+	rm "$tree/$1/$2"
+	{
+		echo '#!/bin/sh'
+		printf 'exec'
+		printf " '%s'" "${valgrind[@]}" "$TOP/$1/$2"
+		# shellcheck disable=SC2016 # for the script
+		echo ' "$@"'
+	} > "$tree/$1/$2"
+	chmod +x "$tree/$1/$2"
+}
+
+make_tree() {
+	local path name
+	for path in "$TOP"/* "$TOP/.ci"; do
+		name=${path##*/}
+		if [ -x "$path/$name" ]; then
+			wrap "$name" "$name"
+		else
+			ln -s "$path" "$tree/$name"
+		fi
+	done
+}
+
+status=0
+case $(head -c 2 "$test") in
+'#!')
+	make_tree
+	D4_SHARED=$(cd "$TOP" && cd "${D4_SHARED:-../shared}" 2>/dev/null &&
+	    pwd) || D4_SHARED=/nowhere
+	export D4_SHARED
+	"$tree/${test#"$TOP"/}" "$@" || status=$? ;;
+*)
+	"${valgrind[@]}" "$test" "$@" || status=$? ;;
+esac
+
+found=$(cat "$tree"/logs/* 2>/dev/null)
+if [ -n "$found" ]; then
+	printf '%s\n' "$found" | sed 's/^/# /'
+	exit 99
+fi
+exit "$status"
