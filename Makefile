@@ -197,7 +197,10 @@ parts-pibs-state = $(addprefix d4-pibs/,state attack attack-state flow seen \
     hash out)
 parts-place = d4-recv/place
 parts-recv = t/fuzz/fake-recv $(addprefix d4-recv/,conn session admit peers \
-    refusals faults store handler line place whole complete)
+    refusals errors faults store handler line place whole complete settle \
+    syncer tail tail-log match)
+parts-recv-tail = d4-recv/tail-log
+parts-spool = $(addprefix d4/,spool-form spool-disk)
 parts-redis = t/fuzz/fake-redis t/fuzz/read-registry
 parts-registry = t/fuzz/read-registry
 parts-stdout-merge = $(addprefix d4-stdout/,merge pcap output)
@@ -216,6 +219,8 @@ covers-place = d4-recv/place.c
 covers-queue = lib/queue-dir.c lib/queue-names.c
 covers-recv = $(addprefix d4-recv/,session.c admit.c conn.c store.c handler.c \
     line.c whole.c)
+covers-recv-tail = d4-recv/tail-log.c
+covers-spool = d4/spool-form.c
 covers-redis = $(addprefix lib/,queue-redis.c registry-redis.c \
     registry-redis-values.c registry-redis-live.c registry-redis-facts.c \
     registry-redis-queue.c)

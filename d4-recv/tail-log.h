@@ -121,7 +121,8 @@ struct log_reader {
 	uint64_t	 from;		/* their position */
 };
 
-/* Reads from the first frame on; log_reader_free() is owed. */
+/* Reads from the first frame on.  The reader begins zeroed and may be begun
+ * again; log_reader_free() is owed. */
 void log_reader_begin(struct log_reader *, int fd, uint64_t generation);
 void log_reader_free(struct log_reader *);
 

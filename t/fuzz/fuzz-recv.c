@@ -97,6 +97,7 @@ begin_store(struct world *w, uint8_t how)
 		.rotate_size = (how & 4) != 0 ? 100 : 0,
 		.compress = (how & 8) != 0 ? D4_GZ_GZIP : D4_GZ_PLAIN,
 		.max_files = (how & 16) != 0 ? 2 : 0,
+		.sync = STORE_SYNC_NEVER,
 		.items = fake_items()
 	};
 

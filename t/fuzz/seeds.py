@@ -971,3 +971,43 @@ CAPTURES2 = {
 for name, data in CAPTURES2.items():
     seed('pibs-capture', name, b'\0', data)
     seed('pibs-capture', name + '-pipe', b'\1\0', data)
+
+# ---- the spool of d4, the tails of d4-recv ----------------------------------
+
+
+def spool(name, preamble, *payloads, turned=255):
+    seed('spool', name, bytes([0, turned]), short(preamble),
+         *[struct.pack('<H', len(p)) + p for p in payloads])
+
+
+spool('records', b'', b'abc', b'', b'x' * 300)
+spool('preamble', b'before', b'abc')
+spool('none', b'')
+spool('head-turned', b'', b'abc', turned=10)
+spool('preamble-turned', b'p' * 200, b'abc', turned=150)
+spool('length-turned', b'', b'abc', turned=120)
+seed('spool', 'no-segment', b'\1', bytes(80))
+seed('spool', 'magic-alone', b'\1d4spool1')
+seed('spool', 'huge-preamble', b'\1d4spool1', long(7, 3, 100, 38, 17),
+     le(1 << 31, 0), long(1))
+seed('spool', 'name', b'\1', '0000000000000003.seg')
+seed('spool', 'name-short', b'\1', '3.seg')
+
+
+def tail(name, *frames):
+    seed('recv-tail', name, b'\0', *[
+        bytes([kind, len(body)]) + body for kind, body in frames])
+
+
+tail('entries', (1, bytes(40)), (1, bytes(20)))
+tail('file', (3, b'an entry'), (1, bytes(20)), (4, long(1)))
+tail('tags', (2, bytes(60)))
+tail('file-with-data', (0x13, b'e'), (0x11, bytes(20)))
+tail('no-kind', (0, b''))
+tail('other-kind', (5, bytes(20)))
+tail('part-of-an-entry', (1, bytes(21)))
+tail('settled-short', (4, b'abc'))
+tail('nothing')
+seed('recv-tail', 'no-tail', b'\1', bytes(200))
+seed('recv-tail', 'magic-alone', b'\1d4tail1\n')
+seed('recv-tail', 'empty', b'\1')
