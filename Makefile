@@ -77,7 +77,7 @@ ROOMS = header uuid type feed base64 digest border cidr table \
     meta meta-ja3 meta-line meta-value \
     io record conf clock net net-socks stop notify log \
     os-$(OS) os-swap-$(OS) os-host-$(OS) \
-    tls cert redis queue queue-dir queue-names queue-redis queue-wait \
+    tls tls-bio cert redis queue queue-dir queue-names queue-redis queue-wait \
     gz gz-zlib $(if $(GZ_ISAL),gz-isal,gz-noisal) \
     $(if $(GZ_ZSTD),gz-zstd,gz-nozstd) \
     registry registry-admin registry-claim registry-facts registry-note \
