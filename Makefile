@@ -92,7 +92,7 @@ LIB = lib/libd4.a
 PROGS = d4/d4 d4-recv/d4-recv d4-meta/d4-meta d4-pibs/d4-pibs \
     d4-stdout/d4-stdout d4-admin/d4-admin
 
-d4/d4: $(patsubst %,d4/%.o,main options settings encap cut window link \
+d4/d4: $(patsubst %,d4/%.o,main options settings encap cut window link wire \
     relay figures source source-folder source-redis seen)
 d4/d4: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) -pthread
 
@@ -138,7 +138,7 @@ t/unit/place: d4-recv/place.o
 t/unit/store t/unit/handler t/unit/recover: $(STORE)
 t/unit/window: d4/window.o
 t/unit/cut: d4/cut.o d4/window.o
-t/unit/link: d4/link.o
+t/unit/link: d4/link.o d4/wire.o
 t/unit/source t/unit/source-redis: d4/source.o d4/source-folder.o \
     d4/source-redis.o d4/seen.o
 

@@ -255,9 +255,9 @@ run_relay(struct work *w, struct d4_tls_context *tls)
 		d4_log_warnx("memory: not enough");
 	else
 		rc = relay_run(&r);
+	link_free(r.link);	/* the window's bytes are lent to it */
 	cut_free(r.cut);
 	window_free(r.window);
-	link_free(r.link);
 	return rc;
 }
 

@@ -31,6 +31,7 @@ struct mark {
 struct relay {
 	const struct relay_settings *s;
 	struct figures	 figures;
+	size_t		 lent;		/* to the link, behind what was sent */
 	enum link_state	 state;		/* as last seen */
 	bool		 eof;		/* no more is read */
 	bool		 stopping;	/* by a signal */
@@ -65,6 +66,34 @@ back_off(struct relay *r)
 }
 
 static void
+tell_source(struct relay *r)
+{
+	const struct mark *m;
+
+	while (r->nmarks > 0) {
+		m = &r->marks[r->first_mark];
+		if (m->end > window_reached(r->s->window))
+			return;
+		source_sent(r->s->source, m->mark);
+		r->first_mark = (r->first_mark + 1) % MARKS;
+		r->nmarks--;
+	}
+}
+
+/* What the link has sent of what it was lent. */
+static void
+take_sent(struct relay *r)
+{
+	size_t n = link_sent(r->s->link);
+
+	if (n == 0)
+		return;
+	window_sent(r->s->window, n);
+	r->lent -= n;
+	tell_source(r);
+}
+
+static void
 on_up(struct relay *r)
 {
 	r->up_since = r->now;
@@ -80,6 +109,7 @@ on_lost(struct relay *r, enum link_state before)
 	const char *why = link_why(r->s->link);
 	size_t partial = window_partial(r->s->window);
 
+	r->lent = 0;
 	if (before != LINK_DIALING) {
 		r->figures.resent += window_rewind(r->s->window);
 		if (r->now - r->up_since >= LASTED_MS)
@@ -106,6 +136,7 @@ follow_link(struct relay *r)
 	enum link_state before = r->state;
 
 	r->state = link_step(r->s->link);
+	take_sent(r);
 	if (r->state == LINK_UP && (before == LINK_DIALING ||
 	    r->figures.connects == 0))
 		on_up(r);
@@ -158,21 +189,6 @@ remember_mark(struct relay *r)
 	m->mark = source_mark(r->s->source) - cut_pending(r->s->cut);
 }
 
-static void
-tell_source(struct relay *r)
-{
-	const struct mark *m;
-
-	while (r->nmarks > 0) {
-		m = &r->marks[r->first_mark];
-		if (m->end > window_reached(r->s->window))
-			return;
-		source_sent(r->s->source, m->mark);
-		r->first_mark = (r->first_mark + 1) % MARKS;
-		r->nmarks--;
-	}
-}
-
 static bool
 wants_input(const struct relay *r)
 {
@@ -220,6 +236,13 @@ refill(struct relay *r)
 	r->refilled_at = r->now;
 }
 
+/* The next bytes that the link was not lent yet. */
+static size_t
+next_bytes(const struct relay *r, const uint8_t **at)
+{
+	return window_next(r->s->window, r->lent, at);
+}
+
 static void
 write_link(struct relay *r)
 {
@@ -229,18 +252,18 @@ write_link(struct relay *r)
 
 	if (r->s->rate > 0)
 		refill(r);
-	while ((len = window_next(r->s->window, &at)) > 0) {
+	while ((len = next_bytes(r, &at)) > 0) {
 		if (r->s->rate > 0 && len > r->allowance)
 			len = (size_t)r->allowance;
 		if (len == 0 || (n = link_write(r->s->link, at, len)) <= 0)
 			break;
-		window_sent(r->s->window, (size_t)n);
+		r->lent += (size_t)n;
 		if (r->s->rate > 0)
 			r->allowance -= (uint64_t)n;
 	}
-	tell_source(r);
-	if (len == 0 && r->eof && link_state(r->s->link) == LINK_UP &&
-	    window_next(r->s->window, &at) == 0) {
+	take_sent(r);
+	if (r->eof && link_state(r->s->link) == LINK_UP && r->lent == 0 &&
+	    next_bytes(r, &at) == 0) {
 		link_close(r->s->link, ANSWER_MS);
 		r->state = link_state(r->s->link);
 	}
@@ -337,7 +360,7 @@ wait_for_work(struct relay *r, int64_t metrics_at)
 
 	pfds[n].fd = d4_stop_fd();
 	pfds[n++].events = POLLIN;
-	want_write = window_next(r->s->window, &at) > 0 &&
+	want_write = next_bytes(r, &at) > 0 &&
 	    (r->s->rate == 0 || r->allowance > 0);
 	n += link_poll(r->s->link, want_write, &pfds[n]);
 	if (input) {
@@ -404,9 +427,12 @@ relay_run(const struct relay_settings *s)
 			break;
 		if (input && !r->eof && read_source(r) == -1)
 			break;
+		if (follow_link(r) == -1)
+			break;
 		if (r->state == LINK_UP)
 			write_link(r);
-		if (follow_link(r) == -1)
+		/* A descriptor of our own may have failed just now. */
+		if (r->state != link_state(r->s->link) && follow_link(r) == -1)
 			break;
 		report(r);
 		write_metrics(r, &metrics_at);

@@ -7,6 +7,7 @@
 #include "lib/record.h"
 
 #define CHUNK_RECORDS	1024	/* what a batch of record.h takes at most */
+#define SEAL_CHUNKS	64	/* sealed together */
 
 /* Records in one buffer, in the order of the stream. */
 struct chunk {
@@ -16,6 +17,7 @@ struct chunk {
 	size_t			 first;		/* the first not yet dropped */
 	size_t			 first_at;	/* where that begins */
 	uint8_t			 flags[CHUNK_RECORDS];
+	uint32_t		 lens[CHUNK_RECORDS];	/* of the records */
 };
 
 struct bytes {
@@ -41,7 +43,8 @@ struct window {
 
 	struct bytes		 hello;		/* opens every session */
 	struct bytes		 preamble;	/* of what was dropped */
-	size_t			 opening_sent;	/* of both */
+	size_t			 opening_len;	/* of both, in this session */
+	size_t			 opening_sent;
 
 	uint64_t		 records;	/* added */
 	uint64_t		 end;		/* bytes added */
@@ -164,7 +167,8 @@ window_add(struct window *w, uint8_t type, const void *data, size_t len,
 	    (chunk_append(w) == -1 ||
 	    d4_record_put(w->tail->batch, type, data, len) == -1))
 		return -1;
-	w->tail->flags[w->tail->n++] = (uint8_t)flags;
+	w->tail->flags[w->tail->n] = (uint8_t)flags;
+	w->tail->lens[w->tail->n++] = (uint32_t)(D4_HEADER_LEN + len);
 	w->waiting += D4_HEADER_LEN + len;
 	w->end += D4_HEADER_LEN + len;
 	w->records++;
@@ -202,6 +206,7 @@ window_add_opening(struct window *w, uint8_t type, const void *data,
 	    d4_record_seal(one, timestamp) == 0) {
 		bytes = d4_record_bytes(one, &n);
 		rc = append(&w->hello, bytes, n);
+		w->opening_len = w->hello.len;
 	}
 	d4_record_free(one);
 	return rc;
@@ -210,24 +215,20 @@ window_add_opening(struct window *w, uint8_t type, const void *data,
 int
 window_seal(struct window *w, uint64_t timestamp)
 {
+	struct d4_record *batches[SEAL_CHUNKS];
 	struct chunk *c;
+	size_t n = 0;
 
 	/* Only the chunk being sent and those behind it can hold new ones. */
 	for (c = w->at; c != NULL; c = c->next) {
-		if (d4_record_seal(c->batch, timestamp) == -1)
+		batches[n++] = c->batch;
+		if (n < SEAL_CHUNKS && c->next != NULL)
+			continue;
+		if (d4_record_seal_all(batches, n, timestamp) == -1)
 			return -1;
+		n = 0;
 	}
 	return 0;
-}
-
-static const uint8_t *
-record_at(const struct chunk *c, size_t at, size_t *len)
-{
-	const uint8_t *bytes = d4_record_bytes(c->batch, len);
-
-	bytes += at;
-	*len = D4_HEADER_LEN + (size_t)d4_get32le(bytes + D4_SIZE_AT);
-	return bytes;
 }
 
 /* Whether the stream behind the opening brings a preamble of its own. */
@@ -242,32 +243,40 @@ head_resets(const struct window *w)
 	    (c->flags[c->first] & WINDOW_RESET) != 0;
 }
 
+/* What lies ahead bytes behind at in a buffer: moves on by its length where
+ * that is not within. */
 static size_t
-opening_len(const struct window *w)
+look_ahead(const uint8_t *bytes, size_t len, size_t *ahead, const uint8_t **at)
 {
-	return w->hello.len + (head_resets(w) ? 0 : w->preamble.len);
+	if (*ahead >= len) {
+		*ahead -= len;
+		return 0;
+	}
+	*at = bytes + *ahead;
+	return len - *ahead;
 }
 
 size_t
-window_next(const struct window *w, const uint8_t **at)
+window_next(const struct window *w, size_t ahead, const uint8_t **at)
 {
+	const struct chunk *c;
 	const uint8_t *bytes;
-	size_t len;
+	size_t len, sent = w->at_sent;
 
-	if (w->opening_sent < w->hello.len) {
-		*at = w->hello.buf + w->opening_sent;
-		return w->hello.len - w->opening_sent;
+	ahead += w->opening_sent;
+	if ((len = look_ahead(w->hello.buf, w->hello.len, &ahead, at)) > 0)
+		return len;
+	len = w->opening_len - w->hello.len;
+	if ((len = look_ahead(w->preamble.buf, len, &ahead, at)) > 0)
+		return len;
+	for (c = w->at; c != NULL; c = c->next) {
+		bytes = d4_record_bytes(c->batch, &len);
+		len = look_ahead(bytes + sent, len - sent, &ahead, at);
+		if (len > 0)
+			return len;
+		sent = 0;
 	}
-	if (w->opening_sent < opening_len(w)) {
-		len = w->opening_sent - w->hello.len;
-		*at = w->preamble.buf + len;
-		return w->preamble.len - len;
-	}
-	if (w->at == NULL)
-		return 0;
-	bytes = d4_record_bytes(w->at->batch, &len);
-	*at = bytes + w->at_sent;
-	return len - w->at_sent;
+	return 0;
 }
 
 /* The length of the unit at the head, all its records; 0 when not all of it
@@ -276,23 +285,20 @@ static size_t
 head_unit(const struct window *w)
 {
 	const struct chunk *c = w->head;
-	size_t i = c->first, at = c->first_at, unit = 0, len;
+	size_t i = c->first, unit = 0;
 
 	for (;;) {
 		if (i == c->n) {
 			if ((c = c->next) == NULL)
 				return 0;
-			i = at = 0;
+			i = 0;
 			continue;
 		}
-		(void)record_at(c, at, &len);
-		unit += len;
+		unit += c->lens[i];
 		if (unit > w->kept)
 			return 0;
-		if ((c->flags[i] & WINDOW_END) != 0)
+		if ((c->flags[i++] & WINDOW_END) != 0)
 			return unit;
-		at += len;
-		i++;
 	}
 }
 
@@ -302,14 +308,15 @@ drop_record(struct window *w)
 {
 	struct chunk *c = w->head;
 	const uint8_t *bytes;
-	size_t len;
+	size_t len, all;
 
 	if (c->first == c->n) {
 		w->head = c->next;
 		chunk_drop(w, c);
 		c = w->head;
 	}
-	bytes = record_at(c, c->first_at, &len);
+	bytes = d4_record_bytes(c->batch, &all) + c->first_at;
+	len = c->lens[c->first];
 	if ((c->flags[c->first] & WINDOW_RESET) != 0)
 		w->preamble.len = 0;
 	if ((c->flags[c->first] & WINDOW_PREAMBLE) != 0 &&
@@ -333,24 +340,39 @@ trim(struct window *w)
 		while (unit > 0 && (len = drop_record(w)) != -1)
 			unit -= (size_t)len;
 	}
-	w->opening_sent = opening_len(w);
+}
+
+/* Of the opening; returns how many of n were not of it. */
+static size_t
+send_opening(struct window *w, size_t n)
+{
+	size_t left = w->opening_len - w->opening_sent;
+
+	if (left > n)
+		left = n;
+	w->opening_sent += left;
+	return n - left;
 }
 
 void
 window_sent(struct window *w, size_t n)
 {
-	size_t left = opening_len(w) - w->opening_sent;
+	size_t len;
 
-	if (left > 0) {
-		w->opening_sent += n;
+	if ((n = send_opening(w, n)) == 0)
 		return;
-	}
-	w->at_sent += n;
 	w->kept += n;
 	w->waiting -= n;
 	if (w->end - w->waiting > w->reached)
 		w->reached = w->end - w->waiting;
-	settle(w);
+	for (; n > 0; n -= len) {
+		(void)d4_record_bytes(w->at->batch, &len);
+		len -= w->at_sent;
+		if (len > n)
+			len = n;
+		w->at_sent += len;
+		settle(w);
+	}
 	trim(w);
 }
 
@@ -363,6 +385,9 @@ window_rewind(struct window *w)
 	w->at_sent = w->head != NULL ? w->head->first_at : 0;
 	w->waiting += w->kept;
 	w->kept = 0;
+	/* The preamble of this session stays as it is, whatever comes. */
+	w->opening_len = w->hello.len +
+	    (head_resets(w) ? 0 : w->preamble.len);
 	w->opening_sent = 0;
 	settle(w);
 	return again;

@@ -56,11 +56,12 @@ int window_add_opening(struct window *, uint8_t type, const void *,
 /* Seals what was added.  -1 when the mac failed. */
 int window_seal(struct window *, uint64_t timestamp);
 
-/* The next bytes for the link, opening first: returns how many lie at *at, 0
- * when all has been sent. */
-size_t window_next(const struct window *, const uint8_t **at);
+/* The next bytes for the link, opening first, behind those that were sent and
+ * ahead more: returns how many lie at *at, 0 when there are none.  They stay
+ * there until they were sent, or the next rewind. */
+size_t window_next(const struct window *, size_t ahead, const uint8_t **at);
 
-/* Says that the link took n of those. */
+/* Says that the link has sent the next n. */
 void window_sent(struct window *, size_t n);
 
 /* The session is over: the next has the opening, then all from the head.

@@ -40,14 +40,15 @@ make_window(size_t snaplen, size_t keep, size_t buffer)
 	return w;
 }
 
-/* The peer takes up to len bytes, in slices.  Returns how many. */
+/* The peer takes up to len bytes, in slices, and says so of several at once.
+ * Returns how many. */
 static size_t
 take(struct window *w, size_t len, size_t slice)
 {
 	const uint8_t *at;
-	size_t n, done = 0;
+	size_t n, lent = 0, done = 0;
 
-	while (done < len && (n = window_next(w, &at)) > 0) {
+	while (done < len && (n = window_next(w, lent, &at)) > 0) {
 		n = n < slice ? n : slice;
 		n = n < len - done ? n : len - done;
 		if (nwire + n > STREAM)
@@ -55,8 +56,13 @@ take(struct window *w, size_t len, size_t slice)
 		memcpy(wire + nwire, at, n);
 		nwire += n;
 		done += n;
-		window_sent(w, n);
+		lent += n;
+		if (lent >= 3 * slice) {
+			window_sent(w, lent);
+			lent = 0;
+		}
 	}
+	window_sent(w, lent);
 	return done;
 }
 

@@ -19,7 +19,7 @@ test_order(void)
 	const uint8_t *at;
 
 	nwire = 0;
-	is(window_next(w, &at), 0, "an empty window has nothing");
+	is(window_next(w, 0, &at), 0, "an empty window has nothing");
 	add(w, "one", WINDOW_END);
 	add(w, "two", WINDOW_END);
 	is(take(w, STREAM, 1), 2 * RECORD("one"), "all goes out, by bytes");
@@ -146,6 +146,25 @@ test_preamble(void)
 	(void)reconnect(w);
 	take(w, STREAM, STREAM);
 	ok(same(session(), "|T|q2"), "which then is the preamble");
+	add(w, "U", WINDOW_PREAMBLE | WINDOW_RESET | WINDOW_END);
+	take(w, STREAM, STREAM);
+	ok(same(session(), "|T|q2|U"), "also in the midst of a session");
+	add(w, "r1", WINDOW_END);
+	take(w, STREAM, STREAM);
+	ok(same(session(), "|T|q2|U|r1"), "which goes on");
+	(void)reconnect(w);
+	take(w, STREAM, STREAM);
+	ok(same(session(), "|U"), "without data it opens one too");
+	add(w, "r2", WINDOW_END);
+	take(w, STREAM, STREAM);
+	ok(same(session(), "|U|r2"), "until there is some");
+	(void)reconnect(w);
+	take(w, 1, STREAM);
+	add(w, "V", WINDOW_PREAMBLE | WINDOW_RESET | WINDOW_END);
+	take(w, STREAM, STREAM);
+	add(w, "s1", WINDOW_END);
+	take(w, STREAM, STREAM);
+	ok(same(session(), "|U|V|s1"), "of which none is lost");
 	window_free(w);
 }
 
