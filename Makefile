@@ -8,6 +8,7 @@
 #	make check		install what is missing, build, run the tests
 #	make bench		speed, as ratios against well-known tools
 #	make bench-idle		10,000 silent sensors: memory, and time to serve
+#	make abuse		what strangers may do to a collector (TAP)
 #	make lint		warnings of two compilers, manual pages, scripts
 #	make install		under DESTDIR, PREFIX, BINDIR, MANDIR, UNITDIR
 #	make deps		install Debian's packages, or name them
@@ -131,6 +132,9 @@ d4-stdout/d4-stdout: LDLIBS += $(UUID) $(REDIS) $(GZ)
 t/unit/stdout-pcap: d4-stdout/pcap.o
 t/unit/stdout-merge: $(patsubst %,d4-stdout/%.o,merge pcap output)
 
+# Preloaded into the programs by the test of failing calls.
+FAULT = t/fault/fault.so
+
 UNITS = $(patsubst %.c,%,$(wildcard t/unit/*.c))
 $(UNITS): LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) -pthread
 t/unit/session: d4-recv/session.o
@@ -145,7 +149,8 @@ t/unit/source t/unit/source-redis: d4/source.o d4/source-folder.o \
 # What tests talk to the programs with.
 TOOLS = $(patsubst %.c,%,$(wildcard t/tool/*.c))
 # What benchmarks load them with.
-LOAD = t/bench/load t/bench/sink
+LOAD = t/bench/load t/bench/sink t/bench/strangers
+t/bench/strangers: LDLIBS += -lm
 $(TOOLS) $(LOAD): LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) -pthread
 
 # -- rules --------------------------------------------------------------------
@@ -175,6 +180,9 @@ $(PROGS) $(UNITS) $(TOOLS) $(LOAD): $(LIB)
 	    $(LDLIBS)
 
 $(UNITS) $(TOOLS) $(LOAD): %: %.o
+
+$(FAULT): %.so: %.c .flags
+	$(CC) $(STD) $(WARN) $(CFLAGS) -fPIC -shared -o $@ $< -ldl
 
 # Objects made with other flags are made again.
 .flags: FORCE
@@ -211,7 +219,7 @@ do-demo: all
 
 TESTS = $(wildcard t/*.t) $(UNITS)
 
-do-check: all $(UNITS) $(TOOLS)
+do-check: all $(UNITS) $(TOOLS) $(FAULT)
 	D4_SANITIZE='$(SANITIZE)' prove -e '' $(PROVEFLAGS) $(TESTS)
 
 bench: all $(LOAD)
@@ -225,10 +233,13 @@ bench: all $(LOAD)
 bench-idle: all $(LOAD)
 	@sh t/bench/idle.sh
 
+abuse: all $(LOAD) $(TOOLS)
+	@prove -e '' t/bench/abuse
+
 # Every file with both compilers, warnings as errors, into nowhere.
 LINT_CFLAGS = $(STD) $(WARN) -Werror $(DEFINES) -O2 -c -o /dev/null
 SOURCES = $(sort $(wildcard lib/*.c d4*/*.c t/unit/*.c t/tool/*.c \
-    t/fuzz/*.c t/bench/*.c))
+    t/fuzz/*.c t/fault/*.c t/bench/*.c))
 SCRIPTS = $(sort $(wildcard t/*.sh t/*.t t/tool/*.sh t/bench/*.sh) .ci/run \
     d4-admin/completion.bash)
 
@@ -270,10 +281,10 @@ install: all
 	done
 
 clean:
-	rm -f $(PROGS) $(UNITS) $(TOOLS) $(LOAD) $(LIB) .flags lib/*.[od] \
+	rm -f $(PROGS) $(UNITS) $(TOOLS) $(FAULT) $(LOAD) $(LIB) .flags lib/*.[od] \
 	    d4*/*.[od] t/unit/*.[od] t/tool/*.[od] t/bench/*.[od]
 
 FORCE:
-.PHONY: all found deps deps-lint demo do-demo check do-check bench bench-idle \
+.PHONY: all found deps deps-lint demo do-demo check do-check bench bench-idle abuse \
     lint install clean FORCE
 .DELETE_ON_ERROR:

@@ -108,8 +108,10 @@ new_block(struct detail *d, uint64_t key, struct budget *budget)
 
 	if (d->nblocks * 4 >= d->maxblocks * 3)
 		(void)grow_blocks(d, budget);
-	/* Where it could not grow it fills up, but not to the brim. */
-	if (d->nblocks * 8 >= d->maxblocks * 7)
+	/* Where it could not grow it fills up, but not to the brim, where a
+	 * search would have no end. */
+	if (d->nblocks + 1 >= d->maxblocks ||
+	    d->nblocks * 8 >= d->maxblocks * 7)
 		return NULL;
 	d->nblocks++;
 	b = find_block(d->blocks, d->maxblocks, key, budget);

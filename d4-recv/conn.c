@@ -270,9 +270,6 @@ open_conn(struct conn_context *ctx, struct conn *c)
 	    ctx->settings->max_per_address);
 	if (c->counted == NULL)
 		return REFUSED_FULL;
-	if (ctx->tls != NULL &&
-	    (c->tls = d4_tls_new(ctx->tls, c->fd, NULL)) == NULL)
-		return REFUSED_OURS;
 	if ((c->feed = d4_feed_new(D4_PAYLOAD_MAX)) == NULL)
 		return REFUSED_OURS;
 	c->blocking = (fcntl(c->fd, F_GETFL) & O_NONBLOCK) == 0;
@@ -301,7 +298,7 @@ conn_new(struct conn_context *ctx, int fd, const char *peer)
 		return;
 	}
 	make_room(ctx);
-	c->state = c->tls != NULL ? CONN_HANDSHAKE : CONN_QUIET;
+	c->state = ctx->tls != NULL ? CONN_HANDSHAKE : CONN_QUIET;
 	link_in(ctx, c);
 	watch(ctx, c);
 }
@@ -595,11 +592,18 @@ read_some(struct conn_context *ctx, struct conn *c)
 		lose_link(c, err);
 }
 
+/* Who says nothing costs us no TLS, which would be most of what it costs. */
 static void
 shake_hands(struct conn_context *ctx, struct conn *c)
 {
-	int rc = d4_tls_handshake(c->tls);
+	int rc;
 
+	if (c->tls == NULL &&
+	    (c->tls = d4_tls_new(ctx->tls, c->fd, NULL)) == NULL) {
+		refuse(ctx, c, REFUSED_OURS, "not enough memory");
+		return;
+	}
+	rc = d4_tls_handshake(c->tls);
 	if (rc == D4_TLS_FAILED)
 		refuse(ctx, c, REFUSED_TLS, d4_tls_why(c->tls));
 	else if (rc == 0)

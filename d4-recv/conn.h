@@ -63,7 +63,8 @@ struct conn {
 	bool			 blocking;	/* stdin: one read at a time */
 	uint32_t		 events;	/* what epoll waits for, 0: it
 						 * does not know us */
-	struct d4_tls		*tls;		/* or NULL */
+	struct d4_tls		*tls;		/* or NULL: none, or not
+						 * a byte has come */
 	char			 peer[D4_NET_HOST];
 	struct peer		*counted;	/* among those of its address */
 	int64_t			 since_ms;	/* the state was entered */

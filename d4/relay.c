@@ -265,7 +265,8 @@ write_link(struct relay *r)
 	if (r->eof && link_state(r->s->link) == LINK_UP && r->lent == 0 &&
 	    next_bytes(r, &at) == 0) {
 		link_close(r->s->link, ANSWER_MS);
-		r->state = link_state(r->s->link);
+		/* It may be lost already, which follow_link() is to see. */
+		r->state = LINK_CLOSING;
 	}
 }
 

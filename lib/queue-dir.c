@@ -207,16 +207,19 @@ load(int dirfd, const char *name, struct d4_queue_item *item)
 	return 1;
 }
 
-/* An item that could not be read goes back, for the fault may be ours; what is
- * none at all would stop the queue for ever, so it stays in hand. */
+/* An item that could not be read goes back and is still the oldest, for the
+ * fault may be ours; what is none at all would stop the queue for ever, so it
+ * stays in hand. */
 static int
 not_loaded(struct dir_queue *d, const char *name)
 {
 	bool bad = errno == EINVAL || errno == EFBIG || errno == ELOOP;
 
 	(void)fail(d, name);
-	if (!bad)
-		(void)renameat(d->hand, name, d->new, name);
+	if (!bad && renameat(d->hand, name, d->new, name) == 0) {
+		d->at--;
+		d->count++;
+	}
 	return -1;
 }
 
@@ -233,9 +236,10 @@ take_now(struct dir_queue *d, struct d4_queue_item *item)
 		if (name == NULL)
 			return 0;
 		if (renameat(d->new, name, d->hand, name) == -1) {
-			if (errno != ENOENT)
-				return fail(d, "hand");
-			continue;
+			if (errno == ENOENT)
+				continue;
+			d->at--;
+			return fail(d, "hand");
 		}
 		d->count -= d->count > 0;
 		if ((rc = load(d->hand, name, item)) == 1)

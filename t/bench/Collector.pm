@@ -52,8 +52,10 @@ sub is_listening {
 	    PeerPort => $_[0]) ? 1 : 0;
 }
 
+# Values of the configuration may follow, and plain => 1 for no TLS.
 sub start {
-	my ($top) = @_;
+	my ($top, %values) = @_;
+	my $way = delete $values{plain} ? 'tcp:' : '';
 
 	system('openssl req -x509 -newkey ec -pkeyopt ' .
 	    'ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost ' .
@@ -63,10 +65,12 @@ sub start {
 	$port = free_port();
 	system('cp', '-r', "$top/conf.sample/recv", 'coll') == 0 or exit 1;
 	put('coll/server.pem', slurp('server.crt') . slurp('server.key'));
-	put('coll/source', "127.0.0.1:$port\n");
+	put('coll/source', "${way}127.0.0.1:$port\n");
 	put('coll/destination', "./store\n");
 	put('coll/compress', "none\n");
 	put('coll/key', "a key for benchmarks\n");
+	chmod 0600, 'coll/key', 'coll/server.pem';
+	put("coll/$_", "$values{$_}\n") for keys %values;
 	defined($pid = fork) or die "fork: $!\n";
 	if ($pid == 0) {
 		open STDERR, '>', 'recv.log';
@@ -75,6 +79,14 @@ sub start {
 		die "d4-recv: $!\n";
 	}
 	wait_for('d4-recv', sub { is_listening($port) });
+}
+
+# SIGTERM, and its exit status.
+sub stop {
+	kill 'TERM', $pid;
+	waitpid $pid, 0;
+	$pid = 0;
+	return $? >> 8;
 }
 
 # The process that serves; its parent only watches it.

@@ -3,6 +3,7 @@
 /* Flows: when they end, what is counted, what gives way. */
 
 #include <string.h>
+#include <unistd.h>
 
 #include "d4-pibs/attack.h"
 #include "t/unit/tap.h"
@@ -177,9 +178,36 @@ test_memory(void)
 	attack_free(a);
 }
 
+/* However little there is, a flow whose destinations find no more room goes
+ * on, and says so.  An endless search would be ended by the alarm. */
+static void
+test_little_memory(void)
+{
+	struct flow_limits limits = FLOW_LIMITS;
+	unsigned capped = 0, i;
+	struct attacks *a;
+	struct result r;
+	size_t memory;
+
+	(void)alarm(60);
+	for (memory = 0; memory < (size_t)64 << 10; memory += 64) {
+		memset(&r, 0, sizeof(r));
+		if ((a = attack_new(&limits, memory, on_flow, &r)) == NULL)
+			continue;
+		for (i = 0; i < 200; i++)
+			add(a, synack(9, i << 8, 1000 + i));
+		attack_flush(a);
+		capped += r.attacks == 1 && r.detail.capped;
+		attack_free(a);
+	}
+	(void)alarm(0);
+	ok(capped > 0, "destinations find no room, and that is said");
+}
+
 int
 main(void)
 {
+	test_little_memory();
 	test_thresholds();
 	test_silence();
 	test_counts();
