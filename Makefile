@@ -85,7 +85,7 @@ ROOMS = header uuid type feed base64 digest border cidr table \
     registry-queue registry-dir registry-dir-facts registry-dir-live \
     registry-dir-queue registry-dir-tree registry-redis \
     registry-redis-values registry-redis-live registry-redis-facts \
-    registry-redis-queue
+    registry-redis-queue registry-redis-days
 LIB = lib/libd4.a
 
 # -- programs -----------------------------------------------------------------
@@ -123,7 +123,7 @@ t/unit/pibs-seen t/unit/pibs-flow: $(patsubst %,d4-pibs/%.o,seen attack flow \
 
 d4-admin/d4-admin: $(patsubst %,d4-admin/%.o,main verbs args place table order \
     secret walk sensor sensor-set enroll block type queue stats mode check \
-    export import authority tls watch)
+    check-registry export import authority tls watch)
 d4-admin/d4-admin: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) -pthread
 
 d4-stdout/d4-stdout: $(patsubst %,d4-stdout/%.o,main options drain supply \
@@ -198,7 +198,7 @@ DEPS_BUILD = gcc libc6-dev pkg-config libssl-dev uuid-dev libjansson-dev \
     libhiredis-dev libpcap-dev zlib1g-dev ?libipsec-mb-dev ?libisal-dev \
     ?libzstd-dev
 DEPS_RUN = openssl socat tcpdump
-DEPS_CHECK = perl redis-server python3 tcpreplay zstd
+DEPS_CHECK = perl redis-server python3 tcpreplay zsh zstd ?faketime
 DEPS_LINT = clang mandoc shellcheck
 DEPS = $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_CHECK)
 

@@ -9,23 +9,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "d4-admin/admin.h"
+#include "d4-admin/check.h"
 #include "d4-admin/table.h"
 #include "d4-admin/walk.h"
 #include "lib/log.h"
 #include "lib/uuid.h"
 
 #define OPEN_DIR	"/.open/"	/* unfinished files of a store */
-
-struct check {
-	struct admin	*admin;
-	struct table	*table;
-	struct stat	 owner;		/* who owns it */
-	bool		 registry;	/* it is one, with modes of its own */
-	bool		 fixes;
-	size_t		 left;		/* faults that were not mended */
-	bool		 failed;	/* could not look */
-};
+#define HALF_MADE_S	3600		/* by now nobody goes on with it */
 
 static const struct column columns[] = {
 	{ "object", "OBJECT", CELL_TEXT },
@@ -33,11 +24,12 @@ static const struct column columns[] = {
 	{ "fixed", "FIXED", CELL_FLAG }
 };
 
-static void
-report(struct check *c, const char *object, const char *what, bool fixed)
+void
+check_report(struct check *c, const char *object, const char *fault,
+    bool fixed)
 {
 	table_text(c->table, object);
-	table_text(c->table, what);
+	table_text(c->table, fault);
 	table_number(c->table, fixed);
 	if (!fixed)
 		c->left++;
@@ -65,7 +57,7 @@ check_mode(struct check *c, const char *path, const struct stat *st)
 	/* Stricter than it must be is no fault, but for what we need. */
 	if ((mode & ~right) == 0 && (mode & right & 0700) == (right & 0700))
 		return;
-	report(c, path, "mode gives others too much, or us too little",
+	check_report(c, path, "mode gives others too much, or us too little",
 	    c->fixes && fchmodat(AT_FDCWD, path, right, 0) == 0);
 }
 
@@ -79,10 +71,146 @@ check_unfinished(struct check *c, const char *path, const struct stat *st)
 	    (fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)) == -1)
 		return;
 	if (flock(fd, LOCK_SH | LOCK_NB) == 0)
-		report(c, path, "unfinished: d4-recv completes it at its start",
+		check_report(c, path, "unfinished: d4-recv completes it at its start",
 		    false);
 	(void)close(fd);
 }
+
+/* -- names ----------------------------------------------------------------- */
+
+/* Whether it lies below the directory. */
+static bool
+is_within(const char *path, const char *dir)
+{
+	size_t len = strlen(dir);
+
+	return strncmp(path, dir, len) == 0 && path[len] == '/';
+}
+
+/* What was never renamed into its place, as whoever wrote it has died. */
+static void
+check_half_made(struct check *c, const char *path, const struct stat *st)
+{
+	if (S_ISREG(st->st_mode) &&
+	    (uint64_t)st->st_mtime + HALF_MADE_S < c->admin->now)
+		check_report(c, path, "left half made by a process that died",
+		    c->fixes && unlink(path) == 0);
+}
+
+/* A name as we write it: with dashes or without, and what ends it. */
+static bool
+is_uuid(const char *name, bool dashes, char end, uint8_t uuid[D4_UUID_LEN])
+{
+	char given[D4_UUID_TEXT] = "", text[D4_UUID_TEXT];
+	size_t len = dashes ? D4_UUID_TEXT - 1 : D4_UUID_HEX - 1;
+
+	if (strlen(name) < len || name[len] != end)
+		return false;
+	memcpy(given, name, len);
+	if (d4_uuid_parse(uuid, given) == -1)
+		return false;
+	if (dashes)
+		d4_uuid_text(text, uuid);
+	else
+		d4_uuid_hex(text, uuid);
+	return strncmp(text, given, len) == 0;
+}
+
+/* Of the registry: name is the path below it. */
+static void
+check_entry(struct check *c, const char *name, const char *path,
+    const struct stat *st)
+{
+	static const struct {
+		const char	*dir;
+		char		 end;	/* of the uuid */
+		bool		 keeps;
+	} dirs[] = {
+		{ "sensors/", '\0', true }, { "facts/", '.', true },
+		{ "kicked/", '\0', false }, { "pending/", '\0', false }
+	};
+	uint8_t uuid[D4_UUID_LEN];
+	size_t i, len;
+
+	if (strncmp(name, ".tmp/", 5) == 0)
+		check_half_made(c, path, st);
+	if (strstr(name, "/.bad-") != NULL)
+		check_report(c, path, "set aside by a collector, which could "
+		    "not read it", false);
+	for (i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
+		len = strlen(dirs[i].dir);
+		/* With a dot they are kept to be written over. */
+		if (strncmp(name, dirs[i].dir, len) != 0 ||
+		    name[len] == '.' || strchr(name + len, '/') != NULL)
+			continue;
+		if (!is_uuid(name + len, false, dirs[i].end, uuid))
+			check_report(c, path, "is not named by a uuid", false);
+		else if (dirs[i].keeps)
+			(void)keep_uuid(&c->sensors, uuid);
+	}
+}
+
+static void
+keep_queue(struct check *c, const struct d4_registry_queue *queue)
+{
+	void *list;
+
+	list = realloc(c->queues, (c->nqueues + 1) * sizeof(*c->queues));
+	if (list == NULL) {
+		c->failed = true;
+		return;
+	}
+	c->queues = list;
+	c->queues[c->nqueues++] = *queue;
+}
+
+static bool
+is_type(const char *text, struct d4_registry_queue *queue)
+{
+	char *end;
+	unsigned long n = strtoul(text, &end, 10);
+
+	memset(queue, 0, sizeof(*queue));
+	queue->type = D4_TYPE_EXTENDED;
+	if (*text >= '0' && *text <= '9' && *end == '\0') {
+		queue->type = (uint8_t)n;
+		return n <= UINT8_MAX && n != D4_TYPE_EXTENDED;
+	}
+	if (!d4_type_name_ok(text, strlen(text)))
+		return false;
+	(void)snprintf(queue->extended, sizeof(queue->extended), "%s", text);
+	return true;
+}
+
+/* Of the queues: TYPE, TYPE/UUID, and what is in them. */
+static void
+check_queue(struct check *c, const char *name, const char *path,
+    const struct stat *st)
+{
+	char type[D4_TYPE_NAME_MAX + 1];
+	const char *slash = strchr(name, '/'), *deeper;
+	struct d4_registry_queue queue;
+	size_t len = slash != NULL ? (size_t)(slash - name) : strlen(name);
+	bool known;
+
+	if (strncmp(name, ".tmp/", 5) == 0 || strstr(name, "/tmp/") != NULL)
+		check_half_made(c, path, st);
+	deeper = slash != NULL ? strchr(slash + 1, '/') : NULL;
+	if (*name == '.' || deeper != NULL)
+		return;
+	(void)snprintf(type, sizeof(type), "%.*s", (int)len, name);
+	known = len < sizeof(type) && is_type(type, &queue);
+	if (slash == NULL && !known)
+		check_report(c, path, "is not named by a type", false);
+	if (slash == NULL || !known || slash[1] == '.')
+		return;
+	if (is_uuid(slash + 1, true, '\0', queue.uuid))
+		keep_queue(c, &queue);
+	else
+		check_report(c, path, "is not named by a uuid", false);
+}
+
+/* -- all files ------------------------------------------------------------- */
 
 static int
 on_file(void *cookie, const char *path, const struct stat *st)
@@ -91,27 +219,23 @@ on_file(void *cookie, const char *path, const struct stat *st)
 	bool fixed;
 
 	if (!S_ISREG(st->st_mode) && !S_ISDIR(st->st_mode)) {
-		report(c, path, "neither a file nor a directory", false);
+		check_report(c, path, "neither a file nor a directory", false);
 		return 0;
 	}
 	if (st->st_uid != c->owner.st_uid) {
 		fixed = c->fixes && lchown(path, c->owner.st_uid,
 		    c->owner.st_gid) == 0;
-		report(c, path, "owned by another", fixed);
+		check_report(c, path, "owned by another", fixed);
 	}
 	check_mode(c, path, st);
-	if (!c->registry && strstr(path, OPEN_DIR) != NULL)
+	if (c->registry)
+		check_entry(c, path + strlen(c->root) + 1, path, st);
+	else if (is_within(path, c->admin->place.queues))
+		check_queue(c, path + strlen(c->admin->place.queues) + 1, path,
+		    st);
+	else if (strstr(path, OPEN_DIR) != NULL)
 		check_unfinished(c, path, st);
 	return 0;
-}
-
-/* Whether it lies elsewhere, or within what was walked before. */
-static bool
-is_within(const char *path, const char *dir)
-{
-	size_t len = strlen(dir);
-
-	return strncmp(path, dir, len) == 0 && path[len] == '/';
 }
 
 static int
@@ -125,155 +249,23 @@ on_store(void *cookie, const char *path, const struct stat *st)
 	return on_file(cookie, path, st);
 }
 
+bool
+check_is_redis(const char *place)
+{
+	return strncmp(place, "redis:", 6) == 0;
+}
+
 /* What is not there, or in Redis, is passed over. */
 static void
 check_tree(struct check *c, const char *root, bool registry)
 {
-	if (*root == '\0' || strncmp(root, "redis:", 6) == 0 ||
+	if (*root == '\0' || check_is_redis(root) ||
 	    stat(root, &c->owner) == -1)
 		return;
+	c->root = root;
 	c->registry = registry;
 	if (walk(root, registry ? on_file : on_store, c) == -1)
 		c->failed = true;
-}
-
-/* -- registry -------------------------------------------------------------- */
-
-/* What is known of each sensor can be read. */
-static int
-check_sensors(struct check *c)
-{
-	struct d4_registry_sensor sensor;
-	struct uuids uuids = { .n = 0 };
-	struct d4_registry_facts facts;
-	char text[D4_UUID_TEXT];
-	size_t i;
-	int r;
-
-	r = d4_registry_sensors(c->admin->reg, keep_uuid, &uuids);
-	for (i = 0; r == 0 && i < uuids.n; i++) {
-		d4_uuid_text(text, uuids.list[i]);
-		if (d4_registry_sensor(c->admin->reg, uuids.list[i],
-		    &sensor) == -1)
-			report(c, text, d4_registry_why(c->admin->reg), false);
-		if (d4_registry_facts(c->admin->reg, uuids.list[i],
-		    &facts) == -1)
-			report(c, text, d4_registry_why(c->admin->reg), false);
-		d4_registry_facts_free(&facts);
-	}
-	free(uuids.list);
-	return r == 0 ? 0 : admin_fault(c->admin);
-}
-
-/* -- items ----------------------------------------------------------------- */
-
-/* Items of these are paths; of type 4 only those that look like one. */
-static bool
-holds_paths(const struct d4_registry_queue *q)
-{
-	static const char *const extended[] = {
-		"ja3-jl", "filewatcher", "filewatcherjson"
-	};
-	size_t i;
-
-	if (*q->extended == '\0')
-		return q->type == 1 || q->type == 4 || q->type == 5 ||
-		    q->type == 7;
-	for (i = 0; i < sizeof(extended) / sizeof(extended[0]); i++) {
-		if (strcmp(q->extended, extended[i]) == 0)
-			return true;
-	}
-	return false;
-}
-
-static bool
-is_missing(const struct d4_queue_item *item)
-{
-	struct stat st;
-
-	return item->len > 0 && item->data[0] == '/' &&
-	    strlen((const char *)item->data) == item->len &&
-	    stat((const char *)item->data, &st) == -1 && errno == ENOENT;
-}
-
-struct items {
-	struct check	*check;
-	const char	*queue;
-	size_t		 missing;
-};
-
-static int
-on_item(void *cookie, const uint8_t *data, size_t len)
-{
-	struct d4_queue_item item = { .len = len };
-	struct items *items = cookie;
-	char what[512];
-
-	if ((item.data = malloc(len + 1)) == NULL)
-		return -1;
-	memcpy(item.data, data, len);
-	item.data[len] = '\0';
-	if (is_missing(&item)) {
-		items->missing++;
-		(void)snprintf(what, sizeof(what), "item names a missing "
-		    "file: %.400s", (const char *)item.data);
-		report(items->check, items->queue, what,
-		    items->check->fixes);
-	}
-	free(item.data);
-	return 0;
-}
-
-/* Takes each item once: what is missing goes, the others go back where they
- * were, the last first for each goes to the front. */
-static int
-drop_missing(struct d4_queue *queue)
-{
-	struct d4_queue_item *kept;
-	int64_t i, n = d4_queue_length(queue), nkept = 0;
-	int r = 1;
-
-	if (n == -1 || (kept = calloc((size_t)n + 1, sizeof(*kept))) == NULL)
-		return -1;
-	for (i = 0; r == 1 && i < n; i++) {
-		r = d4_queue_take(queue, &kept[nkept], 0);
-		if (r == 1 && is_missing(&kept[nkept]))
-			(void)d4_queue_ack(queue, &kept[nkept]);
-		else if (r == 1)
-			nkept++;
-	}
-	while (nkept > 0) {
-		if (d4_queue_put_back(queue, &kept[--nkept]) == -1)
-			r = -1;
-	}
-	free(kept);
-	return r == -1 ? -1 : 0;
-}
-
-static int
-on_queue(void *cookie, const struct d4_registry_queue *q)
-{
-	char text[D4_UUID_TEXT];
-	struct items items = { .check = cookie, .queue = text };
-	struct d4_queue *queue;
-	int64_t n;
-
-	if (!holds_paths(q))
-		return 0;
-	d4_uuid_text(text, q->uuid);
-	if ((queue = place_queue(&items.check->admin->place, q)) == NULL) {
-		items.check->failed = true;
-		return 0;
-	}
-	if ((n = d4_queue_length(queue)) == -1 ||
-	    d4_queue_peek(queue, (size_t)n, on_item, &items) == -1 ||
-	    (items.check->fixes && items.missing > 0 &&
-	    drop_missing(queue) == -1)) {
-		d4_log_warnx("%s", d4_queue_fault(queue));
-		items.check->failed = true;
-	}
-	d4_queue_close(queue);
-	return 0;
 }
 
 int
@@ -290,11 +282,8 @@ check_all(struct admin *a, const struct args *args)
 	if (*p->store == '\0' || !is_within(p->queues, p->store))
 		check_tree(&c, p->queues, false);
 	check_tree(&c, p->registry, true);
-	if (check_sensors(&c) != 0)
-		c.failed = true;
-	if (d4_registry_queues(a->reg, on_queue, &c) != 0) {
-		(void)admin_fault(a);
-		c.failed = true;
-	}
+	check_registry(&c);
+	free(c.sensors.list);
+	free(c.queues);
 	return table_end(c.table) != 0 || c.failed || c.left > 0 ? 1 : 0;
 }

@@ -1,35 +1,75 @@
 #compdef d4-admin
 # SPDX-License-Identifier: ISC
 #
-# Completion of d4-admin for zsh: objects, verbs, then files.
+# Completion of d4-admin for zsh: objects, verbs, their options and words as
+# d4-admin -h has them, uuids as the registry has them, then files.
 
 _d4_admin() {
-	local state line words_of
-	typeset -A opt_args
+	local object='' verb='' kind='' rest i
+	local -a usage given found
 
-	_arguments -C \
-	    '-c[configuration of the collector]:directory:_directories' \
-	    '-d[store of the collector]:directory:_directories' \
-	    '-i[Redis server]:host:_hosts' \
-	    '-p[port of the Redis server]:port:' \
-	    '-h[help]' '-j[a line of JSON for each row]' \
-	    '-V[version]' '-v[say more]' \
-	    '1:object:(sensor block type queue stats mode tls check export import watch)' \
-	    '2:verb:->verb' \
-	    '*:argument:_files'
-	[[ $state = verb ]] || return 0
-	words_of=''
-	case $line[1] in
-	sensor) words_of='list show files register approve reject remove key describe limit age monotonic monitor check kick block unblock' ;;
-	block) words_of='list add remove' ;;
-	type) words_of='list add remove' ;;
-	queue) words_of='list add remove show limit describe flush peek members' ;;
-	stats) words_of='today day sensor type top forget' ;;
-	mode) words_of='show set' ;;
-	tls) words_of='init client renew' ;;
-	*) _files; return ;;
+	for ((i = 2; i < CURRENT; i++)); do
+		case ${words[i]} in
+		-[cdip])
+			if [[ -z $object ]]; then
+				given+=("${words[i]}" "${(Q)words[i + 1]}")
+				((i++))
+			fi
+			;;
+		-*) ;;
+		*)
+			if [[ -z $object ]]; then
+				object=${words[i]}
+			elif [[ -z $verb ]]; then
+				verb=${words[i]}
+			fi
+			;;
+		esac
+	done
+	# The value of an option before the object is a file's name or so.
+	if ((i != CURRENT)); then
+		_files
+		return
+	fi
+
+	usage=(${(f)"$("${words[1]}" -h 2> /dev/null |
+	    sed -n 's/^  \([a-z]\)/\1/p')"})
+	if [[ -z $object ]]; then
+		if [[ ${words[CURRENT]} = -* ]]; then
+			compadd -- -c -d -h -i -j -p -V -v
+		else
+			compadd -- ${(u)usage%% *}
+		fi
+		return
+	fi
+	found=(${(M)usage:#$object [a-z]*})
+	if ((${#found} > 0)); then
+		if [[ -z $verb ]]; then
+			found=(${found#* })
+			compadd -- ${found%% *}
+			return
+		fi
+	else
+		verb=''
+	fi
+	rest=${${(M)usage:#$object${verb:+ $verb} *}#$object${verb:+ $verb} }
+	if [[ ${words[CURRENT]} = -* ]]; then
+		compadd -- $(grep -oE -- '--?[a-z][a-z-]*' <<< "$rest")
+		return
+	fi
+	found=($(grep -oE '[a-z-]+' <<< "$rest" |
+	    grep -xE 'registration|shared-secret|none|yes|no|add|remove'))
+	case " ${rest//[\[\]\{\}]/ } " in
+	*' queue '*) kind=queue ;;
+	*' uuid '* | *' sensor '*) kind=sensor ;;
 	esac
-	compadd -- ${=words_of}
+	[[ -z $kind ]] || found+=($("${words[1]}" $given -j $kind list \
+	    2> /dev/null | sed -n 's/^{"[a-z]*":"\([^"]*\)".*/\1/p'))
+	if ((${#found} > 0)); then
+		compadd -- $found
+	else
+		_files
+	fi
 }
 
 _d4_admin "$@"

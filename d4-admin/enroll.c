@@ -38,9 +38,9 @@ on_name(void *cookie, const char *name)
 	return 1;
 }
 
-/* The first name of the collector's certificate, at its port; stdout where
- * that can't be known. */
-static void
+/* The first name of the collector's certificate, at its port; stdout, and 1,
+ * where that can't be known. */
+static int
 guess_destination(struct enroll *e)
 {
 	const char *dir = e->admin->place.conf;
@@ -53,19 +53,39 @@ guess_destination(struct enroll *e)
 	(void)snprintf(e->destination, sizeof(e->destination), "stdout");
 	if (*dir == '\0' || !authority_has(dir, "server.pem") ||
 	    (conf = d4_conf_open(dir)) == NULL)
-		return;
+		return 1;
 	if (d4_conf_text(conf, "source", source, "") == 0 &&
 	    d4_net_is_addr(source) &&
 	    d4_net_parse(&addr, source, true, &why) == 0 &&
 	    addr.kind == D4_NET_TLS &&
 	    authority_load(dir, "server.pem", NULL, &cert) == 0) {
 		if (d4_cert_names(cert, on_name, name) == 1 &&
-		    *name != '*')
+		    *name != '*' && addr.port != 0)
 			(void)snprintf(e->destination,
 			    sizeof(e->destination), "%s:%u", name, addr.port);
 		d4_cert_free(cert);
 	}
 	d4_conf_close(conf);
+	return strcmp(e->destination, "stdout") == 0;
+}
+
+/* A name without a port would be a file's for d4, which nobody means here. */
+static int
+check_destination(const char *text)
+{
+	struct d4_net_addr addr;
+	const char *why = "is neither an address nor a path";
+
+	if (args_text("--destination", text) != 0)
+		return 2;
+	if (strlen(text) < 512 && (d4_net_is_addr(text) ?
+	    d4_net_parse(&addr, text, false, &why) == 0 :
+	    strchr(text, '/') != NULL || strcmp(text, "stdout") == 0))
+		return 0;
+	d4_log_warnx("--destination: %s: %s (expected HOST:PORT, [V6]:PORT, "
+	    "tcp:HOST:PORT, unix:PATH, a path with a slash, or stdout)", text,
+	    why);
+	return 2;
 }
 
 static int
@@ -80,12 +100,14 @@ prepare(struct enroll *e, const struct args *args)
 	if ((type != NULL && args_number("--type", type, 1, UINT8_MAX,
 	    &e->type) != 0) || (snaplen != NULL && args_number("--snaplen",
 	    snaplen, 1, D4_PAYLOAD_MAX, &e->snaplen) != 0) ||
-	    (destination != NULL && args_text("--destination",
-	    destination) != 0))
+	    (destination != NULL && check_destination(destination) != 0))
 		return 2;
-	if (destination == NULL)
-		guess_destination(e);
-	else
+	if (destination == NULL) {
+		if (guess_destination(e) != 0)
+			d4_log_warnx("destination: stdout, for the name of "
+			    "the collector is not known (--destination "
+			    "HOST:PORT)");
+	} else
 		(void)snprintf(e->destination, sizeof(e->destination), "%.511s",
 		    destination);
 	d4_uuid_new(e->uuid);
@@ -218,23 +240,58 @@ static const struct column columns[] = {
 	{ "type", "type", CELL_TEXT },
 	{ "snaplen", "snaplen", CELL_TEXT },
 	{ "source", "source", CELL_TEXT },
-	{ "destination", "destination", CELL_TEXT }
+	{ "destination", "destination", CELL_TEXT },
+	{ "rootCA.crt", NULL, CELL_TEXT }	/* people have it below */
 };
+
+/* The certificate that the sensor trusts, as text that the caller frees; NULL
+ * without one, or with a fault that was said and *status. */
+static char *
+root_pem(const struct enroll *e, int *status)
+{
+	const char *conf = e->admin->place.conf;
+	struct d4_cert *ca;
+	char *pem = NULL;
+	size_t len;
+
+	*status = 0;
+	if (*conf == '\0' || !authority_has(conf, "rootCA.crt"))
+		return NULL;
+	*status = authority_load(conf, "rootCA.crt", NULL, &ca);
+	if (*status == 0 && (pem = d4_cert_pem(ca, false, &len)) == NULL) {
+		d4_log_warnx("memory: not enough");
+		*status = 1;
+	}
+	d4_cert_free(ca);
+	return pem;
+}
 
 static int
 print_values(const struct enroll *e)
 {
 	struct table *t;
-	char value[1024];
-	size_t i, n = sizeof(columns) / sizeof(columns[0]);
+	char *pem, value[1024];
+	size_t i, n = sizeof(columns) / sizeof(columns[0]) - 1;
+	int status;
 
-	t = table_form(columns, n, e->admin->json, e->admin->now);
+	pem = root_pem(e, &status);
+	t = table_form(columns, n + 1, e->admin->json, e->admin->now);
 	for (i = 0; t != NULL && i < n; i++) {
 		value_of(e, columns[i].name, value);
 		table_text(t, value);
 	}
 	d4_mac_wipe(value, sizeof(value));
-	return table_end(t);
+	if (t != NULL)
+		table_text(t, pem);
+	if (table_end(t) != 0)
+		status = 1;
+	if (pem != NULL && !e->admin->json) {
+		(void)fputs("rootCA.crt\n", stdout);
+		(void)fputs(pem, stdout);
+		status = fflush(stdout) == 0 ? status : 1;
+	}
+	free(pem);
+	return status;
 }
 
 /* With a directory only the uuid is said, else all of it. */

@@ -257,6 +257,21 @@ export_sets(struct export *e)
 }
 
 static int
+export_mode(struct export *e)
+{
+	enum d4_registry_mode mode;
+	const char *word;
+
+	if (d4_registry_mode(e->admin->reg, &mode) == -1)
+		return -1;
+	if ((word = d4_registry_mode_word(mode)) == NULL)
+		return 0;
+	begin(e, "mode");
+	d4_meta_line_string(e->line, "value", word);
+	return end(e);
+}
+
+static int
 on_queue(void *cookie, const struct d4_registry_queue *q)
 {
 	struct export *e = cookie;
@@ -280,11 +295,66 @@ on_queue(void *cookie, const struct d4_registry_queue *q)
 	return end(e);
 }
 
+/* The counts of one day: parts of the same one are put together. */
+struct counts {
+	struct d4_registry_count	*list;
+	size_t				 n, room;
+};
+
 static int
 on_count(void *cookie, const struct d4_registry_count *c)
 {
-	struct export *e = cookie;
+	struct counts *counts = cookie;
+	size_t room;
+	void *list;
 
+	if (counts->n == counts->room) {
+		room = counts->room == 0 ? 64 : 2 * counts->room;
+		list = realloc(counts->list, room * sizeof(*counts->list));
+		if (list == NULL)
+			return 1;
+		counts->list = list;
+		counts->room = room;
+	}
+	counts->list[counts->n++] = *c;
+	return 0;
+}
+
+static int
+compare(const void *left, const void *right)
+{
+	const struct d4_registry_count *a = left, *b = right;
+	int r = memcmp(a->uuid, b->uuid, sizeof(a->uuid));
+
+	if (r == 0)
+		r = a->type - b->type;
+	return r != 0 ? r : strcmp(a->address, b->address);
+}
+
+static void
+put_together(struct counts *counts)
+{
+	struct d4_registry_count *last;
+	size_t i, n = 0;
+
+	if (counts->n == 0)
+		return;
+	qsort(counts->list, counts->n, sizeof(*counts->list), compare);
+	for (i = 1; i < counts->n; i++) {
+		last = &counts->list[n];
+		if (compare(last, &counts->list[i]) == 0) {
+			last->records += counts->list[i].records;
+			last->bytes += counts->list[i].bytes;
+		} else {
+			counts->list[++n] = counts->list[i];
+		}
+	}
+	counts->n = n + 1;
+}
+
+static int
+export_count(struct export *e, const struct d4_registry_count *c)
+{
 	begin(e, "count");
 	d4_meta_line_uint(e->line, "day", e->day);
 	put_uuid(e, "uuid", c->uuid);
@@ -308,6 +378,25 @@ on_day(void *cookie, uint32_t day)
 }
 
 static int
+export_day(struct export *e)
+{
+	struct counts counts = { .n = 0 };
+	size_t i;
+	int r;
+
+	r = d4_registry_counts(e->admin->reg, e->day, NULL, on_count, &counts);
+	if (r == 1) {
+		d4_log_warnx("memory: not enough");
+		e->failed = true;
+	}
+	put_together(&counts);
+	for (i = 0; r == 0 && i < counts.n; i++)
+		r = export_count(e, &counts.list[i]);
+	free(counts.list);
+	return r;
+}
+
+static int
 export_counts(struct export *e)
 {
 	uint32_t day = 0;
@@ -315,8 +404,7 @@ export_counts(struct export *e)
 
 	while ((r = d4_registry_days(e->admin->reg, on_day, &day)) == 1) {
 		e->day = day;
-		r = d4_registry_counts(e->admin->reg, day, NULL, on_count, e);
-		if (r != 0)
+		if ((r = export_day(e)) != 0)
 			return r;
 	}
 	return r;
@@ -330,7 +418,7 @@ export_everything(struct export *e)
 	d4_meta_line_bool(e->line, "keys", e->keys);
 	if (end(e) != 0 || export_sensors(e) != 0 ||
 	    d4_registry_waiting(e->admin->reg, on_stranger, e) != 0 ||
-	    export_sets(e) != 0 ||
+	    export_sets(e) != 0 || export_mode(e) != 0 ||
 	    each_queue(e->admin, on_queue, e) != 0 ||
 	    export_counts(e) != 0)
 		return e->failed ? 1 : admin_fault(e->admin);

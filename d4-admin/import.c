@@ -365,6 +365,19 @@ import_member(struct import *im, const struct d4_meta_value *v,
 }
 
 static int
+import_mode(struct import *im, const struct d4_meta_value *v)
+{
+	enum d4_registry_mode mode;
+	const char *value;
+
+	if (d4_meta_value_string(v, "value", &value) != 0 ||
+	    d4_registry_mode_parse(value, &mode) == -1)
+		return refuse(im, "the mode is none");
+	return im->checks || d4_registry_set_mode(im->admin->reg, mode) != -1 ?
+	    0 : fault(im);
+}
+
+static int
 on_queue_member(void *cookie, const char *text)
 {
 	uint8_t uuid[D4_UUID_LEN];
@@ -441,7 +454,8 @@ import_object(struct import *im, const struct d4_meta_value *v)
 	} kinds[] = {
 		{ "registry", import_head }, { "sensor", import_sensor },
 		{ "stranger", import_stranger }, { "facts", import_facts },
-		{ "count", import_count }, { "queue", import_queue }
+		{ "mode", import_mode }, { "count", import_count },
+		{ "queue", import_queue }
 	};
 	static const struct {
 		const char		*kind;

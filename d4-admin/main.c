@@ -14,7 +14,8 @@
  *			enroll.c registration, with a ready configuration
  *	block.c, type.c, queue.c, mode.c	what else is managed
  *	stats.c, watch.c	what was counted, what is under way
- *	check.c		whether a store is in order
+ *	check.[ch]	whether a store is in order: its files;
+ *			check-registry.c what registry and queues hold
  *	export.c, import.c	all contents of a registry as JSON lines
  *	tls.c		certificates; authority.[ch] their files
  *	walk.[ch]	all files of a directory

@@ -3,75 +3,79 @@
 #include <string.h>
 
 #include "d4-admin/admin.h"
-#include "d4-admin/secret.h"
 #include "d4-admin/table.h"
-#include "d4-admin/verbs.h"
 #include "lib/log.h"
 
 static const struct column columns[] = {
-	{ "mode", "mode", CELL_TEXT }
+	{ "mode", "mode", CELL_TEXT },
+	{ "from", "from", CELL_TEXT }
 };
 
-/* The mode is a value of the configuration. */
+/* What the collector's configuration says, where that is known; "" if not. */
 static int
-open_conf(struct admin *a, const struct args *args, struct d4_conf **conf)
+load_configured(const struct place *p, char word[D4_CONF_TEXT])
 {
-	if (*a->place.conf == '\0') {
-		d4_log_warnx("mode %s: no configuration named (expected -c "
-		    "directory)", args->verb->name);
-		return 2;
+	enum d4_registry_mode mode;
+	struct d4_conf *conf;
+	int rc;
+
+	*word = '\0';
+	if (*p->conf == '\0')
+		return 0;
+	if ((conf = d4_conf_open(p->conf)) == NULL) {
+		d4_log_warn("%s", p->conf);
+		return 1;
 	}
-	if ((*conf = d4_conf_open(a->place.conf)) == NULL) {
-		d4_log_warn("%s", a->place.conf);
-		return 2;
-	}
-	return 0;
+	rc = d4_conf_text(conf, "mode", word,
+	    "\"registration\" or \"shared-secret\"");
+	if (rc == 0 && d4_registry_mode_parse(word, &mode) == -1)
+		rc = d4_conf_refuse(conf, "mode", "is something else",
+		    "\"registration\" or \"shared-secret\"");
+	if (rc == -1)
+		d4_log_warnx("%s", d4_conf_fault(conf));
+	d4_conf_close(conf);
+	return rc == 0 ? 0 : 1;
 }
 
 int
 mode_show(struct admin *a, const struct args *args)
 {
-	char mode[D4_CONF_TEXT];
-	struct d4_conf *conf;
+	char configured[D4_CONF_TEXT];
+	enum d4_registry_mode mode;
+	const char *word;
 	struct table *t;
-	int status;
 
-	if ((status = open_conf(a, args, &conf)) != 0)
-		return status;
-	if (d4_conf_text(conf, "mode", mode,
-	    "\"registration\" or \"shared-secret\"") == -1) {
-		d4_log_warnx("%s", d4_conf_fault(conf));
-		d4_conf_close(conf);
-		return 1;
+	(void)args;
+	if (d4_registry_mode(a->reg, &mode) == -1)
+		return admin_fault(a);
+	if ((word = d4_registry_mode_word(mode)) == NULL) {
+		if (load_configured(&a->place, configured) != 0)
+			return 1;
+		word = *configured != '\0' ? configured : NULL;
 	}
-	d4_conf_close(conf);
-	if ((t = table_form(columns, 1, a->json, a->now)) != NULL)
-		table_text(t, mode);
+	if ((t = table_form(columns, sizeof(columns) / sizeof(columns[0]),
+	    a->json, a->now)) != NULL) {
+		table_text(t, word);
+		table_text(t, mode == D4_MODE_CONFIGURED ? "configuration" :
+		    "registry");
+	}
 	return table_end(t);
 }
 
 int
 mode_set(struct admin *a, const struct args *args)
 {
-	const char *mode = args->operand[0];
-	char path[D4_CONF_TEXT], value[32];
-	struct d4_conf *conf;
-	int n, status;
+	const char *word = args->operand[0];
+	enum d4_registry_mode mode = D4_MODE_CONFIGURED;
 
-	if (strcmp(mode, "registration") != 0 &&
-	    strcmp(mode, "shared-secret") != 0)
+	if (strcmp(word, "none") != 0 &&
+	    d4_registry_mode_parse(word, &mode) == -1)
 		return args_misuse(args);
-	if ((status = open_conf(a, args, &conf)) != 0)
-		return status;
-	n = d4_conf_path(conf, "mode", path);
-	if (n == -1)
-		d4_log_warnx("%s", d4_conf_fault(conf));
-	d4_conf_close(conf);
-	if (n == -1)
-		return 2;
-	n = snprintf(value, sizeof(value), "%s\n", mode);
-	status = secret_replace(path, 0644, value, (size_t)n);
-	if (status == 0)
-		d4_log_info(1, "a running d4-recv takes it with SIGHUP");
-	return status;
+	switch (d4_registry_set_mode(a->reg, mode)) {
+	case -1:
+		return admin_fault(a);
+	case 1:
+		d4_log_info(1, "%s: nothing to do", word);
+	}
+	return 0;
 }

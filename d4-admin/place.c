@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 #include <sys/stat.h>
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "d4-admin/place.h"
 #include "lib/log.h"
@@ -187,6 +189,29 @@ some(const char *text)
 	return *text != '\0' ? text : NULL;
 }
 
+/* As d4-recv makes it at its first start.  By the superuser it is made for whom
+ * the directory above belongs to. */
+static int
+make_store(const char *store)
+{
+	char above[D4_CONF_TEXT + 4];
+	struct stat st;
+
+	if (mkdir(store, 0750) == -1) {
+		if (errno == EEXIST)
+			return 0;
+		d4_log_warn("%s", store);
+		return -1;
+	}
+	(void)snprintf(above, sizeof(above), "%s/..", store);
+	if (geteuid() == 0 && (stat(above, &st) == -1 ||
+	    chown(store, st.st_uid, st.st_gid) == -1)) {
+		d4_log_warn("%s", store);
+		return -1;
+	}
+	return 0;
+}
+
 struct d4_registry *
 place_open(const struct place *p, bool create)
 {
@@ -196,6 +221,9 @@ place_open(const struct place *p, bool create)
 	struct d4_registry *reg;
 	char why[256];
 
+	if (create && *p->conf != '\0' && *p->store != '\0' &&
+	    make_store(p->store) == -1)
+		return NULL;
 	/* In Redis the definitions of queues are the registry's. */
 	reg = d4_registry_open_as(p->registry, is_redis(p->registry) &&
 	    !is_redis(p->queues) ? NULL : p->queues, create, &login, why);

@@ -14,6 +14,40 @@
 
 #define SILENT_S	3600	/* d4-core's default */
 
+/* Reads the uuid and looks whether the registry knows the sensor: a slip of the
+ * pen makes no new one. */
+static int
+known_sensor(struct admin *a, const char *text, uint8_t uuid[D4_UUID_LEN])
+{
+	struct d4_registry_sensor sensor;
+	struct d4_registry_facts facts;
+	struct connected live;
+	bool seen;
+	int r;
+
+	if (args_uuid(text, uuid) != 0)
+		return 2;
+	if (d4_registry_sensor(a->reg, uuid, &sensor) == -1)
+		return admin_fault(a);
+	if (sensor.known)
+		return 0;
+	r = d4_registry_facts(a->reg, uuid, &facts);
+	seen = facts.first != 0;
+	d4_registry_facts_free(&facts);
+	if (r == -1)
+		return admin_fault(a);
+	/* Of one that has just come nothing is written yet. */
+	if (!seen) {
+		if (connected_load(a, &live) != 0)
+			return 1;
+		seen = connected_count(&live, uuid) > 0;
+		free(live.list);
+	}
+	if (!seen)
+		d4_log_warnx("%s: unknown sensor", text);
+	return seen ? 0 : 1;
+}
+
 /* -- for each uuid --------------------------------------------------------- */
 
 /* What is done to each of several sensors: 0, 1 there was nothing to do, -1. */
@@ -116,6 +150,14 @@ sensor_remove(struct admin *a, const struct args *args)
 int
 sensor_kick(struct admin *a, const struct args *args)
 {
+	uint8_t uuid[D4_UUID_LEN];
+	int status;
+	size_t i;
+
+	for (i = 0; i < args->n; i++) {
+		if ((status = known_sensor(a, args->operand[i], uuid)) != 0)
+			return status;
+	}
 	return change_each(a, args, kick, false, NULL);
 }
 
@@ -132,32 +174,6 @@ sensor_unblock(struct admin *a, const struct args *args)
 }
 
 /* -- values ---------------------------------------------------------------- */
-
-/* Reads the uuid and looks whether the registry knows the sensor: a slip of the
- * pen makes no new one. */
-static int
-known_sensor(struct admin *a, const char *text, uint8_t uuid[D4_UUID_LEN])
-{
-	struct d4_registry_sensor sensor;
-	struct d4_registry_facts facts;
-	bool seen;
-	int r;
-
-	if (args_uuid(text, uuid) != 0)
-		return 2;
-	if (d4_registry_sensor(a->reg, uuid, &sensor) == -1)
-		return admin_fault(a);
-	if (sensor.known)
-		return 0;
-	r = d4_registry_facts(a->reg, uuid, &facts);
-	seen = facts.first != 0;
-	d4_registry_facts_free(&facts);
-	if (r == -1)
-		return admin_fault(a);
-	if (!seen)
-		d4_log_warnx("%s: unknown sensor", text);
-	return seen ? 0 : 1;
-}
 
 static int
 set(struct admin *a, const uint8_t *uuid, enum d4_registry_field field,
@@ -186,6 +202,8 @@ set_number(struct admin *a, const struct args *args,
 		status = known_sensor(a, args->operand[0], uuid);
 		return status != 0 ? status : set(a, uuid, field, NULL);
 	}
+	if (text != NULL && (*text < '0' || *text > '9'))
+		return args_misuse(args);
 	if (text != NULL && args_number(args->verb->name, text, 1,
 	    999999999999, &n) != 0)
 		return 2;

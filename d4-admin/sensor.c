@@ -191,27 +191,54 @@ is_among(const struct uuids *uuids, const uint8_t *uuid)
 	    D4_UUID_LEN, compare) != NULL;
 }
 
-/* Those that wait, in order, and all others that anything is known of. */
+/* Adds one, where it is not among the first n, which are in order. */
+static void
+add_other(struct uuids *all, size_t n, const uint8_t *uuid)
+{
+	if (n == 0 || bsearch(uuid, all->list, n, D4_UUID_LEN,
+	    compare) == NULL)
+		(void)keep_uuid(all, uuid);
+}
+
+/* Takes out what comes twice. */
+static void
+sort(struct uuids *uuids)
+{
+	size_t i, n = 0;
+
+	if (uuids->n == 0)
+		return;
+	qsort(uuids->list, uuids->n, D4_UUID_LEN, compare);
+	for (i = 1; i < uuids->n; i++) {
+		if (compare(uuids->list[n], uuids->list[i]) != 0)
+			memmove(uuids->list[++n], uuids->list[i],
+			    D4_UUID_LEN);
+	}
+	uuids->n = n + 1;
+}
+
+/* Those that wait, and all that anything is known of or that are connected, of
+ * which nothing may be written yet; both in order. */
 static int
-load_uuids(struct admin *a, struct uuids *all, struct uuids *waiting)
+load_uuids(struct admin *a, struct uuids *all, struct uuids *waiting,
+    const struct connected *live)
 {
 	size_t i, n;
 
 	if (d4_registry_sensors(a->reg, keep_uuid, all) != 0 ||
 	    d4_registry_waiting(a->reg, on_waiting, waiting) != 0)
 		return admin_fault(a);
-	if (waiting->n > 0)
-		qsort(waiting->list, waiting->n, D4_UUID_LEN, compare);
 	n = all->n;
-	for (i = 0; i < waiting->n; i++) {
-		if (n == 0 || bsearch(waiting->list[i], all->list, n,
-		    D4_UUID_LEN, compare) == NULL)
-			(void)keep_uuid(all, waiting->list[i]);
-	}
+	for (i = 0; i < waiting->n; i++)
+		add_other(all, n, waiting->list[i]);
+	for (i = 0; i < live->n; i++)
+		add_other(all, n, live->list[i].uuid);
 	if (all->failed || waiting->failed) {
 		d4_log_warnx("memory: not enough");
 		return 1;
 	}
+	sort(all);
+	sort(waiting);
 	return 0;
 }
 
@@ -232,9 +259,9 @@ sensor_list(struct admin *a, const struct args *args)
 	if ((t = table_new(list_columns, sizeof(list_columns) /
 	    sizeof(list_columns[0]), a->json, a->now)) == NULL)
 		return table_end(t);
-	status = load_uuids(a, &all, &waiting);
+	status = connected_load(a, &live);
 	if (status == 0)
-		status = connected_load(a, &live);
+		status = load_uuids(a, &all, &waiting, &live);
 	for (i = 0; status == 0 && i < all.n; i++) {
 		known.stranger = is_among(&waiting, all.list[i]);
 		if ((!pending || known.stranger) && (!connected ||
@@ -320,7 +347,8 @@ show(struct admin *a, const uint8_t *uuid, const struct known *k,
 	if (d4_registry_sensor(a->reg, uuid, &sensor) == -1)
 		return admin_fault(a);
 	d4_uuid_text(text, uuid);
-	if (!sensor.known && facts->first == 0 && !k->stranger) {
+	if (!sensor.known && facts->first == 0 && !k->stranger &&
+	    connected_count(live, uuid) == 0) {
 		d4_log_warnx("%s: unknown sensor", text);
 		return 1;
 	}
@@ -343,10 +371,11 @@ show(struct admin *a, const uint8_t *uuid, const struct known *k,
 }
 
 static int
-known_load(struct admin *a, const uint8_t *uuid, struct known *k)
+known_load(struct admin *a, const uint8_t *uuid, struct known *k,
+    const struct connected *live)
 {
 	struct uuids all = { .n = 0 }, waiting = { .n = 0 };
-	int status = load_uuids(a, &all, &waiting);
+	int status = load_uuids(a, &all, &waiting, live);
 
 	k->stranger = is_among(&waiting, uuid);
 	free(all.list);
@@ -365,8 +394,11 @@ sensor_show(struct admin *a, const struct args *args)
 
 	if (args_uuid(args->operand[0], uuid) != 0)
 		return 2;
-	if (known_load(a, uuid, &known) != 0 || connected_load(a, &live) != 0)
+	if (connected_load(a, &live) != 0 ||
+	    known_load(a, uuid, &known, &live) != 0) {
+		free(live.list);
 		return 1;
+	}
 	if (d4_registry_facts(a->reg, uuid, &facts) == -1)
 		status = admin_fault(a);
 	else

@@ -180,11 +180,16 @@ keep(struct table *t, const char *text)
 		return;
 	}
 	for (; *c != '\0'; c++) {
-		if (*c == '\n')
+		/* C1, which UTF-8 has in two bytes. */
+		if ((unsigned char)*c == 0xc2 && (c[1] & 0xe0) == 0x80) {
+			*c++ = '?';
+			*c = '?';
+		} else if (*c == '\n') {
 			*c = next_column(t)->cell != CELL_LIST ? '?' :
 			    c[1] == '\0' ? '\0' : ' ';
-		else if ((unsigned char)*c < ' ' || *c == 127)
+		} else if ((unsigned char)*c < ' ' || *c == 127) {
 			*c = '?';
+		}
 		if (*c == '\0')
 			break;
 	}

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: ISC */
+#include <sys/ioctl.h>
+
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -76,13 +78,24 @@ put(struct table *t, const struct d4_registry_live *live,
 	table_number(t, ms == 0 ? 0 : rate(live->bytes, before->bytes, ms));
 }
 
+/* How many rows a screen has room for beside the titles and a line below. */
+static size_t
+rows_of_screen(void)
+{
+	struct winsize size;
+
+	return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 &&
+	    size.ws_row > 3 ? (size_t)size.ws_row - 3 : SIZE_MAX;
+}
+
 /* One look; what was seen takes the place of what was before. */
 static int
 look(struct admin *a, struct connected *before, bool clears)
 {
+	size_t i, rows = clears ? rows_of_screen() : SIZE_MAX;
 	struct connected c;
 	struct table *t;
-	size_t i;
+	int status;
 
 	if (connected_load(a, &c) != 0)
 		return 1;
@@ -91,14 +104,19 @@ look(struct admin *a, struct connected *before, bool clears)
 	a->now = (uint64_t)time(NULL);
 	t = table_new(columns, sizeof(columns) / sizeof(columns[0]), a->json,
 	    a->now);
-	for (i = 0; t != NULL && i < c.n; i++)
+	for (i = 0; t != NULL && i < c.n && i < rows; i++)
 		put(t, &c.list[i], find(before, &c.list[i]));
 	free(before->list);
 	*before = c;
 	/* Cursor to the top, the rest of the screen cleared. */
 	if (clears)
 		(void)fputs("\033[H\033[J", stdout);
-	return table_end(t);
+	status = table_end(t);
+	if (status == 0 && c.n > rows) {
+		printf("and %zu more\n", c.n - rows);
+		status = fflush(stdout) == 0 ? 0 : 1;
+	}
+	return status;
 }
 
 /* Waits; whether the end was asked for. */

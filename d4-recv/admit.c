@@ -29,7 +29,7 @@ judge(struct conn_context *ctx, const struct d4_registry_sensor *sensor)
 {
 	if (sensor->blocked)
 		return REFUSED_BLOCKED_UUID;
-	if (ctx->settings->registered_only && !sensor->registered)
+	if (ctx->registered_only && !sensor->registered)
 		return REFUSED_NOT_REGISTERED;
 	if (sensor->kicked_until > (uint64_t)ctx->now)
 		return REFUSED_KICKED;
@@ -52,6 +52,7 @@ take_key(struct conn_context *ctx, struct conn *c,
 {
 	if (sensor->key != NULL) {
 		c->key = conn_key_new(ctx->mac, sensor->key, sensor->keylen);
+		c->own_key = true;
 		return c->key != NULL ? 0 : REFUSED_OURS;
 	}
 	c->key = ctx->default_key;
@@ -169,6 +170,26 @@ admit_live(struct conn_context *ctx, struct conn *c, uint8_t type)
 	return rc == 1 ? REFUSED_DUPLICATE : 0;
 }
 
+/* Whether a connection began with the key that the sensor has now.  A default
+ * key that was changed since is good for those that have it. */
+static bool
+has_key(const struct conn *c, const struct d4_registry_sensor *sensor)
+{
+	if (c->key == NULL)
+		return true;
+	return sensor->key == NULL ? !c->own_key :
+	    conn_key_is(c->key, sensor->key, sensor->keylen);
+}
+
+/* Whether what it sends is still accepted. */
+static bool
+has_type(const struct conn_context *ctx, const struct session *session)
+{
+	return ctx->rules.types[session->type] && (session->header == NULL ||
+	    rules_accept_metatype(&ctx->rules,
+	    d4_meta_type(session->header)));
+}
+
 unsigned
 admit_again(struct conn_context *ctx, struct conn *c)
 {
@@ -181,8 +202,19 @@ admit_again(struct conn_context *ctx, struct conn *c)
 		return 0;
 	if (look_up(ctx, c->session.uuid, &sensor) == -1)
 		return 0;
-	return sensor.block_address ? block_address(ctx, c) :
-	    judge(ctx, &sensor);
+	if (sensor.block_address) {
+		ctx->judges_again = true;
+		return block_address(ctx, c);
+	}
+	if ((reason = judge(ctx, &sensor)) != 0)
+		return reason;
+	if (!has_key(c, &sensor))
+		return REFUSED_KEY_CHANGED;
+	if (!has_type(ctx, &c->session))
+		return D4_BAD_TYPE;
+	if (c->sink != NULL)
+		stream_set_limit(c->sink, sensor.limit);
+	return 0;
 }
 
 static int
@@ -196,10 +228,12 @@ admit_rules(struct conn_context *ctx)
 {
 	const struct rules *configured = &ctx->settings->rules;
 	struct rules rules = { .nmetatypes = 0 };
+	enum d4_registry_mode mode;
 	size_t i;
 	int n, rc;
 
-	if ((n = d4_registry_types(ctx->registry, rules.types)) == -1)
+	if ((n = d4_registry_types(ctx->registry, rules.types)) == -1 ||
+	    d4_registry_mode(ctx->registry, &mode) == -1)
 		return -1;
 	if (n > 0) {
 		rc = d4_registry_each(ctx->registry, D4_SET_EXTENDED,
@@ -216,5 +250,7 @@ admit_rules(struct conn_context *ctx)
 	}
 	rules_free(&ctx->rules);
 	ctx->rules = rules;
+	ctx->registered_only = mode == D4_MODE_CONFIGURED ?
+	    ctx->settings->registered_only : mode == D4_MODE_REGISTRATION;
 	return 0;
 }

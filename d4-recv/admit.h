@@ -24,11 +24,13 @@ unsigned admit_sensor(struct conn_context *, struct conn *,
  * looked at): claims the connection.  0, or a reason. */
 unsigned admit_live(struct conn_context *, struct conn *, uint8_t type);
 
-/* A live connection after the registry changed: 0, or a reason. */
+/* A live connection after registry or settings changed: 0, or a reason.  The
+ * limit of its stream is set anew. */
 unsigned admit_again(struct conn_context *, struct conn *);
 
-/* The rules that hold now: the registry's, where it has any, else those of the
- * settings.  Returns 0, or -1 when they can't be read: the old ones stay. */
+/* The rules and the mode that hold now: the registry's, where it has any, else
+ * those of the settings.  Returns 0, or -1 when they can't be read: the old
+ * ones stay. */
 int admit_rules(struct conn_context *);
 
 #endif

@@ -47,6 +47,7 @@ struct collect {
 	bool			 listening;
 	int64_t			 listen_at;	/* again, when out of places */
 	int64_t			 tick_at;
+	bool			 judges;	/* all anew, with the next tick */
 	unsigned		 waiting;	/* ticks of sensors for room */
 	bool			 stdin_polls;	/* epoll can wait for stdin */
 };
@@ -382,6 +383,7 @@ take_settings(struct collect *c)
 	    *s->hook != '\0' ? s->hook : NULL) == -1) ||
 	    admit_rules(&c->ctx) == -1 || key == NULL)
 		d4_log_warnx("%s: taken in part", c->s->dir);
+	c->judges = true;
 	d4_log_info(1, "%s: taken", c->s->dir);
 }
 
@@ -485,7 +487,12 @@ tick(struct collect *c, bool *again)
 	    (changed == 1 && admit_rules(ctx) == -1);
 	if (ctx->streams != NULL)
 		stream_tick(ctx->streams);
-	conn_tick(ctx, changed == 1);
+	conn_tick(ctx, changed == 1 || c->judges);
+	/* Others from an address that this blocked go without a second more. */
+	c->judges = ctx->judges_again;
+	if (ctx->judges_again)
+		c->tick_at = ctx->now_ms;
+	ctx->judges_again = false;
 	say_waiting(c);
 	*again = conn_turn(ctx) || *again;
 	tick_files(c);

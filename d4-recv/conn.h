@@ -33,6 +33,7 @@
 #include "d4-recv/settings.h"
 #include "d4-recv/store.h"
 #include "d4-recv/stream.h"
+#include "lib/digest.h"
 #include "lib/feed.h"
 #include "lib/mac.h"
 #include "lib/registry.h"
@@ -47,6 +48,7 @@ enum conn_state {
 /* A key that several connections may share. */
 struct conn_key {
 	struct d4_mac_key	*mac;
+	uint8_t			 digest[D4_DIGEST_SHA256]; /* of its bytes */
 	size_t			 refs;
 };
 
@@ -73,6 +75,7 @@ struct conn {
 	struct d4_feed		*feed;
 	struct session		 session;
 	struct conn_key		*key;		/* from the first header on */
+	bool			 own_key;	/* the sensor's, not the default */
 	uint8_t			 id[D4_UUID_LEN];	/* of the session */
 	struct d4_registry_claim *claim;	/* from LIVE on */
 	bool			 opened;	/* the first data came */
@@ -98,6 +101,7 @@ struct conn {
 struct conn_context {
 	const struct settings	*settings;
 	struct rules		 rules;		/* of settings or registry */
+	bool			 registered_only;	/* likewise */
 	struct d4_mac		*mac;
 	struct conn_key		*default_key;
 	struct d4_registry	*registry;
@@ -117,6 +121,8 @@ struct conn_context {
 	TAILQ_HEAD(, conn)	 strangers;	/* HANDSHAKE and QUIET */
 	size_t			 nstrangers;
 	size_t			 nwaiting;	/* for room, as of the last tick */
+	bool			 judges_again;	/* the last tick blocked an
+						 * address: others come from it */
 	struct conn		*touched;	/* in this turn */
 	struct conn		*dead;		/* to be freed after it */
 
@@ -145,9 +151,9 @@ void conn_ready(struct conn_context *, struct conn *);
 bool conn_turn(struct conn_context *);
 
 /* Once a second: deadlines, what waits for room, changes by administrators
- * (judge anew when the registry changed).  A turn must be ended after. */
+ * (judge anew when registry or settings changed).  A turn must be ended
+ * after. */
 void conn_tick(struct conn_context *, bool judge);
-
 
 /* After a turn that returned true: reads those connections again. */
 void conn_reread(struct conn_context *);
@@ -164,5 +170,8 @@ void conn_wake(struct conn_context *);
 /* Makes a room's key shared; drops a share.  Both take NULL. */
 struct conn_key *conn_key_new(struct d4_mac *, const void *, size_t);
 void conn_key_drop(struct conn_key *);
+
+/* Whether it was made of these bytes. */
+bool conn_key_is(const struct conn_key *, const void *, size_t);
 
 #endif

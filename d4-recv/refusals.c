@@ -13,6 +13,7 @@ static const struct {
 	AT(REFUSED_NOT_REGISTERED) = { "not_registered",
 	    "sensor is not registered" },
 	AT(REFUSED_KICKED) = { "kicked", "kicked by the administrator" },
+	AT(REFUSED_KEY_CHANGED) = { "key_changed", "key of the sensor changed" },
 	AT(REFUSED_DUPLICATE) = { "duplicate",
 	    "another connection of this sensor and type lives" },
 	AT(REFUSED_TAKEN_OVER) = { "taken_over",

@@ -20,6 +20,7 @@ enum refused {
 	REFUSED_BLOCKED_UUID,
 	REFUSED_NOT_REGISTERED,
 	REFUSED_KICKED,
+	REFUSED_KEY_CHANGED,	/* it has another now */
 	REFUSED_DUPLICATE,	/* another connection of it lives */
 	REFUSED_TAKEN_OVER,	/* by a newer one */
 	REFUSED_CERTIFICATE,	/* is not this sensor's */

@@ -250,6 +250,19 @@ ask_length(struct stream_session *s)
 	ASK(s->stream, LENGTH, s, "XLEN", key);
 }
 
+void
+stream_set_limit(struct stream_session *s, uint64_t limit)
+{
+	if (limit == 0)
+		limit = STREAM_LIMIT;
+	if (limit == s->limit)
+		return;
+	s->limit = limit;
+	if (s->room > limit)
+		s->room = limit;
+	ask_length(s);
+}
+
 /* Moves what has room into the queue. */
 static void
 release(struct stream_session *s)

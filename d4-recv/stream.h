@@ -59,6 +59,9 @@ struct stream_session *stream_open(struct stream *,
     const uint8_t uuid[D4_UUID_LEN], const uint8_t session[D4_UUID_LEN],
     uint8_t type, uint64_t limit);
 
+/* Another limit holds from now on; 0 is STREAM_LIMIT. */
+void stream_set_limit(struct stream_session *, uint64_t limit);
+
 /* Takes a record; of types 2 and 254 one session may have both, in that order.
  * 0, or -1 when memory is short. */
 int stream_add(struct stream_session *, const struct d4_header *,

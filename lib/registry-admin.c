@@ -385,6 +385,13 @@ d4_registry_each(struct d4_registry *reg, enum d4_registry_set set,
 	return reg->backend->each(reg->store, set, callback, cookie);
 }
 
+int
+d4_registry_set_mode(struct d4_registry *reg, enum d4_registry_mode mode)
+{
+	return registry_changed(reg, reg->backend->set_mode(reg->store,
+	    d4_registry_mode_word(mode)));
+}
+
 /* -- listings -------------------------------------------------------------- */
 
 struct listing {

@@ -20,6 +20,7 @@
 #include "lib/registry.h"
 
 #define D4_REGISTRY_WHY	512
+#define D4_REGISTRY_WORD	32
 
 /* Marks of a sensor, kept as its values are: get and set take them too. */
 #define D4_MARK_REGISTERED	(D4_FIELDS + 0)
@@ -91,6 +92,10 @@ struct d4_registry_backend {
 	int	 (*has)(void *, enum d4_registry_set, const char *);
 	int	 (*each)(void *, enum d4_registry_set, d4_registry_on_text *,
 		    void *);
+
+	/* -- the mode: a word of at most D4_REGISTRY_WORD - 1 bytes -------- */
+	int	 (*get_mode)(void *, char word[D4_REGISTRY_WORD]);
+	int	 (*set_mode)(void *, const char *word);	/* NULL: unset */
 
 	/* -- live connections --------------------------------------------- */
 	/* 0 claimed, 1 held by another; *took says that the claim was taken

@@ -54,15 +54,22 @@ static const char *const made[] = {
 static int
 open_tree(struct dir *dir, struct tree *tree, const char *name, bool create)
 {
+	struct stat st;
+	bool fresh;
+
 	if ((tree->name = strdup(name)) == NULL) {
 		(void)snprintf(dir->why, D4_REGISTRY_WHY, "%s",
 		    strerror(errno));
 		return -1;
 	}
-	if (create && mkdir(name, 0750) == -1 && errno != EEXIST)
+	fresh = create && mkdir(name, 0750) == 0;
+	if (create && !fresh && errno != EEXIST)
 		return dir_fault(dir, tree, "", strerror(errno));
 	tree->fd = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (tree->fd == -1)
+	/* The superuser makes it for whom the directory above belongs to. */
+	if (tree->fd == -1 || (fresh && geteuid() == 0 &&
+	    (fstatat(tree->fd, "..", &st, 0) == -1 ||
+	    fchown(tree->fd, st.st_uid, st.st_gid) == -1)))
 		return dir_fault(dir, tree, "", strerror(errno));
 	return 0;
 }
@@ -657,6 +664,31 @@ each(void *store, enum d4_registry_set which, d4_registry_on_text *callback,
 	    dir_each(dir, &dir->root, sets[which], callback, cookie);
 }
 
+/* -- the mode -------------------------------------------------------------- */
+
+static int
+get_mode(void *store, char word[D4_REGISTRY_WORD])
+{
+	struct dir *dir = store;
+	size_t len;
+
+	return dir_value(dir, &dir->root, "mode", word, D4_REGISTRY_WORD,
+	    &len);
+}
+
+static int
+set_mode(void *store, const char *word)
+{
+	char line[D4_REGISTRY_WORD + 1];
+	struct dir *dir = store;
+	int n;
+
+	if (word == NULL)
+		return dir_unlink(dir, &dir->root, "mode", true);
+	n = snprintf(line, sizeof(line), "%s\n", word);
+	return dir_write(dir, &dir->root, "mode", line, (size_t)n, DIR_SYNC);
+}
+
 const struct d4_registry_backend d4_registry_dir = {
 	.open = open_dir,
 	.close = close_dir,
@@ -681,6 +713,8 @@ const struct d4_registry_backend d4_registry_dir = {
 	.remove = remove_member,
 	.has = has,
 	.each = each,
+	.get_mode = get_mode,
+	.set_mode = set_mode,
 	.claim = dir_claim,
 	.become = dir_become,
 	.release = dir_release,

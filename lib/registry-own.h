@@ -43,6 +43,7 @@ struct lists {
 	size_t				 nkicked;
 	bool				 types[UINT8_MAX + 1];
 	size_t				 ntypes;
+	enum d4_registry_mode		 mode;
 	char				**names;	/* extended types */
 	size_t				 nnames;
 	struct kept_queue		*queues;

@@ -471,11 +471,16 @@ rds_load_counts(void *store, uint32_t day, const uint8_t *uuid, bool mine,
 	struct rds_texts texts;
 	struct rds *r = store;
 	char key[RDS_KEY];
+	uint32_t first;
 	size_t i;
 	int rc;
 
 	if (mine)
 		return 0;
+	if (rds_first_day(r, &first) == -1)
+		return -1;
+	if (day < first)
+		return rds_core_counts(r, day, uuid, callback, cookie);
 	if (uuid != NULL)
 		return load_sensor(r, day, uuid, callback, cookie);
 	rds_key(key, OURS "counts:%" PRIu32, day);
@@ -502,10 +507,14 @@ int
 rds_each_day(void *store, d4_registry_on_day *callback, void *cookie)
 {
 	struct rds_texts texts;
+	uint32_t first;
 	uint64_t day;
 	size_t i;
 	int rc;
 
+	if ((rc = rds_first_day(store, &first)) != 0 ||
+	    (rc = rds_each_core_day(store, first, callback, cookie)) != 0)
+		return rc;
 	rc = RDS_LIST(store, &texts, "SORT", OURS "days");
 	for (i = 0; rc == 0 && i < texts.n; i++)
 		rc = rds_digits(texts.list[i], 99999999, &day) == -1 ?
@@ -520,8 +529,18 @@ rds_forget_day(void *store, uint32_t day)
 {
 	static const char script[] =
 	    "local p, d = ARGV[1], ARGV[2] "
-	    "if redis.call('SREM', p..'days', d) == 0 then return 1 end "
+	    "if redis.call('SREM', p..'days', d) == 0 and "
+	    "redis.call('EXISTS', 'daily_uuid:'..d) == 0 then return 1 end "
 	    "local function del(k) redis.call('DEL', k) end "
+	    "local function each(k) return redis.call('ZRANGE', k..d, 0, -1) "
+	    "end "
+	    "for _, u in ipairs(each('daily_uuid:')) do "
+	    "del('stat_uuid_ip:'..d..':'..u) "
+	    "del('stat_uuid_type:'..d..':'..u) end "
+	    "for _, a in ipairs(each('daily_ip:')) do "
+	    "del('stat_ip_uuid:'..d..':'..a) end "
+	    "for _, t in ipairs(each('daily_type:')) do "
+	    "del('stat_type_uuid:'..d..':'..t) end "
 	    "for _, u in ipairs(redis.call('SMEMBERS', p..'counts:'..d)) do "
 	    "local c = p..'counts:'..d..':'..u "
 	    "for _, f in ipairs(redis.call('HKEYS', c)) do "

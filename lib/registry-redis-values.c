@@ -13,6 +13,7 @@
 #define STRANGERS_FROM	OURS "strangers_from"	/* their addresses */
 #define REGISTERED_AT	OURS "registered_at"
 #define PENDING_AT	OURS "pending_at"
+#define MODE		OURS "mode"
 
 /* Where a value is kept. */
 struct place {
@@ -516,4 +517,35 @@ rds_each(void *store, enum d4_registry_set which,
 	if (rc == 0 && which == D4_SET_BLOCKED_ADDRESSES)
 		rc = each_of(store, NETWORKS, callback, cookie);
 	return rc;
+}
+
+/* -- the mode -------------------------------------------------------------- */
+
+/* d4-core has it in its configuration alone, so the key is ours. */
+int
+rds_get_mode(void *store, char word[D4_REGISTRY_WORD])
+{
+	struct d4_redis_reply reply;
+
+	if (RDS_DO(store, &reply, "GET", MODE) == -1)
+		return -1;
+	if (reply.kind == D4_REDIS_NIL)
+		return 1;
+	if (reply.len >= D4_REGISTRY_WORD)
+		return rds_bad(store, MODE, "is too long");
+	memcpy(word, reply.text, reply.len);
+	word[reply.len] = '\0';
+	return 0;
+}
+
+int
+rds_set_mode(void *store, const char *word)
+{
+	struct d4_redis_reply reply;
+	long long n;
+
+	if (word != NULL)
+		return RDS_DO(store, &reply, "SET", MODE, word);
+	n = RDS_COUNT(store, "DEL", MODE);
+	return n == -1 ? -1 : n == 0 ? 1 : 0;
 }

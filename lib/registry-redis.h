@@ -5,8 +5,9 @@
 /*
  * A Redis server as a registry, within its own files: the connection, stamp
  * and lock (registry-redis.c), values and sets (registry-redis-values.c),
- * claims (registry-redis-live.c), facts (registry-redis-facts.c), definitions
- * of queues (registry-redis-queue.c).  Keys are those of d4-core where it has
+ * claims (registry-redis-live.c), facts (registry-redis-facts.c), what d4-core
+ * counted (registry-redis-days.c), definitions of queues
+ * (registry-redis-queue.c).  Keys are those of d4-core where it has
  * any; what it has not begins with OURS.  d4-redis(7) has all of them.
  */
 
@@ -127,6 +128,8 @@ int rds_add(void *, enum d4_registry_set, const char *);
 int rds_remove(void *, enum d4_registry_set, const char *);
 int rds_has(void *, enum d4_registry_set, const char *);
 int rds_each(void *, enum d4_registry_set, d4_registry_on_text *, void *);
+int rds_get_mode(void *, char[D4_REGISTRY_WORD]);
+int rds_set_mode(void *, const char *);
 
 int rds_claim(void *, const struct d4_registry_live *, bool, bool *,
     uint8_t[D4_UUID_LEN]);
@@ -148,6 +151,14 @@ int rds_save_counts(void *, uint32_t, const uint8_t *,
 void rds_set_aside(void *, const uint8_t *, uint32_t);
 int rds_each_day(void *, d4_registry_on_day *, void *);
 int rds_forget_day(void *, uint32_t);
+
+/* The first day that we counted, or UINT32_MAX; d4-core's days before it, in
+ * order, and their counts as rds_load_counts() has ours. */
+int rds_first_day(struct rds *, uint32_t *);
+int rds_each_core_day(struct rds *, uint32_t before, d4_registry_on_day *,
+    void *);
+int rds_core_counts(struct rds *, uint32_t, const uint8_t *,
+    d4_registry_on_count *, void *);
 
 int rds_queue_create(void *, const struct d4_registry_queue *);
 int rds_queue_remove(void *, const uint8_t *);

@@ -245,6 +245,19 @@ on_name(void *cookie, const char *text)
 	return 0;
 }
 
+static int
+load_mode(struct d4_registry *reg, struct lists *lists)
+{
+	char word[D4_REGISTRY_WORD];
+	int r;
+
+	if ((r = reg->backend->get_mode(reg->store, word)) != 0)
+		return r == 1 ? 0 : -1;
+	if (d4_registry_mode_parse(word, &lists->mode) == -1)
+		return registry_fault(reg, "mode %s: is not one", word);
+	return 0;
+}
+
 static void
 free_lists(struct lists *lists)
 {
@@ -289,7 +302,8 @@ load(struct d4_registry *reg, struct lists *lists)
 	uuids_sort(&lists->by_uuid);
 	if (b->each_kick(reg->store, on_kicked, &l) != 0 ||
 	    b->each(reg->store, D4_SET_TYPES, on_type, &l) != 0 ||
-	    b->each(reg->store, D4_SET_EXTENDED, on_name, &l) != 0)
+	    b->each(reg->store, D4_SET_EXTENDED, on_name, &l) != 0 ||
+	    load_mode(reg, lists) == -1)
 		return -1;
 	if (lists->nkicked > 0)
 		qsort(lists->kicked, lists->nkicked, sizeof(*lists->kicked),
@@ -567,6 +581,41 @@ d4_registry_extended(struct d4_registry *reg, const char *name)
 	return reg->lists.nnames > 0 && bsearch(&name, reg->lists.names,
 	    reg->lists.nnames, sizeof(*reg->lists.names),
 	    compare_names) != NULL;
+}
+
+int
+d4_registry_mode(struct d4_registry *reg, enum d4_registry_mode *mode)
+{
+	if (registry_lists(reg) == -1)
+		return -1;
+	*mode = reg->lists.mode;
+	return 0;
+}
+
+static const char *const mode_words[] = {
+	[D4_MODE_CONFIGURED] = NULL,
+	[D4_MODE_SHARED_SECRET] = "shared-secret",
+	[D4_MODE_REGISTRATION] = "registration"
+};
+
+const char *
+d4_registry_mode_word(enum d4_registry_mode mode)
+{
+	return mode_words[mode];
+}
+
+int
+d4_registry_mode_parse(const char *word, enum d4_registry_mode *mode)
+{
+	size_t i;
+
+	for (i = 1; i < sizeof(mode_words) / sizeof(mode_words[0]); i++) {
+		if (strcmp(word, mode_words[i]) == 0) {
+			*mode = (enum d4_registry_mode)i;
+			return 0;
+		}
+	}
+	return -1;
 }
 
 int

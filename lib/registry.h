@@ -126,6 +126,21 @@ int d4_registry_types(struct d4_registry *, bool types[UINT8_MAX + 1]);
 /* Whether the extended type is accepted: 1, 0, -1.  Cached. */
 int d4_registry_extended(struct d4_registry *, const char *name);
 
+/* How sensors are known.  The values are part of no format. */
+enum d4_registry_mode {
+	D4_MODE_CONFIGURED,	/* nothing is set: the configuration's is meant */
+	D4_MODE_SHARED_SECRET,
+	D4_MODE_REGISTRATION
+};
+
+/* The mode that is set, and its word, which is what is kept of it; NULL for
+ * D4_MODE_CONFIGURED.  d4_registry_mode() is cached. */
+int d4_registry_mode(struct d4_registry *, enum d4_registry_mode *);
+const char *d4_registry_mode_word(enum d4_registry_mode);
+
+/* The mode of a word: 0, or -1 when it is none's. */
+int d4_registry_mode_parse(const char *word, enum d4_registry_mode *);
+
 /*
  * Remembers that a stranger asked for registration; 1 when it was pending
  * already.  Of more than D4_REGISTRY_PENDING the oldest are forgotten.
@@ -365,6 +380,9 @@ int d4_registry_remove(struct d4_registry *, enum d4_registry_set,
 /* Calls back with each member, in no order. */
 int d4_registry_each(struct d4_registry *, enum d4_registry_set,
     int (*)(void *, const char *), void *);
+
+/* Sets the mode; with D4_MODE_CONFIGURED unsets it, 1 when it is not set. */
+int d4_registry_set_mode(struct d4_registry *, enum d4_registry_mode);
 
 /* -- definitions of analyzer queues ---------------------------------------- */
 

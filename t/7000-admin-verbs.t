@@ -181,6 +181,20 @@ $U2" queue members $Q2
 	wrong 'there is such a queue' 1 'there is such' queue add --uuid $Q1 3
 }
 
+modes() {
+	says 'mode show, nothing is set' '{"mode":null,"from":"configuration"}' \
+	    -j mode show
+	does 'mode set' mode set registration
+	says 'mode show' 'mode  registration
+from  registry' mode show
+	does 'mode set none' mode set none
+	does 'and again' mode set none
+	does 'another' mode set shared-secret
+	says 'mode show' '{"mode":"shared-secret","from":"registry"}' \
+	    -j mode show
+	wrong 'no mode' 2 'registration \| shared-secret \| none' mode set open
+}
+
 moves() {
 	admin export
 	cp out "$backend.jsonl"
@@ -225,6 +239,22 @@ crowd() {
 	is "$(grep -c '10\.' out)" 20 "$backend: all blocks of five at a time"
 	admin -j queue members $Q2
 	is "$(sort -u out | grep -c .)" 21 "$backend: and all members"
+
+	# Of those who want the same one has it.
+	mine=()
+	for i in 1 2 3 4 5; do
+		(timeout 30 "$ADMIN" "${where[@]}" sensor register \
+		    --description "by $i" 9f3c2a9e5b714c8d9a647e2d1b0c9f35 &&
+		    echo "by $i" > "won.$i") 2>> crowd.err &
+		mine+=($!)
+	done
+	wait "${mine[@]}"
+	admin -j sensor show 9f3c2a9e5b714c8d9a647e2d1b0c9f35
+	is "$(sed 's/.*"description":"\([^"]*\)".*/\1/' out)" \
+	    "$(cat won.?)" "$backend: of five who register one sensor one does"
+	rm won.?
+	does 'and it is removed' sensor remove \
+	    9f3c2a9e5b714c8d9a647e2d1b0c9f35
 }
 
 all() {
@@ -234,6 +264,7 @@ all() {
 	blocks
 	types
 	queues
+	modes
 	moves
 	crowd
 	removal
@@ -245,6 +276,19 @@ push() {
 	printf '%s' "$1" > "store/queues/3/$Q1/new/$(date +%s%N)"
 }
 all
+
+# The superuser makes store and registry for whom the place belongs to.
+if [ "$(id -u)" = 0 ]; then
+	mkdir -m 755 place conf.place
+	chown 65534:65534 place
+	echo "$TMP/place/store" > conf.place/destination
+	run timeout 30 "$ADMIN" -c conf.place sensor register $U1
+	is "$status $(cat err)" '0 ' 'the superuser makes a store'
+	is "$(find place ! -user 65534)" '' \
+	    'all of it belongs to the owner of the place'
+else
+	skip 2 'not the superuser'
+fi
 
 backend=Redis
 PORT=$(free_port)

@@ -49,18 +49,26 @@ wrong '32 hexadecimal digits' -d store sensor show x
 wrong 'of version 4' -d store sensor approve \
     00000000-0000-0000-0000-000000000000
 wrong 'expected 1 to' -d store sensor limit "$UUID" 0
+wrong 'expected sensor limit uuid \{entries \| none\}' -d store \
+    sensor limit "$UUID" many
+wrong 'expected sensor monitor uuid \[seconds \| none\]' -d store \
+    sensor monitor "$UUID" -1
 wrong 'expected 1 to' -d store sensor age "$UUID" 1x
 wrong 'yes \| no' -d store sensor monotonic "$UUID" maybe
 wrong 'expected sensor register' -d store sensor register
 wrong 'expected sensor register' -d store sensor register --new "$UUID"
 wrong 'expected 1 to 255' -d store sensor register --new --type 256
+wrong 'expected HOST:PORT' -d store sensor register --new --destination ''
+wrong 'expected HOST:PORT' -d store sensor register --new \
+    --destination collector.example.org
+wrong 'expected HOST:PORT' -d store sensor register --new \
+    --destination collector.example.org:99999
 wrong 'expected sensor key' -d store sensor key "$UUID" --show --stdin
 wrong 'expected 0 to 255, or the name' -d store type add Ja3
 wrong 'expected one like 2024-12-31' -d store stats day 2024-02-30
 wrong 'uuid \| address \| type' -d store stats top --by colour
 wrong 'expected a day before' -d store stats forget "$(date -u +%Y-%m-%d)"
 wrong 'expected queue members' -d store queue members "$UUID" turn "$UUID"
-wrong 'expected -c directory' -d store mode show
 wrong 'registration \| shared-secret' -d store mode set open
 wrong 'expected a host name' tls init 'a b'
 
@@ -77,21 +85,10 @@ run timeout 30 "$ADMIN" -d bare sensor list
 is "$status" 1 'a store without a registry'
 refuses 'unknown sensor' 1 'unknown sensor' '' \
     timeout 30 "$ADMIN" -d store sensor show 1f3c2a9e5b714c8d9a647e2d1b0c9f35
+refuses 'a kick of an unknown sensor' 1 'unknown sensor' '' \
+    timeout 30 "$ADMIN" -d store sensor kick 1f3c2a9e5b714c8d9a647e2d1b0c9f35
 refuses 'a full disk' 1 'stdout' '' sh -c \
     "timeout 30 '$ADMIN' -d store sensor list > /dev/full"
-
-# Completion knows every verb.
-for shell in bash zsh; do
-	run cat "$TOP/d4-admin/completion.$shell"
-	missing=''
-	while read -r object verb; do
-		grep -qw -- "$object" out || missing="$missing $object"
-		case $object in check | export | import | watch) continue ;; esac
-		sed -n "/$object)/,/;;/p" out | grep -qw -- "$verb" ||
-		    missing="$missing $object/$verb"
-	done < verbs
-	is "$missing" '' "$shell completes all verbs"
-done
 
 # The page has each of them.
 missing=''

@@ -520,6 +520,35 @@ test_types(void)
 	d4_registry_close(reg);
 }
 
+static void
+test_mode(void)
+{
+	struct d4_registry *reg = open_registry(), *other = open_registry();
+	enum d4_registry_mode mode = D4_MODE_REGISTRATION;
+
+	ok(d4_registry_mode(reg, &mode) == 0 && mode == D4_MODE_CONFIGURED,
+	    "no mode is set");
+	is(d4_registry_set_mode(reg, D4_MODE_CONFIGURED), 1,
+	    "so none can be unset");
+	(void)d4_registry_refresh(other);
+	is(d4_registry_set_mode(reg, D4_MODE_REGISTRATION), 0, "one is set");
+	is(d4_registry_refresh(other), 1, "another process sees a change");
+	ok(d4_registry_mode(other, &mode) == 0 &&
+	    mode == D4_MODE_REGISTRATION, "and the mode");
+	is(d4_registry_set_mode(reg, D4_MODE_SHARED_SECRET), 0, "another");
+	ok(d4_registry_refresh(other) == 1 &&
+	    d4_registry_mode(other, &mode) == 0 &&
+	    mode == D4_MODE_SHARED_SECRET, "is seen, too");
+	is(d4_registry_set_mode(reg, D4_MODE_CONFIGURED), 0, "it is unset");
+	ok(d4_registry_refresh(other) == 1 &&
+	    d4_registry_mode(other, &mode) == 0 &&
+	    mode == D4_MODE_CONFIGURED, "for the other, too");
+	ok(d4_registry_mode_parse("open", &mode) == -1 &&
+	    d4_registry_mode_parse("", &mode) == -1, "words that are no mode");
+	d4_registry_close(other);
+	d4_registry_close(reg);
+}
+
 /* -- queues ---------------------------------------------------------------- */
 
 static int
@@ -708,6 +737,7 @@ read_all(void)
 	struct d4_registry *reg = open_registry();
 	struct d4_registry_facts facts;
 	struct d4_registry_sensor s;
+	enum d4_registry_mode mode;
 	bool types[UINT8_MAX + 1];
 	char buf[64];
 	size_t len;
@@ -715,6 +745,7 @@ read_all(void)
 
 	(void)d4_registry_sensor(reg, uuid(30), &s);
 	(void)d4_registry_types(reg, types);
+	(void)d4_registry_mode(reg, &mode);
 	(void)d4_registry_get(reg, uuid(30), D4_FIELD_MAIL, buf, sizeof(buf),
 	    &len);
 	(void)d4_registry_waiting(reg, count_waiting, &n);
@@ -731,7 +762,7 @@ test_garbage(void)
 	static const char *const files[] = {
 		"sensors/%s/key", "sensors/%s/limit", "sensors/%s/registered",
 		"sensors/%s/pending", "pending/%s", "kicked/%s",
-		"facts/%s.0", "claims/%s-1", "blocks/uuid/%s", "types/%s",
+		"mode", "facts/%s.0", "claims/%s-1", "blocks/uuid/%s", "types/%s",
 		"metatypes/%s", "days/%s", "workers/%s",
 		"../queues/1/1e000000-0000-4000-8000-000000000000/max_size",
 		"../queues/1/1e000000-0000-4000-8000-000000000000/group/%s" };
@@ -968,6 +999,7 @@ test_half(void)
 	test_stale();
 	test_many_blocks();
 	test_types();
+	test_mode();
 	test_queues();
 	test_storm();
 	test_killed();
