@@ -73,10 +73,10 @@ PCAP = $(shell $(PKG_CONFIG) --libs libpcap 2>/dev/null || echo -lpcap)
 
 # -- rooms of the library -----------------------------------------------------
 
-ROOMS = header uuid type feed base64 digest border cidr table \
+ROOMS = header uuid type feed base64 digest border cidr table resp \
     mac mac-wipe mac-openssl $(if $(MB),mac-lanes,mac-nolanes) \
     meta meta-ja3 meta-line meta-value \
-    io record conf clock net net-socks stop notify log \
+    io record conf conf-login clock net net-socks stop notify log \
     os-$(OS) os-swap-$(OS) os-host-$(OS) \
     tls tls-bio cert redis queue queue-dir queue-names queue-redis queue-wait \
     gz gz-zlib $(if $(GZ_ISAL),gz-isal,gz-noisal) \
@@ -98,10 +98,12 @@ d4/d4: $(patsubst %,d4/%.o,main options settings encap cut window link wire \
 d4/d4: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) -pthread
 
 STORE = $(patsubst %,d4-recv/%.o,place whole complete hook finish handler \
-    line store recover)
+    line store recover settle syncer tail tail-log match)
 d4-recv/d4-recv: $(patsubst %,d4-recv/%.o,main settings session filter \
-    supervise reload collect conn admit peers refusals faults analyze \
-    figures stream stream-keys) \
+    supervise reload collect conn admit peers refusals errors faults \
+    analyze \
+    figures stream stream-cmd stream-keys \
+    pipeline) \
     $(STORE)
 d4-recv/d4-recv: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) \
     -pthread
@@ -139,7 +141,9 @@ UNITS = $(patsubst %.c,%,$(wildcard t/unit/*.c))
 $(UNITS): LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) -pthread
 t/unit/session: d4-recv/session.o
 t/unit/place: d4-recv/place.o
-t/unit/store t/unit/handler t/unit/recover: $(STORE)
+t/unit/match: d4-recv/match.o
+t/unit/tail: $(STORE)
+t/unit/store t/unit/handler t/unit/recover t/unit/power: $(STORE)
 t/unit/window: d4/window.o
 t/unit/cut: d4/cut.o d4/window.o
 t/unit/link: d4/link.o d4/wire.o

@@ -11,7 +11,7 @@ _d4_admin() {
 	COMPREPLY=()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
-		-[cdip])
+		-[cdip] | --login)
 			if [ -z "$object" ]; then
 				given+=("${COMP_WORDS[i]}" "${COMP_WORDS[i + 1]}")
 				i=$((i + 1))
@@ -33,7 +33,7 @@ _d4_admin() {
 	usage=$("${COMP_WORDS[0]}" -h 2> /dev/null | sed -n 's/^  \([a-z]\)/\1/p')
 	if [ -z "$object" ]; then
 		case $cur in
-		-*) words='-c -d -h -i -j -p -V -v' ;;
+		-*) words='-c -d -h -i -j -p -V -v --login' ;;
 		*) words=$(cut -d ' ' -f 1 <<< "$usage") ;;
 		esac
 	elif grep -q "^$object [a-z]" <<< "$usage" && [ -z "$verb" ]; then

@@ -10,7 +10,7 @@ _d4_admin() {
 
 	for ((i = 2; i < CURRENT; i++)); do
 		case ${words[i]} in
-		-[cdip])
+		-[cdip] | --login)
 			if [[ -z $object ]]; then
 				given+=("${words[i]}" "${(Q)words[i + 1]}")
 				((i++))
@@ -36,7 +36,7 @@ _d4_admin() {
 	    sed -n 's/^  \([a-z]\)/\1/p')"})
 	if [[ -z $object ]]; then
 		if [[ ${words[CURRENT]} = -* ]]; then
-			compadd -- -c -d -h -i -j -p -V -v
+			compadd -- -c -d -h -i -j -p -V -v --login
 		else
 			compadd -- ${(u)usage%% *}
 		fi

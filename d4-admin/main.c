@@ -22,6 +22,7 @@
  */
 
 #include <errno.h>
+#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,8 +34,15 @@
 #include "lib/log.h"
 #include "lib/stop.h"
 
+enum { LOGIN = 256 };
+
+static const struct option longs[] = {
+	{ "login", required_argument, NULL, LOGIN },
+	{ NULL, 0, NULL, 0 }
+};
+
 struct options {
-	const char	*store, *conf, *host, *port;
+	struct place_options place;
 	bool		 json;
 	int		 verbose;
 };
@@ -43,7 +51,8 @@ static void
 usage(FILE *out)
 {
 	fprintf(out, "usage: d4-admin [-hjVv] [-d store | -c directory | "
-	    "[-i host] [-p port]]\n"
+	    "[-i host] [-p port]\n"
+	    "                [--login directory]]\n"
 	    "                object verb [argument ...]\n");
 }
 
@@ -59,7 +68,9 @@ help(void)
 	    "  -j            a line of JSON for each row\n"
 	    "  -p port       port of the Redis server (6380)\n"
 	    "  -V            version\n"
-	    "  -v            say more on stderr\n\n");
+	    "  -v            say more on stderr\n"
+	    "  --login       directory with redis_password for that server\n"
+	    "\n");
 	verbs_print(stdout);
 }
 
@@ -69,22 +80,25 @@ take_option(struct options *o, int ch)
 {
 	switch (ch) {
 	case 'c':
-		o->conf = optarg;
+		o->place.conf = optarg;
 		return -1;
 	case 'd':
-		o->store = optarg;
+		o->place.store = optarg;
 		return -1;
 	case 'h':
 		help();
 		return fflush(stdout) == 0 ? 0 : 1;
 	case 'i':
-		o->host = optarg;
+		o->place.host = optarg;
 		return -1;
 	case 'j':
 		o->json = true;
 		return -1;
 	case 'p':
-		o->port = optarg;
+		o->place.port = optarg;
+		return -1;
+	case LOGIN:
+		o->place.login = optarg;
 		return -1;
 	case 'V':
 		printf("d4-admin %s\n", D4_VERSION);
@@ -158,7 +172,8 @@ main(int argc, char *argv[])
 	d4_io_hold_standard();
 	d4_log_open("d4-admin", 0);
 	/* With + the options end at the object, for its own follow. */
-	while ((ch = getopt(argc, argv, "+c:d:hi:jp:Vv")) != -1) {
+	while ((ch = getopt_long(argc, argv, "+c:d:hi:jp:Vv",
+	    longs, NULL)) != -1) {
 		if ((status = take_option(&o, ch)) != -1)
 			return status;
 	}
@@ -167,7 +182,7 @@ main(int argc, char *argv[])
 	argc -= optind;
 	if ((verb = verbs_find(argv, (size_t)argc, &used)) == NULL ||
 	    args_parse(&args, verb, argv + used, (size_t)argc - used) != 0 ||
-	    place_find(&a.place, o.store, o.conf, o.host, o.port) != 0)
+	    place_find(&a.place, &o.place) != 0)
 		return 2;
 	if (d4_stop_install(false) == -1) {
 		d4_log_warn("signals");

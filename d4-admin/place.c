@@ -9,7 +9,6 @@
 
 #include "d4-admin/place.h"
 #include "lib/log.h"
-#include "lib/mac.h"
 #include "lib/uuid.h"
 
 #define PORT		"6380"	/* d4-core's, with its databases */
@@ -113,24 +112,6 @@ load_places(struct place *p, struct d4_conf *conf)
 	return 0;
 }
 
-/* The password is a key: it may hold blanks. */
-static int
-load_login(struct place *p, struct d4_conf *conf)
-{
-	size_t len = sizeof(p->password) - 1;
-
-	if (d4_conf_has(conf, "redis_user") && d4_conf_text(conf,
-	    "redis_user", p->user, "a name of Redis' ACL") == -1)
-		return -1;
-	if (!d4_conf_has(conf, "redis_password"))
-		return 0;
-	if (d4_conf_key(conf, "redis_password", (uint8_t *)p->password,
-	    &len) == -1)
-		return -1;
-	p->password[len] = '\0';
-	return 0;
-}
-
 static int
 find_conf(struct place *p, const char *dir)
 {
@@ -148,45 +129,51 @@ find_conf(struct place *p, const char *dir)
 	if (rc == 0)
 		rc = load_places(p, conf);
 	if (rc == 0)
-		rc = load_login(p, conf);
+		rc = d4_conf_login(conf, &p->login);
 	if (rc == -1)
 		d4_log_warnx("%s", d4_conf_fault(conf));
 	d4_conf_close(conf);
 	return rc == 0 ? 0 : 2;
 }
 
-int
-place_find(struct place *p, const char *store, const char *conf,
-    const char *host, const char *port)
+/* The options that name a server. */
+static int
+find_server(struct place *p, const struct place_options *o)
 {
-	bool redis = host != NULL || port != NULL;
+	char why[D4_CONF_LOGIN_WHY];
+
+	if (o->login != NULL &&
+	    d4_conf_login_from(o->login, &p->login, why) == -1) {
+		d4_log_warnx("%s", why);
+		return 2;
+	}
+	return find_redis(p, o->host != NULL ? o->host : "127.0.0.1",
+	    o->port != NULL ? o->port : PORT);
+}
+
+int
+place_find(struct place *p, const struct place_options *o)
+{
+	bool redis = o->host != NULL || o->port != NULL || o->login != NULL;
 
 	memset(p, 0, sizeof(*p));
-	if ((store != NULL) + (conf != NULL) + redis > 1) {
+	if ((o->store != NULL) + (o->conf != NULL) + redis > 1) {
 		d4_log_warnx("-d, -c and -i exclude each other (expected one "
 		    "place)");
 		return 2;
 	}
-	p->given = store != NULL || conf != NULL || redis;
-	if (store != NULL)
-		return find_store(p, store);
-	if (conf != NULL)
-		return find_conf(p, conf);
-	return redis ? find_redis(p, host != NULL ? host : "127.0.0.1",
-	    port != NULL ? port : PORT) : 0;
+	p->given = o->store != NULL || o->conf != NULL || redis;
+	if (o->store != NULL)
+		return find_store(p, o->store);
+	if (o->conf != NULL)
+		return find_conf(p, o->conf);
+	return redis ? find_server(p, o) : 0;
 }
 
 void
 place_wipe(struct place *p)
 {
-	d4_mac_wipe(p->password, sizeof(p->password));
-}
-
-/* A text, or NULL when it is empty. */
-static const char *
-some(const char *text)
-{
-	return *text != '\0' ? text : NULL;
+	d4_conf_login_wipe(&p->login);
 }
 
 /* As d4-recv makes it at its first start.  By the superuser it is made for whom
@@ -216,7 +203,7 @@ struct d4_registry *
 place_open(const struct place *p, bool create)
 {
 	struct d4_registry_login login = {
-		.user = some(p->user), .password = some(p->password)
+		.user = p->login.user, .password = p->login.password
 	};
 	struct d4_registry *reg;
 	char why[256];
@@ -252,8 +239,8 @@ place_queue(const struct place *p, const struct d4_registry_queue *queue)
 		return NULL;
 	} else {
 		where.redis = &addr;
-		where.user = some(p->user);
-		where.password = some(p->password);
+		where.user = p->login.user;
+		where.password = p->login.password;
 	}
 	if ((q = d4_queue_open(&where, why)) == NULL)
 		d4_log_warnx("%s", why);

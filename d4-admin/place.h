@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "lib/conf.h"
+#include "lib/conf-login.h"
 #include "lib/queue.h"
 #include "lib/registry.h"
 
@@ -21,13 +21,17 @@ struct place {
 	char	store[D4_CONF_TEXT];
 	char	registry[D4_CONF_TEXT];	/* a directory or redis:... */
 	char	queues[D4_CONF_TEXT];	/* likewise, of the items */
-	char	user[D4_CONF_TEXT];	/* of Redis, and its password */
-	char	password[D4_CONF_TEXT];
+	struct d4_conf_login login;	/* at Redis */
 };
 
-/* What the options say, each may be NULL.  Returns 0, or 2 and says why. */
-int place_find(struct place *, const char *store, const char *conf,
-    const char *host, const char *port);
+/* What options say, NULL without. */
+struct place_options {
+	const char	*store, *conf;
+	const char	*host, *port, *login;	/* of Redis; the last a directory */
+};
+
+/* Returns 0, or 2 and says why. */
+int place_find(struct place *, const struct place_options *);
 
 /* Overwrites the password. */
 void place_wipe(struct place *);

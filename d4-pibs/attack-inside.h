@@ -13,10 +13,9 @@ struct attacks {
 	struct flow_limits	 limits;
 	attack_report		*report;
 	void			*arg;
-	void			(*watch)(void *, const struct packet *,
+	void			(*watch)(void *, const struct answer *,
 				    uint32_t[2]);
 	void			*watch_arg;
-	uint32_t		 classes;	/* that count, a bit each */
 	struct budget		 budget;
 
 	struct flow		*flows;		/* room for maxflows */

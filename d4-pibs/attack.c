@@ -35,6 +35,15 @@ unreserve(void *p, size_t len)
 		(void)munmap(p, len);
 }
 
+uint32_t
+attack_classes(const struct flow_limits *limits)
+{
+	return PACKET_BIT(PACKET_SYNACK) | PACKET_BIT(PACKET_RST) |
+	    PACKET_BIT(PACKET_ICMP) |
+	    (limits->ack ? PACKET_BIT(PACKET_ACK) : 0) |
+	    (limits->dns ? PACKET_BIT(PACKET_UDP_DNS) : 0);
+}
+
 struct attacks *
 attack_new(const struct flow_limits *limits, size_t memory,
     attack_report *report, void *arg)
@@ -48,19 +57,17 @@ attack_new(const struct flow_limits *limits, size_t memory,
 	a->report = report;
 	a->arg = arg;
 	a->grain = limits->interval / (SPOKES / 4) + 1;
-	a->classes = 1u << PACKET_SYNACK | 1u << PACKET_RST |
-	    1u << PACKET_ICMP | (limits->ack ? 1u << PACKET_ACK : 0) |
-	    (limits->dns ? 1u << PACKET_UDP_DNS : 0);
 	a->budget.limit = memory;
 	for (i = 0; i < SPOKES; i++)
 		a->wheel[i] = NONE;
 	a->free = NONE;
-	/* A sixteenth each for what finds a flow and what knows repetitions. */
-	for (a->nheads = 1024; a->nheads * 2 * sizeof(*a->heads) <=
-	    memory / 16; )
-		a->nheads *= 2;
-	a->nrepeats = a->nheads / 2;
 	a->maxflows = (uint32_t)(memory / sizeof(*a->flows)) + 1;
+	for (a->nheads = 1024; a->nheads < a->maxflows; )
+		a->nheads *= 2;
+	/* A sixteenth for what knows repetitions. */
+	for (a->nrepeats = 512; a->nrepeats * 2 * sizeof(*a->repeats) <=
+	    memory / 16; )
+		a->nrepeats *= 2;
 	a->budget.used = a->nheads * sizeof(*a->heads) +
 	    a->nrepeats * sizeof(*a->repeats);
 	if (hash_key_new(&a->budget.key) == -1 ||
@@ -93,7 +100,7 @@ attack_free(struct attacks *a)
 
 void
 attack_watch(struct attacks *a,
-    void (*watch)(void *, const struct packet *, uint32_t[2]), void *arg)
+    void (*watch)(void *, const struct answer *, uint32_t[2]), void *arg)
 {
 	a->watch = watch;
 	a->watch_arg = arg;
@@ -178,13 +185,15 @@ finish(struct attacks *a, uint32_t n)
 	drop(a, n);
 }
 
-/* Memory is used up: the flow of the fewest packets among some gives way. */
+/* Memory is used up: the flow of the fewest packets among some gives way, the
+ * first that has but one. */
 static void
 give_way(struct attacks *a, uint32_t except)
 {
 	uint32_t best = NONE, i, seen = 0;
 
-	for (i = 0; i < a->nflows && seen < GIVING_WAY; i++) {
+	for (i = 0; i < a->nflows && seen < GIVING_WAY &&
+	    (best == NONE || a->flows[best].packets > 1); i++) {
 		const struct flow *f;
 
 		a->hand = a->hand + 1 < a->nflows ? a->hand + 1 : 0;
@@ -343,25 +352,26 @@ set_clock(struct attacks *a, uint64_t time)
 
 /* -- packets --------------------------------------------------------------- */
 
-static inline unsigned
-counts(const struct attacks *a, uint8_t class)
-{
-	return a->classes >> class & 1;
-}
-
 /* The addresses, ports and numbers that make two SYN/ACKs the same.  Whoever
  * makes two different ones meet has them counted as repeated, no more: they
  * are folded before the key comes in. */
 static inline uint64_t
-hash_packet(const struct attacks *a, const struct packet *k)
+hash_answer(const struct attacks *a, const struct answer *w)
 {
-	uint64_t hosts = (k->dst.lo ^ k->src.lo << 32 ^ k->src.lo >> 32 ^
-	    k->src.hi ^ k->dst.hi) * UINT64_C(0x9e3779b97f4a7c15);
+	uint64_t hosts = (w->dst.lo ^ w->src.lo << 32 ^ w->src.lo >> 32 ^
+	    w->src.hi ^ w->dst.hi) * UINT64_C(0x9e3779b97f4a7c15);
 
-	hosts ^= (uint64_t)k->sport << 16 | k->dport;
+	hosts ^= (uint64_t)w->sport << 16 | w->dport;
 	return hash_word(&a->budget.key, (hosts ^ hosts >> 32) *
 	    UINT64_C(0xff51afd7ed558ccd) ^
-	    ((uint64_t)k->seq << 32 | k->ack));
+	    ((uint64_t)w->seq << 32 | w->ack));
+}
+
+/* All ones for a SYN/ACK: a mask is no branch, which nobody could guess. */
+static inline uint64_t
+if_synack(const struct answer *w)
+{
+	return -(uint64_t)(w->class == PACKET_SYNACK);
 }
 
 static inline uint64_t *
@@ -370,44 +380,80 @@ slot_of(const struct attacks *a, uint64_t hash)
 	return &a->repeats[hash & (a->nrepeats - 1)];
 }
 
-/* All ones for a SYN/ACK: a mask is no branch, which nobody could guess. */
-static inline uint64_t
-if_synack(const struct packet *k)
-{
-	return -(uint64_t)(k->class == PACKET_SYNACK);
-}
-
-/* Whether the packet is a SYN/ACK and one of that hash was there before. */
+/* Whether the answer is a SYN/ACK and one of that hash was there before. */
 static inline bool
-repeats(struct attacks *a, const struct packet *k, uint64_t h)
+repeats(struct attacks *a, const struct answer *w)
 {
-	uint64_t *slot = slot_of(a, h), old = *slot;
-	uint64_t new = (h & ~REPEAT_MASK) | (k->sec & REPEAT_MASK);
+	uint64_t *slot = slot_of(a, w->same), old = *slot;
+	uint64_t new = (w->same & ~REPEAT_MASK) | (w->sec & REPEAT_MASK);
 
-	*slot = old ^ ((old ^ new) & if_synack(k));
-	return (k->class == PACKET_SYNACK) &
-	    (((old ^ h) & ~REPEAT_MASK) == 0) &
-	    (((k->sec - old) & REPEAT_MASK) <= REPEAT_SECONDS);
+	*slot = old ^ ((old ^ new) & if_synack(w));
+	return (w->class == PACKET_SYNACK) &
+	    (((old ^ w->same) & ~REPEAT_MASK) == 0) &
+	    (((w->sec - old) & REPEAT_MASK) <= REPEAT_SECONDS);
 }
 
-static void
-add_packet(struct attacks *a, const struct packet *k, uint64_t hash,
-    uint64_t same)
+/* Has the memory fetched that all answers will need, in three steps, since each
+ * hangs on what the one before fetched.  As a call gcc would leave it out: it
+ * takes a function that only fetches for one that does nothing. */
+static inline __attribute__((always_inline)) void
+fetch(const struct attacks *a, struct batch *b)
 {
-	uint32_t n = find_flow(a, k->src, k->proto, hash);
-	uint64_t time = packet_time(k);
-	bool repeated = repeats(a, k, same);
+	const struct flow *flow[FRAME_BATCH];
+	size_t i;
 
-	if (n != NONE && time > a->flows[n].last &&
-	    time - a->flows[n].last > a->limits.interval * SECOND) {
+	for (i = 0; i < b->nanswers; i++) {
+		struct answer *w = &b->answer[i];
+
+		/* Another processor may have it in its cache. */
+		if (i + 8 < b->nanswers) {
+			__builtin_prefetch(&w[8]);
+			__builtin_prefetch(&w[8].same);
+		}
+		w->hash = (uint32_t)hash_flow(a, w->src, w->proto);
+		__builtin_prefetch(head_of(a, w->hash));
+		w->spot = flow_spot(w->dst, &a->budget);
+		w->same = hash_answer(a, w) & if_synack(w);
+		__builtin_prefetch(slot_of(a, w->same), 1);
+	}
+	for (i = 0; i < b->nanswers; i++) {
+		uint32_t at = *head_of(a, b->answer[i].hash);
+
+		flow[i] = at == 0 ? NULL : &a->flows[at - 1];
+		if (at != 0) {
+			__builtin_prefetch(flow[i]);
+			__builtin_prefetch(&flow[i]->packets);
+		}
+	}
+	for (i = 0; i < b->nanswers; i++) {
+		const struct detail *d = flow[i] == NULL ? NULL :
+		    flow[i]->detail;
+
+		if (d != NULL && d->maxblocks > 0)
+			__builtin_prefetch(&d->blocks[b->answer[i].spot &
+			    (d->maxblocks - 1)], 1);
+	}
+}
+
+static inline void
+add_answer(struct attacks *a, const struct answer *w)
+{
+	bool repeated = repeats(a, w);
+	uint32_t n;
+
+	set_clock(a, w->time);
+	n = find_flow(a, w->src, w->proto, w->hash);
+	if (n != NONE && w->time > a->flows[n].last &&
+	    w->time - a->flows[n].last > a->limits.interval * SECOND) {
 		finish(a, n);
 		n = NONE;
 	}
-	if (n == NONE && (n = attack_open(a, k->src, k->proto, time)) == NONE)
+	if (n == NONE &&
+	    (n = attack_open(a, w->src, w->proto, w->time)) == NONE)
 		return;
 	if (a->watch != NULL)
-		a->watch(a->watch_arg, k, a->flows[n].note);
-	while (flow_add(&a->flows[n], k, repeated, &a->limits,
+		a->watch(a->watch_arg, w, a->flows[n].note);
+	while (flow_add(&a->flows[n], w, repeated, &a->limits,
 	    &a->budget) == -1) {
 		if (a->count == 1)
 			return;
@@ -415,56 +461,14 @@ add_packet(struct attacks *a, const struct packet *k, uint64_t hash,
 	}
 }
 
-/* What a batch asks for: which packets count, and their hashes. */
-struct asked {
-	uint64_t	hash[FRAME_BATCH], same[FRAME_BATCH];
-	uint8_t		index[FRAME_BATCH];
-	size_t		n;
-};
-
-/* Has the memory fetched that all of them will need, in two steps, since the
- * second hangs on what the first fetched. */
-static inline void
-fetch(const struct attacks *a, const struct packet *k, struct asked *q)
+void
+attack_add(struct attacks *a, struct batch *b)
 {
 	size_t i;
 
-	for (i = 0; i < q->n; i++) {
-		const struct packet *p = &k[q->index[i]];
-
-		q->hash[i] = hash_flow(a, p->src, p->proto);
-		__builtin_prefetch(head_of(a, q->hash[i]));
-		q->same[i] = hash_packet(a, p) & if_synack(p);
-		__builtin_prefetch(slot_of(a, q->same[i]), 1);
-	}
-	for (i = 0; i < q->n; i++) {
-		uint32_t at = *head_of(a, q->hash[i]);
-
-		if (at == 0)
-			continue;
-		__builtin_prefetch(&a->flows[at - 1]);
-		__builtin_prefetch(&a->flows[at - 1].packets);
-	}
-}
-
-void
-attack_add(struct attacks *a, const struct packet *k, size_t n)
-{
-	struct asked q;
-	size_t i, m = 0;
-
-	for (i = 0; i < n; i++) {
-		q.index[m] = (uint8_t)i;
-		m += counts(a, k[i].class);
-	}
-	q.n = m;
-	fetch(a, k, &q);
-	for (i = 0; i < m; i++) {
-		const struct packet *p = &k[q.index[i]];
-
-		set_clock(a, packet_time(p));
-		add_packet(a, p, q.hash[i], q.same[i]);
-	}
+	fetch(a, b);
+	for (i = 0; i < b->nanswers; i++)
+		add_answer(a, &b->answer[i]);
 }
 
 /* All open flows in the order of their beginning; the caller frees it.  NULL

@@ -26,6 +26,9 @@ struct attacks;
  * is an attack, open whether it goes on.  The flow is lent for the call. */
 typedef void attack_report(void *, struct flow *, bool over, bool open);
 
+/* The classes of packets that count, a bit each. */
+uint32_t attack_classes(const struct flow_limits *);
+
 /* NULL with errno when memory is short; memory is the bound in bytes. */
 struct attacks *attack_new(const struct flow_limits *, size_t memory,
     attack_report *, void *);
@@ -36,11 +39,11 @@ void attack_free(struct attacks *);
 /* Also calls back with each packet that counts, before it does, and the flow's
  * note, which begins as zeros and is the callback's to use. */
 void attack_watch(struct attacks *,
-    void (*)(void *, const struct packet *, uint32_t note[2]), void *);
+    void (*)(void *, const struct answer *, uint32_t note[2]), void *);
 
-/* Takes n packets, n <= FRAME_BATCH, in order; those that are no answers are
- * passed over.  Flows that have been silent for the interval end. */
-void attack_add(struct attacks *, const struct packet *, size_t n);
+/* Takes the answers of a batch, of classes that count, in order, and sets their
+ * hashes.  Flows that have been silent for the interval end. */
+void attack_add(struct attacks *, struct batch *);
 
 /* Ends all open flows, or calls back with them as they go on. */
 void attack_flush(struct attacks *);

@@ -99,10 +99,10 @@ get(struct bins *b, uint32_t number)
 }
 
 void
-bins_count(void *arg, const struct packet *k, uint32_t note[2])
+bins_count(void *arg, const struct answer *w, uint32_t note[2])
 {
 	struct bins *b = arg;
-	uint32_t number = k->sec / b->width, mark = number + 1;
+	uint32_t number = w->sec / b->width, mark = number + 1;
 	struct bin *bin = get(b, number);
 
 	if (bin == NULL) {

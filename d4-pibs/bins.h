@@ -32,7 +32,7 @@ void bins_free(struct bins *);
 
 /* Counts a packet.  The note belongs to its target: the two bins of it that
  * were counted last; it begins as zeros.  arg is the bins. */
-void bins_count(void *arg, const struct packet *, uint32_t note[2]);
+void bins_count(void *arg, const struct answer *, uint32_t note[2]);
 
 /* The bins in order of time, *n of them, lent until the next count. */
 const struct bin *bins_sorted(struct bins *, size_t *n);

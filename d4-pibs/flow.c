@@ -65,11 +65,8 @@ tally_sort(struct tally *t)
 
 /* Where the block of the key is, or the free one where it could be. */
 static inline struct block *
-find_block(struct block *blocks, uint32_t max, uint64_t key,
-    const struct budget *budget)
+find_block(struct block *blocks, uint32_t max, uint64_t key, uint32_t at)
 {
-	uint64_t at = hash_word(&budget->key, key);
-
 	while (blocks[at & (max - 1)].key != key &&
 	    blocks[at & (max - 1)].key != 0)
 		at++;
@@ -92,7 +89,8 @@ grow_blocks(struct detail *d, struct budget *budget)
 		const struct block *b = &d->blocks[i];
 
 		if (b->key != 0)
-			*find_block(blocks, max, b->key, budget) = *b;
+			*find_block(blocks, max, b->key, (uint32_t)hash_word(
+			    &budget->key, b->key)) = *b;
 	}
 	free(d->blocks);
 	d->blocks = blocks;
@@ -102,7 +100,7 @@ grow_blocks(struct detail *d, struct budget *budget)
 
 /* A block for a key that has none; NULL when there is no room for it. */
 static struct block *
-new_block(struct detail *d, uint64_t key, struct budget *budget)
+new_block(struct detail *d, uint64_t key, uint32_t at, struct budget *budget)
 {
 	struct block *b;
 
@@ -114,21 +112,22 @@ new_block(struct detail *d, uint64_t key, struct budget *budget)
 	    d->nblocks * 8 >= d->maxblocks * 7)
 		return NULL;
 	d->nblocks++;
-	b = find_block(d->blocks, d->maxblocks, key, budget);
+	b = find_block(d->blocks, d->maxblocks, key, at);
 	b->key = key;
 	return b;
 }
 
 static inline void
-add_destination(struct detail *d, uint64_t dst, struct budget *budget)
+add_destination(struct detail *d, uint64_t dst, uint32_t at,
+    struct budget *budget)
 {
 	uint64_t key = (dst >> 8) + 1;
 	uint64_t bit = UINT64_C(1) << (dst & 63), *bits;
 	struct block *b = d->maxblocks == 0 ? NULL :
-	    find_block(d->blocks, d->maxblocks, key, budget);
+	    find_block(d->blocks, d->maxblocks, key, at);
 
 	if ((b == NULL || b->key == 0) &&
-	    (b = new_block(d, key, budget)) == NULL) {
+	    (b = new_block(d, key, at, budget)) == NULL) {
 		d->capped = true;
 		return;
 	}
@@ -203,33 +202,28 @@ v4_of(struct addr a)
 	return addr_is_v4(a) ? (uint32_t)a.lo : 0;
 }
 
-/* The address as a number, or a hash of it but its low 8 bits. */
-static inline uint64_t
-number_of(struct addr a, const struct budget *budget)
-{
-	return addr_is_v4(a) ? a.lo & UINT32_MAX : (a.lo & 255) |
-	    hash_words(&budget->key, a.hi, a.lo >> 8) << 8;
-}
-
 static void
-keep_event(struct event *e, const struct packet *k, bool repeated,
+keep_event(struct event *e, const struct answer *w, bool repeated,
     const struct budget *budget)
 {
 	*e = (struct event){
-		.time = packet_time(k), .dst = number_of(k->dst, budget),
-		.reporter = k->reporter, .bytes = k->bytes, .ack = k->ack,
-		.v4 = v4_of(k->dst), .port = k->sport, .window = k->window,
-		.class = k->class, .flags = k->flags, .ttl = k->ttl,
-		.type = k->type, .code = k->code, .quoted = k->quoted,
-		.mismatch = k->mismatch, .repeated = repeated
+		.time = w->time, .dst = flow_destination(w->dst, budget),
+		.bytes = w->bytes, .ack = w->ack, .v4 = v4_of(w->dst),
+		.port = w->sport, .window = w->window, .class = w->class,
+		.flags = w->flags, .ttl = w->ttl, .type = w->type,
+		.code = w->code, .quoted = w->quoted,
+		.mismatch = w->mismatch, .repeated = repeated
 	};
+	if (w->quoted)
+		e->reporter = w->reporter;
 }
 
-/* What count() takes of the packet again. */
-static struct packet
-packet_of(const struct event *e)
+/* What count() takes of the answer again. */
+static struct answer
+answer_of(const struct event *e, const struct budget *budget)
 {
-	return (struct packet){
+	return (struct answer){
+		.spot = (uint32_t)hash_word(&budget->key, (e->dst >> 8) + 1),
 		.dst = { 0, e->v4 != 0 ? ADDR_V4 | e->v4 : 0 },
 		.sec = (uint32_t)(e->time / SECOND), .class = e->class,
 		.flags = e->flags, .sport = e->port, .window = e->window,
@@ -240,17 +234,22 @@ packet_of(const struct event *e)
 
 /* -- what a packet says ---------------------------------------------------- */
 
+/* n is 1 to count it, 0 not to: no branch, as RSTs with and without ACK come in
+ * turns. */
 static inline void
-add_isn(struct isn *n, const struct packet *k)
+add_isn(struct isn *i, const struct answer *w, unsigned n)
 {
-	uint32_t seq = k->ack - 1, v4 = v4_of(k->dst);
+	uint32_t seq = w->ack - 1, v4 = v4_of(w->dst);
+	uint32_t first = i->packets == 0 ? seq : i->first;
+	uint32_t least = i->packets == 0 || seq < i->least ? seq : i->least;
+	uint32_t most = i->packets == 0 || seq > i->most ? seq : i->most;
 
-	if (n->packets++ == 0)
-		n->first = n->least = n->most = seq;
-	n->least = seq < n->least ? seq : n->least;
-	n->most = seq > n->most ? seq : n->most;
-	n->same += seq == n->first;
-	n->address += (v4 != 0) & (seq == v4);
+	i->first = n != 0 ? first : i->first;
+	i->least = n != 0 ? least : i->least;
+	i->most = n != 0 ? most : i->most;
+	i->packets += n;
+	i->same += n & (seq == first);
+	i->address += n & (v4 != 0) & (seq == v4);
 }
 
 static void
@@ -290,41 +289,40 @@ flow_settle(struct flow *f)
 
 /* What a packet of TCP looks like. */
 static inline void
-add_looks(struct detail *d, const struct packet *k)
+add_looks(struct detail *d, const struct answer *w)
 {
-	if (k->flags != d->like_flags || k->window != d->like_window ||
-	    k->ttl != d->like_ttl) {
+	if (w->flags != d->like_flags || w->window != d->like_window ||
+	    w->ttl != d->like_ttl) {
 		settle(d);
-		d->like_flags = k->flags;
-		d->like_window = k->window;
-		d->like_ttl = k->ttl;
+		d->like_flags = w->flags;
+		d->like_window = w->window;
+		d->like_ttl = w->ttl;
 	}
 	d->like++;
 }
 
 /* Nearly all the time goes here, so it is not a call. */
 static inline __attribute__((always_inline)) void
-count(struct detail *d, const struct flow *f, const struct packet *k,
+count(struct detail *d, const struct flow *f, const struct answer *w,
     uint64_t dst, bool repeated, const struct flow_limits *l,
     struct budget *budget)
 {
-	add_rate(d, k->sec, l);
-	add_destination(d, dst, budget);
-	if (k->sport != 0)
-		tally_add(&d->ports, k->sport, 1);
-	if (k->class == PACKET_ICMP) {
-		tally_add(&d->icmp, (uint32_t)k->type << 8 | k->code, 1);
+	add_rate(d, w->sec, l);
+	add_destination(d, dst, w->spot, budget);
+	if (w->sport != 0)
+		tally_add(&d->ports, w->sport, 1);
+	if (w->class == PACKET_ICMP) {
+		tally_add(&d->icmp, (uint32_t)w->type << 8 | w->code, 1);
 		/* A router's TTL says nothing about the target. */
-		if (k->quoted && !addr_equal(k->reporter, f->target))
-			add_reporter(d, k->reporter);
+		if (w->quoted && !addr_equal(w->reporter, f->target))
+			add_reporter(d, w->reporter);
 		else
-			tally_add(&d->ttls, k->ttl, 1);
-	} else if (k->class == PACKET_UDP_DNS) {
-		tally_add(&d->ttls, k->ttl, 1);
+			tally_add(&d->ttls, w->ttl, 1);
+	} else if (w->class == PACKET_UDP_DNS) {
+		tally_add(&d->ttls, w->ttl, 1);
 	} else {
-		add_looks(d, k);
-		if (((k->flags & 0x10) != 0) & !repeated)
-			add_isn(&d->isn, k);
+		add_looks(d, w);
+		add_isn(&d->isn, w, ((w->flags & 0x10) != 0) & !repeated);
 	}
 }
 
@@ -342,9 +340,9 @@ make_detail(struct flow *f, const struct flow_limits *l,
 	d->base = d->begin = (uint32_t)(f->early[0].time / SECOND);
 	f->detail = d;
 	for (i = 0; i < f->packets && i < FLOW_EARLY; i++) {
-		struct packet k = packet_of(&f->early[i]);
+		struct answer w = answer_of(&f->early[i], budget);
 
-		count(d, f, &k, f->early[i].dst, f->early[i].repeated, l,
+		count(d, f, &w, f->early[i].dst, f->early[i].repeated, l,
 		    budget);
 	}
 	return d;
@@ -357,10 +355,10 @@ flow_detail(struct flow *f, const struct flow_limits *l, struct budget *budget)
 }
 
 int
-flow_add(struct flow *f, const struct packet *k, bool repeated,
+flow_add(struct flow *f, const struct answer *w, bool repeated,
     const struct flow_limits *l, struct budget *budget)
 {
-	uint64_t time = packet_time(k);
+	uint64_t time = w->time;
 
 	if (f->detail == NULL && f->packets >= FLOW_EARLY &&
 	    make_detail(f, l, budget) == NULL)
@@ -372,15 +370,15 @@ flow_add(struct flow *f, const struct packet *k, bool repeated,
 	else if (time < f->first)
 		f->first = time;
 	if (f->detail != NULL)
-		count(f->detail, f, k, number_of(k->dst, budget), repeated, l,
-		    budget);
+		count(f->detail, f, w, flow_destination(w->dst, budget),
+		    repeated, l, budget);
 	else
-		keep_event(&f->early[f->packets], k, repeated, budget);
+		keep_event(&f->early[f->packets], w, repeated, budget);
 	f->packets++;
-	f->bytes += k->bytes;
+	f->bytes += w->bytes;
 	f->repeated += repeated;
-	f->quoted += k->quoted;
-	f->mismatched += k->mismatch;
+	f->quoted += w->quoted;
+	f->mismatched += w->mismatch;
 	return 0;
 }
 

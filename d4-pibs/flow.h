@@ -93,13 +93,6 @@ struct detail {
 	struct tally	ports, flags, icmp, ttls, windows;
 };
 
-/* When a packet came. */
-static inline uint64_t
-packet_time(const struct packet *k)
-{
-	return k->sec * SECOND + k->nsec;
-}
-
 /* What a flow keeps of a packet. */
 struct event {
 	uint64_t	time;
@@ -133,11 +126,27 @@ struct budget {
 	struct hash_key	key;
 };
 
-/* Counts a packet; repeated says whether it is a SYN/ACK sent again.  Returns
- * 0, or -1 when the budget has no room for what it needs; then nothing was
- * counted. */
-int flow_add(struct flow *, const struct packet *, bool repeated,
+/* Counts an answer, of which the spot is set; repeated says whether it is a
+ * SYN/ACK sent again.  Returns 0, or -1 when the budget has no room for what it
+ * needs; then nothing was counted. */
+int flow_add(struct flow *, const struct answer *, bool repeated,
     const struct flow_limits *, struct budget *);
+
+/* The address as a number, or a hash of it but its low 8 bits. */
+static inline uint64_t
+flow_destination(struct addr a, const struct budget *budget)
+{
+	return addr_is_v4(a) ? a.lo & UINT32_MAX : (a.lo & 255) |
+	    hash_words(&budget->key, a.hi, a.lo >> 8) << 8;
+}
+
+/* Where its block is among those of a detail: the hash of flow_add(). */
+static inline uint32_t
+flow_spot(struct addr a, const struct budget *budget)
+{
+	return (uint32_t)hash_word(&budget->key,
+	    (flow_destination(a, budget) >> 8) + 1);
+}
 
 /* The detail, made now of the early packets if it was not there.  NULL when
  * memory is short. */

@@ -11,13 +11,13 @@
 /* What is handed over at a time: enough that handing over does not count,
  * little enough to stay in the cache meanwhile. */
 #define BATCHES		4
-#define CRATES		16
+#define CRATES		8
 
 #define SPINS		30000	/* about the time that a crate takes */
 
 struct crate {
-	int		count[BATCHES];		/* as intake_next() */
-	struct packet	packets[BATCHES][FRAME_BATCH];
+	int		got[BATCHES];		/* as intake_next() */
+	struct harvest	harvest[BATCHES];
 };
 
 /*
@@ -46,23 +46,26 @@ struct intake {
 /* -- decoding -------------------------------------------------------------- */
 
 static void
-check_links(struct decoder *d, const struct frame *f, size_t n)
+decode_pibs(struct decoder *d, struct batch *b, const struct frame *f,
+    size_t n)
 {
-	uint16_t other = 0;
-	size_t i;
+	d->small += packet_decode_pibs(&d->shadow, b->packet, f, n);
+	b->n = n;
+	b->nanswers = 0;
+}
 
-	for (i = 0; i < n; i++)
-		other |= f[i].link ^ LINK_ETHERNET;
-	for (i = 0; other != 0 && i < n; i++) {
-		if (frame_link_known(f[i].link))
-			continue;
-		if (d->unread++ == 0)
-			d->unread_link = f[i].link;
-	}
+static void
+decode_own(struct decoder *d, struct batch *b, const struct frame *f,
+    size_t n)
+{
+	packet_decode(b, f, n, d->packets, d->answers);
+	if (d->unread == 0)
+		d->unread_link = b->unread_link;
+	d->unread += b->unread;
 }
 
 static int
-decode(struct intake *t, struct packet *packets)
+decode(struct intake *t, struct harvest *h)
 {
 	struct decoder *d = t->decoder;
 	int got = capture_next(t->capture, t->frames, FRAME_BATCH);
@@ -74,14 +77,13 @@ decode(struct intake *t, struct packet *packets)
 	t->idle = n < FRAME_BATCH;
 	if (d->filter != NULL)
 		n = filter_frames(d->filter, t->frames, n);
-	if (d->pibs) {
-		d->small += packet_decode_pibs(&d->shadow, packets, t->frames,
-		    n);
-	} else {
-		packet_decode(packets, t->frames, n, d->brief);
-		check_links(d, t->frames, n);
-	}
-	return (int)n;
+	h->frames = n;
+	h->sec = n == 0 ? 0 : t->frames[n - 1].sec;
+	if (d->pibs)
+		decode_pibs(d, &h->batch, t->frames, n);
+	else
+		decode_own(d, &h->batch, t->frames, n);
+	return 0;
 }
 
 /* -- the ring -------------------------------------------------------------- */
@@ -103,7 +105,7 @@ fill(struct intake *t)
 	atomic_store(&t->filling, true);
 	(void)pthread_mutex_unlock(&t->mutex);
 	for (i = 0; n != -2 && i < BATCHES; i++)
-		n = c->count[i] = decode(t, c->packets[i]);
+		n = c->got[i] = decode(t, &c->harvest[i]);
 	atomic_store(&t->percent, capture_percent(t->capture));
 	(void)pthread_mutex_lock(&t->mutex);
 	atomic_store(&t->filling, false);
@@ -172,9 +174,9 @@ give_back(struct intake *t)
 }
 
 static int
-next_ahead(struct intake *t, const struct packet **packets)
+next_ahead(struct intake *t, struct harvest **harvest)
 {
-	const struct crate *c;
+	struct crate *c;
 
 	if (t->at == BATCHES) {
 		t->at = 0;
@@ -183,8 +185,8 @@ next_ahead(struct intake *t, const struct packet **packets)
 	if (t->at == 0 && ready(t) == 0)
 		get_ready(t);
 	c = &t->crates[atomic_load(&t->emptied) % CRATES];
-	*packets = c->packets[t->at];
-	return c->count[t->at++];
+	*harvest = &c->harvest[t->at];
+	return c->got[t->at++];
 }
 
 /* Signals are for the thread that was there before. */
@@ -241,14 +243,14 @@ intake_close(struct intake *t)
 }
 
 int
-intake_next(struct intake *t, const struct packet **packets,
+intake_next(struct intake *t, struct harvest **harvest,
     const struct frame **frames)
 {
 	if (t->threaded)
-		return next_ahead(t, packets);
-	*packets = t->crates[0].packets[0];
+		return next_ahead(t, harvest);
+	*harvest = &t->crates[0].harvest[0];
 	*frames = t->frames;
-	return decode(t, t->crates[0].packets[0]);
+	return decode(t, &t->crates[0].harvest[0]);
 }
 
 int

@@ -19,7 +19,8 @@
 /* How frames become packets; it lasts from capture to capture. */
 struct decoder {
 	struct filter	*filter;	/* or NULL */
-	bool		 pibs, brief;	/* see packet.h */
+	bool		 pibs;
+	uint32_t	 packets, answers;	/* see packet_decode() */
 	struct shadow	 shadow;
 	uint64_t	 small;		/* too small for PIBS */
 	uint64_t	 unread;	/* frames of links that are not read */
@@ -36,12 +37,19 @@ struct intake *intake_open(struct capture *, struct decoder *, bool frames);
 /* Takes NULL. */
 void intake_close(struct intake *);
 
+/* What a step of the way through a capture gave. */
+struct harvest {
+	struct batch	 batch;
+	size_t		 frames;	/* that passed the filter */
+	uint32_t	 sec;		/* of the last of them */
+};
+
 /*
- * The next packets, at most FRAME_BATCH, lent until the next call, with their
- * frames when these were asked for.  Returns their number, which may be 0 when
- * the filter left none; -1 when a signal interrupted; -2 at the end.
+ * The next packets, lent until the next call, with their frames when these were
+ * asked for.  Returns 0, where there may be none of either; -1 when a signal
+ * interrupted; -2 at the end.
  */
-int intake_next(struct intake *, const struct packet **,
+int intake_next(struct intake *, struct harvest **,
     const struct frame **);
 
 /* How much of the capture is done, in percent, -1 when nobody knows. */

@@ -3,20 +3,20 @@
 #include <string.h>
 
 #include "d4-pibs/lines.h"
-#include "lib/bytes.h"
 
 /* More than any line is long: 11 + 46 + 4 + 6 bytes. */
 #define LINE_ROOM	80
 
 /* A short text written as four bytes, of which len count. */
 struct piece {
-	char	text[4];
-	uint8_t	len;
+	char		text[4];
+	uint32_t	len;
 };
 
 /*
- * Text is laid down from tables: the second only changes now and then, and an
- * octet or flags byte with the sign behind it is one store of four bytes.
+ * Text is laid down from tables: the second only changes now and then, an octet
+ * or flags byte with the sign behind it is one store of four bytes, and a port
+ * is two: its thousands and the rest.
  */
 struct lines {
 	struct out	*out;
@@ -25,18 +25,23 @@ struct lines {
 	char		 second[16];
 	struct piece	 dotted[256];		/* "N." */
 	struct piece	 comma[256];		/* "N," */
-	uint16_t	 two[100];		/* digits, first one low */
+	struct piece	 thousands[66];		/* nothing for 0 */
+	struct piece	 rest[2][1000];		/* "N\n", in [1] of 3 digits */
 };
 
+/* The number in so many digits at least, which may be none, and the sign, if
+ * there is one. */
 static void
-fill(struct piece *p, unsigned n, char sign)
+fill(struct piece *p, unsigned n, unsigned digits, char sign)
 {
-	if (n >= 100)
+	if (n >= 100 || digits >= 3)
 		p->text[p->len++] = (char)('0' + n / 100);
-	if (n >= 10)
+	if (n >= 10 || digits >= 2)
 		p->text[p->len++] = (char)('0' + n / 10 % 10);
-	p->text[p->len++] = (char)('0' + n % 10);
-	p->text[p->len++] = sign;
+	if (n >= 1 || digits >= 1)
+		p->text[p->len++] = (char)('0' + n % 10);
+	if (sign != '\0')
+		p->text[p->len++] = sign;
 }
 
 struct lines *
@@ -49,11 +54,15 @@ lines_new(struct out *out)
 		return NULL;
 	l->out = out;
 	for (i = 0; i < 256; i++) {
-		fill(&l->dotted[i], i, '.');
-		fill(&l->comma[i], i, ',');
+		fill(&l->dotted[i], i, 1, '.');
+		fill(&l->comma[i], i, 1, ',');
 	}
-	for (i = 0; i < 100; i++)
-		l->two[i] = (uint16_t)(('0' + i / 10) | ('0' + i % 10) << 8);
+	for (i = 0; i < 66; i++)
+		fill(&l->thousands[i], i, 0, '\0');
+	for (i = 0; i < 1000; i++) {
+		fill(&l->rest[0][i], i, 1, '\n');
+		fill(&l->rest[1][i], i, 3, '\n');
+	}
 	return l;
 }
 
@@ -76,21 +85,11 @@ put_piece(char *at, const struct piece *p)
 	return at + p->len;
 }
 
-/* Five digits and a newline in one word, of which the leading zeros are shifted
- * out. */
 static inline char *
 put_port(const struct lines *l, char *at, unsigned n)
 {
-	unsigned zeros = (unsigned)(n < 10000) + (n < 1000) + (n < 100) +
-	    (n < 10);
-	uint64_t text = (uint64_t)('0' + n / 10000) |
-	    (uint64_t)l->two[n / 100 % 100] << 8 |
-	    (uint64_t)l->two[n % 100] << 24 | (uint64_t)'\n' << 40;
-	uint8_t word[8];
-
-	d4_put64le(word, text >> 8 * zeros);
-	memcpy(at, word, sizeof(word));
-	return at + 6 - zeros;
+	at = put_piece(at, &l->thousands[n / 1000]);
+	return put_piece(at, &l->rest[n >= 1000][n % 1000]);
 }
 
 static void

@@ -94,6 +94,8 @@ open_queue(const struct settings *s)
 		if (find_redis(&redis, s) == -1)
 			return NULL;
 		where.redis = &redis;
+		where.user = s->login.user;
+		where.password = s->login.password;
 	} else if (s->uuid != NULL)
 		where.store = s->dir;
 	else

@@ -12,7 +12,7 @@
 
 #include "d4-pibs/packet.h"
 
-#define OUT_SIZE	(256u << 10)
+#define OUT_SIZE	(64u << 10)
 
 struct out {
 	int	 fd;

@@ -159,7 +159,7 @@ below_header(struct rest *r, size_t n, size_t at)
 	return below_ethertype(r, type);
 }
 
-static uint16_t
+static inline uint16_t
 below_link(struct rest *r, uint16_t link)
 {
 	switch (link) {
@@ -333,28 +333,33 @@ static const uint8_t class_of_flags[256] = {
 	CLASS64(0), CLASS64(64), CLASS64(128), CLASS64(192)
 };
 
-/* Fills in what TCP says, from the 14 bytes up to the flags, or all 20.  data
- * is whether bytes follow the header on the wire. */
-static inline void
-fill_tcp(struct packet *k, const uint8_t *p, size_t len, bool data, bool brief)
+/* data is whether bytes follow the header on the wire. */
+static inline unsigned
+class_of(unsigned flags, bool data)
 {
-	k->flags = p[13];
-	k->sport = d4_get16be(p);
+	unsigned class = class_of_flags[flags];
+
 	/* PACKET_ACK with data is PACKET_DATA, the next one. */
-	k->class = class_of_flags[p[13]];
-	k->class = (uint8_t)(k->class + ((k->class == PACKET_ACK) & data));
-	if (brief)
-		return;
-	k->dport = d4_get16be(p + 2);
-	k->seq = d4_get32be(p + 4);
-	k->ack = d4_get32be(p + 8);
-	k->window = len >= 16 ? d4_get16be(p + 14) : 0;
-	k->quoted = false;
-	k->proto = PROTO_TCP;
+	return class + ((class == PACKET_ACK) & data);
+}
+
+/* From the 14 bytes up to the flags, or all 20; data as above. */
+static inline void
+fill_tcp(struct answer *a, const uint8_t *p, size_t len, bool data)
+{
+	a->sport = d4_get16be(p);
+	a->dport = d4_get16be(p + 2);
+	a->seq = d4_get32be(p + 4);
+	a->ack = d4_get32be(p + 8);
+	a->window = len >= 16 ? d4_get16be(p + 14) : 0;
+	a->flags = p[13];
+	a->class = (uint8_t)class_of(p[13], data);
+	a->type = a->code = 0;
+	a->quoted = a->mismatch = false;
 }
 
 static enum packet_class
-decode_tcp(struct packet *k, const struct rest *r, bool brief)
+decode_tcp(struct answer *a, const struct rest *r)
 {
 	size_t header;
 
@@ -363,8 +368,8 @@ decode_tcp(struct packet *k, const struct rest *r, bool brief)
 	header = (size_t)(r->p[12] >> 4) * 4;
 	if (header < 20 || header > r->wire)
 		return PACKET_BAD;
-	fill_tcp(k, r->p, r->len, header < r->wire, brief);
-	return k->class;
+	fill_tcp(a, r->p, r->len, header < r->wire);
+	return a->class;
 }
 
 /* -- ICMP and UDP ---------------------------------------------------------- */
@@ -387,10 +392,10 @@ icmp_answer(uint8_t proto, uint8_t type)
 
 /* The packet within an ICMP error: its destination is the target. */
 static void
-decode_quoted(struct packet *k, const struct rest *outer)
+decode_quoted(struct answer *a, const struct rest *outer)
 {
 	struct rest r = *outer;
-	struct addr telescope = k->dst;
+	struct addr telescope = a->dst;
 	enum packet_class class;
 	uint16_t type;
 	struct ip ip;
@@ -407,149 +412,292 @@ decode_quoted(struct packet *k, const struct rest *outer)
 	if (class == PACKET_BAD || (class == PACKET_CUT && type ==
 	    ETHERTYPE_IPV6 && outer->len < 8 + 40))
 		return;
-	k->reporter = k->src;
-	k->src = ip.dst;
-	k->proto = ip.proto;
-	k->quoted = true;
-	k->mismatch = !addr_equal(ip.src, telescope);
+	a->reporter = a->src;
+	a->src = ip.dst;
+	a->proto = ip.proto;
+	a->quoted = true;
+	a->mismatch = !addr_equal(ip.src, telescope);
 	if (class == PACKET_CLASSES && r.len >= 4 &&
 	    (ip.proto == PROTO_TCP || ip.proto == PROTO_UDP)) {
-		k->dport = d4_get16be(r.p);
-		k->sport = d4_get16be(r.p + 2);
+		a->dport = d4_get16be(r.p);
+		a->sport = d4_get16be(r.p + 2);
 	}
 }
 
 static enum packet_class
-decode_icmp(struct packet *k, const struct rest *r, uint8_t proto)
+decode_icmp(struct answer *a, const struct rest *r, uint8_t proto)
 {
 	int answer;
 
 	if (r->len < 4)
 		return r->wire < 4 ? PACKET_BAD : PACKET_CUT;
-	k->type = r->p[0];
-	k->code = r->p[1];
-	answer = icmp_answer(proto, k->type);
+	a->type = r->p[0];
+	a->code = r->p[1];
+	answer = icmp_answer(proto, a->type);
 	if (answer == 0)
 		return PACKET_ICMP_OTHER;
 	if (answer == 2)
-		decode_quoted(k, r);
+		decode_quoted(a, r);
 	return PACKET_ICMP;
 }
 
 static enum packet_class
-decode_udp(struct packet *k, const struct rest *r)
+decode_udp(struct answer *a, const struct rest *r)
 {
 	if (r->len < 4)
 		return r->wire < 4 ? PACKET_BAD : PACKET_CUT;
-	k->sport = d4_get16be(r->p);
-	k->dport = d4_get16be(r->p + 2);
-	return k->sport == 53 ? PACKET_UDP_DNS : PACKET_UDP;
+	a->sport = d4_get16be(r->p);
+	a->dport = d4_get16be(r->p + 2);
+	return a->sport == 53 ? PACKET_UDP_DNS : PACKET_UDP;
 }
 
 /* -- a packet -------------------------------------------------------------- */
 
-/* Any frame at all. */
+/* What IP carries. */
 static enum packet_class
-decode_any(struct packet *k, const struct frame *f, bool brief)
+decode_ip(struct answer *a, const struct rest *r, uint16_t type)
 {
-	struct ip ip;
-	struct rest r = { .p = f->data, .len = f->caplen };
-	uint16_t type = below_link(&r, f->link);
-	enum packet_class class;
-
-	if (type != ETHERTYPE_IPV4 && type != ETHERTYPE_IPV6)
-		return PACKET_NOT_IP;
-	class = open_ip(&r, type, &ip);
-	if (class != PACKET_CLASSES)
-		return class;
-	k->src = ip.src;
-	k->dst = ip.dst;
-	k->flags = 0;
-	k->sport = k->dport = k->window = 0;
-	k->seq = k->ack = 0;
-	k->bytes = ip.bytes;
-	k->ttl = ip.ttl;
-	k->proto = ip.proto;
-	k->type = k->code = 0;
-	k->quoted = k->mismatch = false;
-	switch (ip.proto) {
+	switch (a->proto) {
 	case PROTO_TCP:
-		return decode_tcp(k, &r, brief);
+		return decode_tcp(a, r);
 	case PROTO_UDP:
-		return decode_udp(k, &r);
+		return decode_udp(a, r);
 	case PROTO_ICMP:
-		return type == ETHERTYPE_IPV4 ? decode_icmp(k, &r, ip.proto) :
+		return type == ETHERTYPE_IPV4 ? decode_icmp(a, r, a->proto) :
 		    PACKET_PROTOCOL;
 	case PROTO_ICMP6:
-		return type == ETHERTYPE_IPV6 ? decode_icmp(k, &r, ip.proto) :
+		return type == ETHERTYPE_IPV6 ? decode_icmp(a, r, a->proto) :
 		    PACKET_PROTOCOL;
 	default:
 		return PACKET_PROTOCOL;
 	}
 }
 
-/*
- * The frames that nearly all are: Ethernet and IPv4 without options, not a
- * later fragment, with the first 54 bytes captured.  Whether it was one and is
- * done.  In brief nothing counts but TCP; whether it is that is no branch,
- * since in mixed traffic nobody could guess it.
- */
+/* What the frame and its IP header say. */
+static inline void
+fill_ip(struct answer *a, const struct frame *f, const struct ip *ip)
+{
+	a->sec = f->sec;
+	a->time = f->sec * UINT64_C(1000000000) + f->nsec;
+	a->src = ip->src;
+	a->dst = ip->dst;
+	a->bytes = ip->bytes;
+	a->ttl = ip->ttl;
+	a->proto = ip->proto;
+}
+
+/* What there is not always.  Field by field: all of it at once costs more than
+ * the whole rest. */
+static inline void
+clear(struct answer *a)
+{
+	a->seq = a->ack = 0;
+	a->sport = a->dport = a->window = 0;
+	a->flags = a->type = a->code = 0;
+	a->quoted = a->mismatch = false;
+}
+
+/* The frames that nearly all are: Ethernet and IPv4 without options, not a
+ * later fragment, with the first 54 bytes captured. */
 static inline bool
-decode_plain(struct packet *k, const struct frame *f, bool brief)
+is_plain(const struct frame *f)
+{
+	return f->link == LINK_ETHERNET && f->caplen >= 54 &&
+	    d4_get32be(f->data + 12) >> 8 == 0x080045 &&
+	    (d4_get16be(f->data + 20) & 0x1fff) == 0;
+}
+
+/* Past both headers of such a frame; not where the length is none or wrong. */
+static inline bool
+open_plain(struct rest *r, struct ip *ip, const struct frame *f)
 {
 	const uint8_t *p = f->data;
-	size_t total, header;
-	bool tcp;
+	size_t total = d4_get16be(p + 16), len = f->caplen - 14;
 
-	if (f->link != LINK_ETHERNET || f->caplen < 54 ||
-	    d4_get32be(p + 12) >> 8 != 0x080045 ||
-	    (d4_get16be(p + 20) & 0x1fff) != 0)
+	if (total < 20)
 		return false;
-	tcp = p[23] == PROTO_TCP;
-	total = d4_get16be(p + 16);
-	header = 20 + (size_t)(p[46] >> 4) * 4;
-	if (!brief && !tcp)
-		return false;
-	if (tcp & ((header < 40) | (total < header)))
-		return false;
-	k->src = addr4(p + 26);
-	fill_tcp(k, p + 34, 20, total > header, brief);
-	if (brief) {
-		k->class = tcp ? k->class : PACKET_PROTOCOL;
-		return true;
-	}
-	k->dst = addr4(p + 30);
-	k->bytes = (uint32_t)total;
-	k->ttl = p[22];
+	*ip = (struct ip){ addr4(p + 26), addr4(p + 30), (uint32_t)total,
+	    p[22], p[23] };
+	*r = (struct rest){ p + 34, (len < total ? len : total) - 20,
+	    total - 20 };
 	return true;
 }
 
-static inline void
-decode(struct packet *k, const struct frame *f, bool brief)
+/* Any frame at all. */
+static void
+decode_any(struct answer *a, const struct frame *f)
 {
-	k->sec = f->sec;
-	k->nsec = f->nsec;
-	if (!decode_plain(k, f, brief))
-		k->class = (uint8_t)decode_any(k, f, brief);
+	struct rest r = { .p = f->data, .len = f->caplen };
+	enum packet_class class = PACKET_CLASSES;
+	uint16_t type = ETHERTYPE_IPV4;
+	struct ip ip = { .bytes = 0 };
+
+	if (!is_plain(f) || !open_plain(&r, &ip, f)) {
+		type = below_link(&r, f->link);
+		class = type == ETHERTYPE_IPV4 || type == ETHERTYPE_IPV6 ?
+		    open_ip(&r, type, &ip) : PACKET_NOT_IP;
+	}
+	fill_ip(a, f, &ip);
+	clear(a);
+	a->class = (uint8_t)(class == PACKET_CLASSES ?
+	    decode_ip(a, &r, type) : class);
+}
+
+/* TCP in such a frame, with a header that is whole. */
+static inline void
+decode_plain(struct answer *a, const struct frame *f)
+{
+	const uint8_t *p = f->data;
+	struct ip ip = { addr4(p + 26), addr4(p + 30), d4_get16be(p + 16),
+	    p[22], PROTO_TCP };
+
+	fill_ip(a, f, &ip);
+	fill_tcp(a, p + 34, 20, ip.bytes > 20 + (p[46] >> 4) * 4u);
+}
+
+/* Keeps a condition one value: seeing "a & b" in an if, compilers branch on a
+ * and then on b, and on a alone nobody guesses right. */
+static inline unsigned
+whole(unsigned value)
+{
+	__asm__("" : "+r" (value));
+	return value;
+}
+
+/* What is wanted of plain frames. */
+struct wanted {
+	uint32_t	packets, answers;	/* of TCP */
+	uint8_t		others[256];		/* other protocols */
+	bool		all;			/* packets of all frames */
+};
+
+/* Frames of which more is to be known than a TCP packet. */
+struct work {
+	uint8_t		frame[FRAME_BATCH];
+	uint8_t		packet[FRAME_BATCH];	/* its own, or NO_PACKET */
+	bool		plain[FRAME_BATCH];	/* and TCP */
+	size_t		n;
+};
+
+#define NO_PACKET	UINT8_MAX
+
+static void
+set_wanted(struct wanted *w, uint32_t packets, uint32_t answers)
+{
+	uint32_t both = packets | answers;
+
+	w->packets = packets;
+	w->answers = answers;
+	w->all = packets == PACKET_ALL;
+	memset(w->others, w->all, sizeof(w->others));
+	w->others[PROTO_ICMP] = (both & (PACKET_BIT(PACKET_ICMP) |
+	    PACKET_BIT(PACKET_ICMP_OTHER))) != 0;
+	w->others[PROTO_UDP] = (both & (PACKET_BIT(PACKET_UDP) |
+	    PACKET_BIT(PACKET_UDP_DNS))) != 0;
+	w->others[PROTO_TCP] = 0;
+}
+
+/*
+ * Takes the packets of plain TCP and puts aside what more is to be known of.
+ * What a packet is makes no branch, since in mixed traffic nobody could guess
+ * it.  Compiled twice: where TCP packets are all, much is left out.
+ */
+static inline __attribute__((always_inline)) void
+take_plain(struct batch *b, struct work *w, const struct frame *f, size_t n,
+    const struct wanted *wanted, bool more)
+{
+	size_t i, m = 0, nwork = 0;
+
+	for (i = 0; i < n; i++) {
+		const uint8_t *p = f[i].data;
+		struct packet *k = &b->packet[m];
+		unsigned total, header, tcp, class, flags;
+
+		__builtin_prefetch(p + AHEAD);
+		w->frame[nwork] = (uint8_t)i;
+		w->packet[nwork] = (uint8_t)m;
+		w->plain[nwork] = false;
+		k->sec = f[i].sec;
+		if (!is_plain(&f[i])) {
+			nwork++;
+			m++;
+			continue;
+		}
+		tcp = p[23] == PROTO_TCP;
+		total = d4_get16be(p + 16);
+		header = 20 + (p[46] >> 4) * 4u;
+		if (whole(tcp & ((header < 40) | (total < header)))) {
+			nwork++;
+			m++;
+			continue;
+		}
+		flags = p[47];
+		class = class_of(flags, total > header);
+		k->src = addr4(p + 26);
+		k->sport = d4_get16be(p + 34);
+		k->flags = (uint8_t)flags;
+		k->class = (uint8_t)class;
+		if (more) {
+			w->packet[nwork] = wanted->all ? (uint8_t)m :
+			    NO_PACKET;
+			w->plain[nwork] = tcp;
+			nwork += (tcp & wanted->answers >> class) |
+			    wanted->others[p[23]];
+		}
+		m += (tcp & wanted->packets >> class) | (more & wanted->all);
+	}
+	b->n = m;
+	w->n = nwork;
+}
+
+static struct packet
+packet_of(const struct answer *a)
+{
+	return (struct packet){ .src = a->src, .sec = a->sec,
+	    .sport = a->sport, .flags = a->flags, .class = a->class };
+}
+
+static void
+take_rest(struct batch *b, const struct work *w, const struct frame *f,
+    uint32_t answers)
+{
+	size_t i, m = 0;
+
+	b->unread = 0;
+	for (i = 0; i < w->n; i++) {
+		struct answer *a = &b->answer[m];
+		const struct frame *g = &f[w->frame[i]];
+
+		if (w->plain[i]) {
+			decode_plain(a, g);
+			m++;
+			continue;
+		}
+		decode_any(a, g);
+		if (w->packet[i] != NO_PACKET)
+			b->packet[w->packet[i]] = packet_of(a);
+		if (a->class == PACKET_NOT_IP && !frame_link_known(g->link)) {
+			b->unread++;
+			b->unread_link = g->link;
+		}
+		m += answers >> a->class & 1;
+	}
+	b->nanswers = m;
 }
 
 void
-packet_decode(struct packet *k, const struct frame *f, size_t n, bool brief)
+packet_decode(struct batch *b, const struct frame *f, size_t n,
+    uint32_t packets, uint32_t answers)
 {
-	size_t i;
+	struct wanted wanted;
+	struct work w;
 
-	/* Two loops, so that what brief does not need is left out. */
-	if (brief) {
-		for (i = 0; i < n; i++) {
-			__builtin_prefetch(f[i].data + AHEAD);
-			decode(&k[i], &f[i], true);
-		}
-	} else {
-		for (i = 0; i < n; i++) {
-			__builtin_prefetch(f[i].data + AHEAD);
-			decode(&k[i], &f[i], false);
-		}
-	}
+	set_wanted(&wanted, packets, answers);
+	if (answers != 0 || wanted.all)
+		take_plain(b, &w, f, n, &wanted, true);
+	else
+		take_plain(b, &w, f, n, &wanted, false);
+	take_rest(b, &w, f, answers);
 }
 
 /* -- PIBS's reading -------------------------------------------------------- */
@@ -566,7 +714,6 @@ packet_decode_pibs(struct shadow *s, struct packet *k, const struct frame *f,
 		memcpy(s->left, f[i].data, f[i].caplen < SHADOW_LEN ?
 		    f[i].caplen : SHADOW_LEN);
 		k[i].sec = f[i].sec;
-		k[i].nsec = f[i].nsec;
 		k[i].class = PACKET_NOT_IP;
 		if (f[i].caplen < 14 && f[i].usec) {
 			small++;

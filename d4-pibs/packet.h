@@ -54,34 +54,63 @@ enum packet_class {
 	PACKET_CLASSES
 };
 
-/* What is looked at most comes first. */
+/* What PIBS's rule and lines take of a packet. */
 struct packet {
-	struct addr	src;		/* of ICMP errors: the quoted target */
-	uint32_t	sec, nsec;
-	uint8_t		class;		/* enum packet_class */
+	struct addr	src;
+	uint32_t	sec;
+	uint16_t	sport;		/* the attacked port */
 	uint8_t		flags;		/* TCP flags, low eight */
-	uint16_t	sport;		/* the attacked port: source, or quoted
-					 * destination */
-	/* What follows is set by packet_decode() in full alone. */
-	uint16_t	dport;		/* the attacker's port */
-	uint16_t	window;
+	uint8_t		class;		/* enum packet_class */
+};
+
+/* What attacks take of one. */
+struct answer {
+	struct addr	src;		/* of ICMP errors: the quoted target */
 	struct addr	dst;		/* the telescope's address */
+	struct addr	reporter;	/* of an ICMP error: who sent it */
+	uint64_t	time;		/* nanoseconds since 1970 */
+	uint64_t	same;		/* this and the next of attack_add() */
+	uint32_t	hash, spot;
+	uint32_t	sec;
 	uint32_t	seq, ack;
 	uint32_t	bytes;		/* of the IP packet */
+	uint16_t	sport;		/* the attacked port: source, or quoted
+					 * destination */
+	uint16_t	dport;		/* the attacker's port */
+	uint16_t	window;
+	uint8_t		flags, class;
 	uint8_t		ttl;
 	uint8_t		proto;		/* of the attack: 6, 17, 1, 58... */
 	uint8_t		type, code;	/* ICMP */
 	bool		quoted;		/* src and ports are of a quoted one */
 	bool		mismatch;	/* quoted source is not dst */
-	struct addr	reporter;	/* of an ICMP error: who sent it */
+};
+
+/* What some frames hold, in their order: packets and, apart, answers. */
+struct batch {
+	size_t		n, nanswers;
+	struct packet	packet[FRAME_BATCH];
+	struct answer	answer[FRAME_BATCH];
+	size_t		unread;		/* frames of links that are not read */
+	uint16_t	unread_link;	/* of one of those */
 };
 
 /* One word for each class, static. */
 const char *packet_class_name(enum packet_class);
 
-/* Decodes n frames into as many packets.  With brief only what PIBS's lines
- * need is filled in, and what is not TCP may all be PACKET_PROTOCOL. */
-void packet_decode(struct packet *, const struct frame *, size_t n, bool brief);
+/* Sets of classes, a bit each. */
+#define PACKET_BIT(class)	(UINT32_C(1) << (class))
+#define PACKET_TCP_ANSWERS	(PACKET_BIT(PACKET_SYNACK) | \
+    PACKET_BIT(PACKET_RST) | PACKET_BIT(PACKET_ACK))
+#define PACKET_ALL		UINT32_MAX
+
+/*
+ * Decodes n <= FRAME_BATCH frames, the packets and the answers of these sets of
+ * classes.  Other packets may be there too; with PACKET_ALL each frame has its
+ * packet at its own index.
+ */
+void packet_decode(struct batch *, const struct frame *, size_t n,
+    uint32_t packets, uint32_t answers);
 
 /*
  * PIBS's reading of a frame: 20 bytes of IP header at 14, whatever is there,

@@ -240,6 +240,28 @@ put_xml(struct out *o, const char *text)
 	}
 }
 
+/* The day of the first bin, and of the last one if it is another. */
+static void
+put_days(struct bins *bins, struct out *o)
+{
+	char day[2][16] = { "", "" };
+	size_t n, i;
+	const struct bin *bin = bins_sorted(bins, &n);
+
+	for (i = 0; i < 2 && n > 0; i++) {
+		time_t t = (time_t)bin[i * (n - 1)].number *
+		    (time_t)bins_width(bins);
+		struct tm tm;
+
+		if (gmtime_r(&t, &tm) != NULL)
+			(void)strftime(day[i], sizeof(day[i]), ", %Y-%m-%d",
+			    &tm);
+	}
+	out_text(o, day[0]);
+	if (strcmp(day[0], day[1]) != 0)
+		out_printf(o, " to %s", day[1] + 2);
+}
+
 void
 plot_draw(const struct plot *p, struct bins *bins, struct out *o,
     const char *what)
@@ -256,6 +278,7 @@ plot_draw(const struct plot *p, struct bins *bins, struct out *o,
 	    "who is under attack</text>\n<text x=\"%d\" y=\"42\" "
 	    "fill=\"#666\">", LEFT, LEFT);
 	put_xml(o, what);
+	put_days(bins, o);
 	out_text(o, " (UTC)</text>\n");
 	draw_time_line(bins, o);
 	out_printf(o, "<text x=\"%d\" y=\"%d\" font-size=\"14\">Attacks: "

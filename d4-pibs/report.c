@@ -300,6 +300,17 @@ misp_protocol(uint8_t proto)
 	    proto == 1 || proto == 58 ? "ICMP" : "IP";
 }
 
+/* The template has room for one port; all of them go to the text. */
+static void
+put_misp_ports(struct out *o, const struct tally *ports)
+{
+	uint32_t i;
+
+	for (i = 0; i < ports->n && i < TOP; i++)
+		out_printf(o, "%s%u", i == 0 ? ports->n == 1 ? "; port " :
+		    "; ports " : ", ", ports->entry[i].key);
+}
+
 /* Rates at the victim where the telescope's size is known, else those seen. */
 static void
 put_misp_rates(const struct report *r, const struct flow *f)
@@ -323,7 +334,6 @@ report_misp(const struct report *r, struct flow *f)
 	char text[ADDR_TEXT];
 	struct tally *ports = &f->detail->ports;
 	struct out *o = r->out;
-	uint32_t i;
 
 	out_text(o, "{\"name\":\"ddos\",\"meta-category\":\"network\","
 	    "\"template_uuid\":\"" MISP_UUID "\",\"template_version\":\""
@@ -335,8 +345,8 @@ report_misp(const struct report *r, struct flow *f)
 	addr_text(text, f->target);
 	put_attribute(o, "ip-dst", "ip-dst", "Network activity", text);
 	tally_sort(ports);
-	for (i = 0; i < ports->n && i < TOP; i++) {
-		(void)snprintf(text, sizeof(text), "%u", ports->entry[i].key);
+	if (ports->n > 0) {
+		(void)snprintf(text, sizeof(text), "%u", ports->entry[0].key);
 		put_attribute(o, "dst-port", "port", "Network activity", text);
 	}
 	put_attribute(o, "protocol", "text", "Other",
@@ -346,11 +356,13 @@ report_misp(const struct report *r, struct flow *f)
 	put_misp_rates(r, f);
 	out_printf(o, "{\"object_relation\":\"text\",\"type\":\"text\","
 	    "\"category\":\"Other\",\"value\":\"Seen by its backscatter:"
-	    " %llu packets to %llu addresses, at most %llu a minute; rates %s"
-	    "\"}]}\n", (unsigned long long)f->packets,
+	    " %llu packets to %llu addresses, at most %llu a minute; rates %s",
+	    (unsigned long long)f->packets,
 	    (unsigned long long)f->detail->destinations,
 	    (unsigned long long)flow_ppm(f, r->limits), factor(r, f) == 0 ?
 	    "as seen here" : "estimated at the victim");
+	put_misp_ports(o, ports);
+	out_text(o, "\"}]}\n");
 }
 
 void

@@ -63,6 +63,29 @@ callback_flow(void *arg, struct flow *f, bool over, bool open)
 		plot_attack(&r->plot, f);
 }
 
+/* -- what is asked for ----------------------------------------------------- */
+
+static bool
+rule_asked(const struct settings *s)
+{
+	return s->lines || s->save != NULL || s->statistics;
+}
+
+/* Sets what is to be decoded.  Statistics count all classes, and what is saved
+ * is found by the index of its frame. */
+static void
+set_wanted(struct run *r)
+{
+	const struct settings *s = r->set;
+	struct decoder *d = &r->decoder;
+
+	d->packets = s->statistics || s->save != NULL ? PACKET_ALL :
+	    PACKET_BIT(PACKET_SYN) |
+	    (rule_asked(s) ? PACKET_TCP_ANSWERS : 0);
+	if (r->flows)
+		d->answers = attack_classes(&s->limits);
+}
+
 /* -- opening --------------------------------------------------------------- */
 
 static int
@@ -152,6 +175,7 @@ run_open(const struct settings *s, int *status)
 		d4_log_warnx("%s: %s", s->filter, fault);
 		*status = 2;
 	} else if ((*status = open_all(r)) == 0) {
+		set_wanted(r);
 		if (s->lines)
 			lines_header(r->lines);
 		if (s->attacks)
@@ -176,38 +200,38 @@ save_batch(struct run *r, const struct frame *f, const uint8_t *index,
 }
 
 static void
-count_classes(struct run *r, const struct packet *k, size_t n)
+count_classes(struct run *r, const struct batch *b)
 {
 	size_t i;
 
-	for (i = 0; i < n; i++)
-		r->class[k[i].class]++;
+	for (i = 0; i < b->n; i++)
+		r->class[b->packet[i].class]++;
 }
 
 /* f is there when frames are saved. */
 static void
-take_batch(struct run *r, const struct packet *k, const struct frame *f,
-    size_t n)
+take_batch(struct run *r, struct harvest *h, const struct frame *f)
 {
 	const struct settings *s = r->set;
+	struct batch *b = &h->batch;
 	uint8_t index[FRAME_BATCH];
 	size_t m;
 
-	r->total += n;
-	r->now = k[n - 1].sec;
+	r->total += h->frames;
+	r->now = h->sec;
 	if (s->statistics)
-		count_classes(r, k, n);
-	if (s->lines || s->save != NULL || s->statistics) {
-		m = seen_rule(r->seen, k, n, index);
+		count_classes(r, b);
+	if (rule_asked(s)) {
+		m = seen_rule(r->seen, b->packet, b->n, index);
 		r->reported += m;
 		if (s->lines)
-			lines_write(r->lines, k, index, m);
+			lines_write(r->lines, b->packet, index, m);
 		if (s->save != NULL)
 			save_batch(r, f, index, m);
 	} else
-		seen_record(r->seen, k, n);
+		seen_record(r->seen, b->packet, b->n);
 	if (r->flows)
-		attack_add(r->attacks, k, n);
+		attack_add(r->attacks, b);
 }
 
 /* -- figures and progress -------------------------------------------------- */
@@ -277,17 +301,17 @@ static void
 take_all(struct run *r, struct intake *t, const char *name)
 {
 	bool terminal = isatty(STDERR_FILENO) == 1;
-	const struct packet *packets;
+	struct harvest *harvest;
 	const struct frame *frames = NULL;
 	uint64_t batches = 0;
-	int n;
+	int rc;
 
 	while (!d4_stop_wanted() && !run_broken(r) &&
-	    (n = intake_next(t, &packets, &frames)) != -2) {
+	    (rc = intake_next(t, &harvest, &frames)) != -2) {
 		if (d4_stop_take_figures())
 			say_figures(r);
-		if (n > 0)
-			take_batch(r, packets, frames, (size_t)n);
+		if (rc == 0 && harvest->frames > 0)
+			take_batch(r, harvest, frames);
 		if (intake_idle(t))
 			(void)out_flush(&r->out);
 		if (terminal && ++batches % PROGRESS == 0)
@@ -303,7 +327,6 @@ run_capture(struct run *r, struct capture *c, const char *name)
 	uint64_t unread = r->decoder.unread;
 	struct intake *t;
 
-	r->decoder.brief = !r->flows && !s->statistics;
 	t = intake_open(c, &r->decoder, s->save != NULL);
 	if (t == NULL) {
 		d4_log_warn("%s", name);

@@ -309,87 +309,40 @@ is_live(int64_t expire, uint32_t last, uint32_t now)
 	return (last != 0) & ((int64_t)now - last <= expire);
 }
 
-/* What a batch asks of one table: which packets, their homes; and which of
- * them are backscatter. */
+/* What a batch asks: which packets, and their homes. */
 struct asked {
 	size_t		home[FRAME_BATCH];
-	uint8_t		index[FRAME_BATCH], keep[FRAME_BATCH];
-	size_t		n, nkeep;
+	uint8_t		index[FRAME_BATCH];
+	size_t		n;
+	bool		mixed;		/* not all are IPv4 */
 };
 
-/*
- * Written without branches on what a packet is: in mixed traffic each would be
- * guessed wrong half the time, which costs more than the whole rule.
- */
-TWICE void
-judge(struct seen *s, struct table *t, size_t words, struct asked *q,
-    const struct packet *k)
-{
-	uint64_t *const slots = t->slots;
-	const int64_t expire = life(s);
-	const uint32_t first = s->first;
-	const bool room = t->used + q->n <= t->full;
-	size_t j, nkeep = 0, more = 0;
-
-	for (j = 0; j < q->n; j++) {
-		const struct packet *p = &k[q->index[j]];
-		uint64_t *slot = find(slots, words, q->home[j], p->src);
-		uint64_t last = slot == NULL ? 0 : slot[words - 1];
-		uint32_t sec = p->sec < first ? first : p->sec;
-		bool syn = p->class == PACKET_SYN;
-
-		q->keep[nkeep] = q->index[j];
-		nkeep += !syn & !is_live(expire, (uint32_t)last, p->sec);
-		if (whole((slot == NULL) | !(room | (last != 0)))) {
-			if (syn)
-				insert(s, t, p->src, sec);
-		} else if (words == 1) {
-			*slot = syn ? p->src.lo << 32 | sec : last;
-			more += syn & (last == 0);
-		} else if (syn) {
-			set_slot(slot, words, p->src, sec);
-			more += last == 0;
-		}
-	}
-	t->used += more;
-	q->nkeep = nkeep;
-}
-
-/* Sorts packets by table. */
+/* Has the memory fetched that the packets of the classes up to most need. */
 static void
-sort(const struct packet *k, size_t n, enum packet_class most,
-    struct asked *q4, struct asked *q6)
+fetch(const struct seen *s, const struct packet *k, size_t n,
+    enum packet_class most, struct asked *q)
 {
-	size_t i, n4 = 0, n6 = 0;
+	const struct table v4 = s->v4, v6 = s->v6;
+	size_t i, m = 0;
+	bool mixed = false;
 
 	for (i = 0; i < n; i++) {
-		unsigned wanted = k[i].class <= most;
-		unsigned v4 = whole(addr_is_v4(k[i].src));
+		size_t home = home_of(&v4, 1, k[i].src);
 
 		/* Another processor may have it in its cache. */
 		__builtin_prefetch(&k[i + 16]);
-		q4->index[n4] = q6->index[n6] = (uint8_t)i;
-		n4 += wanted & v4;
-		n6 += wanted & ~v4;
+		q->index[m] = (uint8_t)i;
+		if (!addr_is_v4(k[i].src)) {
+			mixed = true;
+			home = home_of(&v6, 3, k[i].src);
+			__builtin_prefetch(v6.slots + home * 3, 1);
+		} else
+			__builtin_prefetch(v4.slots + home, 1);
+		q->home[m] = home;
+		m += k[i].class <= most;
 	}
-	q4->n = n4;
-	q6->n = n6;
-}
-
-/* Has the memory fetched that will be needed. */
-TWICE void
-fetch(const struct table *t, size_t words, struct asked *q,
-    const struct packet *k)
-{
-	const struct table copy = *t;
-	size_t j;
-
-	for (j = 0; j < q->n; j++) {
-		size_t home = home_of(&copy, words, k[q->index[j]].src);
-
-		q->home[j] = home;
-		__builtin_prefetch(copy.slots + home * words, 1);
-	}
+	q->n = m;
+	q->mixed = mixed;
 }
 
 static void
@@ -399,42 +352,79 @@ make_room(struct table *t, size_t n)
 		grow(t);
 }
 
-static void
-apply(struct seen *s, const struct packet *k, size_t n,
-    enum packet_class most, struct asked *q4, struct asked *q6)
+/*
+ * The rule for a packet; whether it is an answer of a source not recorded.
+ * Written without branches on what a packet is: in mixed traffic each would be
+ * guessed wrong half the time, which costs more than the whole rule.
+ */
+TWICE unsigned
+judge(struct seen *s, struct table *t, size_t words, size_t home,
+    const struct packet *p, int64_t expire)
 {
+	uint64_t *slot = find(t->slots, words, home, p->src);
+	uint64_t last = slot == NULL ? 0 : slot[words - 1];
+	uint32_t sec = p->sec < s->first ? s->first : p->sec;
+	unsigned syn = p->class == PACKET_SYN;
+	uint64_t if_syn = -(uint64_t)syn;
+
+	if (whole((slot == NULL) | ((t->used >= t->full) & (last == 0)))) {
+		if (syn)
+			insert(s, t, p->src, sec);
+	} else if (words == 1) {
+		*slot = last ^ ((last ^ (p->src.lo << 32 | sec)) & if_syn);
+		t->used += syn & (last == 0);
+	} else if (syn) {
+		set_slot(slot, words, p->src, sec);
+		t->used += last == 0;
+	}
+	return (syn ^ 1) & !is_live(expire, (uint32_t)last, p->sec);
+}
+
+/* Judges what was asked, all of IPv4 or mixed. */
+TWICE size_t
+judge_all(struct seen *s, const struct packet *k, const struct asked *q,
+    bool mixed, uint8_t *report)
+{
+	const int64_t expire = life(s);
+	size_t i, m = 0;
+
+	for (i = 0; i < q->n; i++) {
+		const struct packet *p = &k[q->index[i]];
+
+		report[m] = q->index[i];
+		if (mixed && !addr_is_v4(p->src))
+			m += judge(s, &s->v6, 3, q->home[i], p, expire);
+		else
+			m += judge(s, &s->v4, 1, q->home[i], p, expire);
+	}
+	return m;
+}
+
+static size_t
+apply(struct seen *s, const struct packet *k, size_t n,
+    enum packet_class most, uint8_t *report)
+{
+	struct asked q;
+
 	make_room(&s->v4, n);
 	make_room(&s->v6, n);
-	sort(k, n, most, q4, q6);
-	fetch(&s->v4, 1, q4, k);
-	fetch(&s->v6, 3, q6, k);
-	judge(s, &s->v4, 1, q4, k);
-	judge(s, &s->v6, 3, q6, k);
+	fetch(s, k, n, most, &q);
+	return q.mixed ? judge_all(s, k, &q, true, report) :
+	    judge_all(s, k, &q, false, report);
 }
 
 size_t
 seen_rule(struct seen *s, const struct packet *k, size_t n, uint8_t *report)
 {
-	struct asked q4, q6;
-	size_t i = 0, j = 0, m = 0;
-
-	apply(s, k, n, PACKET_ACK, &q4, &q6);
-	/* Both lists are in order; one is most often empty. */
-	while (i < q4.nkeep && j < q6.nkeep)
-		report[m++] = q4.keep[i] < q6.keep[j] ? q4.keep[i++] :
-		    q6.keep[j++];
-	memcpy(report + m, q4.keep + i, q4.nkeep - i);
-	m += q4.nkeep - i;
-	memcpy(report + m, q6.keep + j, q6.nkeep - j);
-	return m + q6.nkeep - j;
+	return apply(s, k, n, PACKET_ACK, report);
 }
 
 void
 seen_record(struct seen *s, const struct packet *k, size_t n)
 {
-	struct asked q4, q6;
+	uint8_t none[FRAME_BATCH];
 
-	apply(s, k, n, PACKET_SYN, &q4, &q6);
+	(void)apply(s, k, n, PACKET_SYN, none);
 }
 
 uint32_t

@@ -17,7 +17,7 @@
 
 enum {
 	OPT_ALSO = 256, OPT_BINS, OPT_BINS_FILE, OPT_EXPIRE, OPT_FLUSH,
-	OPT_FORMAT, OPT_INTERVAL, OPT_MEMORY, OPT_MIN_DURATION,
+	OPT_FORMAT, OPT_INTERVAL, OPT_LOGIN, OPT_MEMORY, OPT_MIN_DURATION,
 	OPT_MIN_PACKETS, OPT_MIN_PPM, OPT_MISP, OPT_OPEN, OPT_PIBS, OPT_PLOT,
 	OPT_SLIDE, OPT_STATE, OPT_TELESCOPE, OPT_WINDOW
 };
@@ -32,6 +32,7 @@ static const struct option longs[] = {
 	{ "format", required_argument, NULL, OPT_FORMAT },
 	{ "help", no_argument, NULL, 'h' },
 	{ "interval", required_argument, NULL, OPT_INTERVAL },
+	{ "login", required_argument, NULL, OPT_LOGIN },
 	{ "memory", required_argument, NULL, OPT_MEMORY },
 	{ "min-duration", required_argument, NULL, OPT_MIN_DURATION },
 	{ "min-packets", required_argument, NULL, OPT_MIN_PACKETS },
@@ -66,6 +67,7 @@ help(void)
 	    "  -i interface    capture live\n"
 	    "  -u uuid         take names of captures from the queue uuid:\n"
 	    "  -z host -p port -y db   in Redis (port 6380, db 0)\n"
+	    "  --login directory       with its redis_password, redis_user\n"
 	    "  -d directory    in that store; without -u the queue itself\n"
 	    "  -f, --follow    wait for more names\n"
 	    "  filter          as for tcpdump\n\n"
@@ -95,6 +97,17 @@ static int
 refuse(const char *option, const char *value, const char *expected)
 {
 	d4_log_warnx("%s: %s: expected %s", option, value, expected);
+	return 2;
+}
+
+static int
+login(struct settings *s, const char *dir)
+{
+	char why[D4_CONF_LOGIN_WHY];
+
+	if (d4_conf_login_from(dir, &s->login, why) == 0)
+		return -1;
+	d4_log_warnx("%s", why);
 	return 2;
 }
 
@@ -235,6 +248,8 @@ set_long(struct settings *s, int ch)
 		s->format = REPORT_MISP;
 		s->attacks = true;
 		return -1;
+	case OPT_LOGIN:
+		return login(s, optarg);
 	case OPT_OPEN:
 		s->open = true;
 		return -1;
@@ -344,6 +359,8 @@ check_input(const struct settings *s)
 		return complain("-u wants a server (-z) or a directory (-d)");
 	if (s->uuid == NULL && s->host != NULL)
 		return complain("-z wants a queue (-u)");
+	if (s->host == NULL && *s->login.password != '\0')
+		return complain("--login wants a server (-z)");
 	/* What names a key or a path must be what it says. */
 	if (s->uuid != NULL && d4_uuid_parse(uuid, s->uuid) == -1)
 		return refuse("-u", s->uuid, "a uuid");

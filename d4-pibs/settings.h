@@ -10,6 +10,7 @@
 
 #include "d4-pibs/flow.h"
 #include "d4-pibs/report.h"
+#include "lib/conf-login.h"
 
 #define SETTINGS_FILES	1024	/* -r, at most */
 
@@ -20,6 +21,7 @@ struct settings {
 	const char	*uuid, *host, *dir;	/* of a queue */
 	uint16_t	 port;
 	uint32_t	 db;
+	struct d4_conf_login login;		/* --login */
 	bool		 follow;
 	char		*filter;		/* or NULL; freed by the end */
 

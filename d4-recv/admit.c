@@ -125,6 +125,30 @@ last_heard(struct conn_context *ctx, const struct session *session)
 	return last;
 }
 
+struct conn *
+admit_same_stream(const struct conn_context *ctx, const struct conn *c)
+{
+	struct conn *older;
+
+	for (older = ctx->first; older != NULL; older = older->next) {
+		if (older != c && older->state != CONN_DEAD &&
+		    older->claim != NULL && older->resumes &&
+		    memcmp(older->hello, c->hello, sizeof(c->hello)) == 0)
+			break;
+	}
+	return older;
+}
+
+/* Its older connection need not be dead for it to be over: a stream that goes
+ * on here has ended there. */
+static bool
+goes_on(const struct conn_context *ctx, const struct conn *c, uint8_t type)
+{
+	return c->resumes && (admit_same_stream(ctx, c) != NULL ||
+	    (ctx->store != NULL && store_has_stream(ctx->store,
+	    c->session.uuid, type, c->hello)));
+}
+
 /*
  * A sensor that lost its link comes back while its old connection still seems
  * to live: the new one, authenticated, wins unless the old one sent something
@@ -160,7 +184,7 @@ admit_live(struct conn_context *ctx, struct conn *c, uint8_t type)
 	live.type = type;
 	(void)snprintf(live.address, sizeof(live.address), "%.63s", c->peer);
 	rc = d4_registry_claim(ctx->registry, &live, false, c, &c->claim);
-	if (rc == 1 && older_is_dead(ctx, c))
+	if (rc == 1 && (goes_on(ctx, c, type) || older_is_dead(ctx, c)))
 		rc = d4_registry_claim(ctx->registry, &live, true, c,
 		    &c->claim);
 	if (rc == -1) {
@@ -215,6 +239,20 @@ admit_again(struct conn_context *ctx, struct conn *c)
 	if (c->sink != NULL)
 		stream_set_limit(c->sink, sensor.limit);
 	return 0;
+}
+
+void
+admit_limits(struct conn_context *ctx, struct conn *c)
+{
+	struct d4_registry_sensor sensor;
+
+	c->max_age = ctx->settings->max_age;
+	c->monotonic = ctx->settings->monotonic;
+	if (look_up(ctx, c->session.uuid, &sensor) == -1)
+		return;
+	if (sensor.max_age > 0)
+		c->max_age = sensor.max_age;
+	c->monotonic = c->monotonic || sensor.monotonic;
 }
 
 static int

@@ -28,6 +28,13 @@ unsigned admit_live(struct conn_context *, struct conn *, uint8_t type);
  * limit of its stream is set anew. */
 unsigned admit_again(struct conn_context *, struct conn *);
 
+/* Another connection of the same stream (d4-resume(7)) here, or NULL. */
+struct conn *admit_same_stream(const struct conn_context *,
+    const struct conn *);
+
+/* What its timestamps may be: the registry's word, else the settings'. */
+void admit_limits(struct conn_context *, struct conn *);
+
 /* The rules and the mode that hold now: the registry's, where it has any, else
  * those of the settings.  Returns 0, or -1 when they can't be read: the old
  * ones stay. */

@@ -123,6 +123,7 @@ get_queue(struct analyze *a, const struct d4_registry_queue *def)
 	return q;
 }
 
+/* What can't be flushed stays with the queue until it can. */
 static void
 flush(struct analyze *a, struct open_queue *q)
 {
@@ -130,16 +131,19 @@ flush(struct analyze *a, struct open_queue *q)
 
 	if (!q->unflushed)
 		return;
-	q->unflushed = false;
-	if (d4_queue_flush(q->queue) == -1)
+	if (d4_queue_flush(q->queue) == -1) {
 		faults_say(&a->faults, d4_queue_fault(q->queue));
+		return;
+	}
+	q->unflushed = false;
 	dropped = d4_queue_dropped(q->queue);
 	a->dropped += dropped - q->dropped;
 	q->dropped = dropped;
 	d4_registry_note_queue(a->registry, q->uuid, (uint64_t)time(NULL));
 }
 
-/* A queue that fails does not hold up the others, and is opened anew. */
+/* A queue that fails does not hold up the others, and is opened anew, if it
+ * keeps nothing that it has taken. */
 static int
 on_queue(void *cookie, const struct d4_registry_queue *def)
 {
@@ -159,7 +163,8 @@ on_queue(void *cookie, const struct d4_registry_queue *def)
 	} else {
 		faults_say(&p->a->faults, d4_queue_fault(q->queue));
 		flush(p->a, q);
-		close_queue(d4_table_take(p->a->open, q->uuid));
+		if (!q->unflushed)
+			close_queue(d4_table_take(p->a->open, q->uuid));
 		p->missed++;
 	}
 	return 0;
@@ -188,31 +193,54 @@ push(void *cookie, const uint8_t uuid[D4_UUID_LEN], const char *queue,
 	return 0;
 }
 
+static void
+flush_all(void *cookie)
+{
+	struct analyze *a = cookie;
+	struct open_queue *q;
+	size_t at = 0;
+
+	while ((q = d4_table_next(a->open, &at)) != NULL)
+		flush(a, q);
+}
+
 struct items
 analyze_items(struct analyze *a)
 {
-	struct items items = { .push = push, .cookie = a };
+	struct items items = { .push = push, .flush = flush_all,
+	    .cookie = a };
 
 	return items;
+}
+
+/* Limits may be others, queues gone: opened again as they are used.  Returns
+ * whether there was none that keeps what it has taken. */
+static bool
+open_anew(struct analyze *a)
+{
+	struct d4_table *fresh = d4_table_new(0);
+	struct open_queue *q;
+	size_t at = 0;
+
+	if (fresh == NULL)
+		return false;
+	while ((q = d4_table_next(a->open, &at)) != NULL) {
+		if (!q->unflushed || d4_table_put(fresh, q) == -1)
+			close_queue(q);
+	}
+	d4_table_free(a->open, NULL);
+	a->open = fresh;
+	return d4_table_count(fresh) == 0;
 }
 
 void
 analyze_tick(struct analyze *a)
 {
-	struct open_queue *q;
-	struct d4_table *fresh;
-	size_t at = 0;
+	uint64_t now = d4_registry_generation(a->registry);
 
-	while ((q = d4_table_next(a->open, &at)) != NULL)
-		flush(a, q);
-	if (a->generation == d4_registry_generation(a->registry))
-		return;
-	/* Limits may be others, queues gone: opened again as they are used. */
-	if ((fresh = d4_table_new(0)) == NULL)
-		return;
-	d4_table_free(a->open, close_queue);
-	a->open = fresh;
-	a->generation = d4_registry_generation(a->registry);
+	flush_all(a);
+	if (a->generation != now && open_anew(a))
+		a->generation = now;
 }
 
 uint64_t

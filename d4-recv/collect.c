@@ -25,6 +25,9 @@
 #include "lib/stop.h"
 
 #define EVENTS		256	/* of epoll in one turn */
+#define PATIENCE	10	/* ticks until who holds a tail has settled it */
+#define RECEIVE		((size_t)2 << 20)	/* bytes that a kernel may hold
+						 * of a sensor */
 #define ACCEPTS		64	/* of one listener in one turn */
 #define TICK_MS		1000
 #define FLUSH_SENSORS	512	/* whose counts are written in one tick */
@@ -33,7 +36,7 @@
 #define DRAIN_MS	2500	/* for what waits to be finished, then */
 
 /* What an epoll event is for when it is none of a connection's. */
-static char listener_tag, stop_tag, finish_tag, stream_tag;
+static char listener_tag, stop_tag, finish_tag, sync_tag, stream_tag;
 
 struct collect {
 	const struct collect_settings *s;
@@ -44,6 +47,7 @@ struct collect {
 	bool			 registry_away;	/* and that was said */
 	size_t			 max_files;	/* open, 0: any number */
 	bool			 recovering;	/* more may have been left */
+	unsigned		 recovered;	/* ticks of that */
 	bool			 listening;
 	int64_t			 listen_at;	/* again, when out of places */
 	int64_t			 tick_at;
@@ -101,9 +105,7 @@ static struct d4_registry_login
 redis_login(const struct settings *s)
 {
 	struct d4_registry_login login = {
-		.user = *s->redis_user != '\0' ? s->redis_user : NULL,
-		.password = *s->redis_password != '\0' ? s->redis_password :
-		    NULL
+		.user = s->login.user, .password = s->login.password
 	};
 
 	return login;
@@ -198,7 +200,7 @@ store_settings(const struct collect *c)
 {
 	const struct settings *s = c->s->settings;
 	struct store_settings settings = {
-		.finish = c->finish, .rotate = s->rotate,
+		.finish = c->finish, .sync = s->sync, .rotate = s->rotate,
 		.rotate_size = s->rotate_size, .compress = s->compress,
 		.max_files = c->max_files,
 		.items = analyze_items(c->analyze)
@@ -230,6 +232,9 @@ open_store(struct collect *c)
 		return -1;
 	}
 	c->recovering = true;
+	if (store_fd(c->ctx.store) != -1 &&
+	    watch(c, store_fd(c->ctx.store), &sync_tag) == -1)
+		return -1;
 	return watch(c, finish_fd(c->finish), &finish_tag);
 }
 
@@ -274,12 +279,19 @@ fit_descriptors(struct collect *c)
 	unsigned wanted = c->s->from_stdin ? 1 :
 	    c->s->settings->max_connections;
 	rlim_t need = 2 * (rlim_t)wanted + SPARE_FILES, places;
+	rlim_t best = need + (rlim_t)wanted;
 	struct rlimit limit;
 
 	c->ctx.max_connections = wanted;
 	c->max_files = 0;
-	if (getrlimit(RLIMIT_NOFILE, &limit) == -1 || limit.rlim_cur >= need)
+	if (getrlimit(RLIMIT_NOFILE, &limit) == -1 || limit.rlim_cur >= best)
 		return;
+	/* A third one for its tail, where it can be had. */
+	if (limit.rlim_max >= need) {
+		limit.rlim_cur = limit.rlim_max < best ? limit.rlim_max : best;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+		return;
+	}
 	limit.rlim_cur = need;
 	if (limit.rlim_max < need)
 		limit.rlim_max = need;
@@ -335,6 +347,7 @@ accept_some(struct collect *c, int listener)
 		if ((fd = d4_net_accept(listener, &sa)) == -1)
 			break;
 		d4_net_peer(&sa, peer);
+		d4_net_limit_receive(fd, RECEIVE);
 		conn_new(&c->ctx, fd, peer);
 	}
 	/* Out of descriptors the listener would wake us for ever. */
@@ -360,6 +373,9 @@ dispatch(struct collect *c, const struct epoll_event *event)
 		;	/* the turn ends with it */
 	} else if (event->data.ptr == &finish_tag) {
 		finish_run(c->finish);
+	} else if (event->data.ptr == &sync_tag) {
+		if (store_run(c->ctx.store))
+			conn_retry(&c->ctx);
 	} else {
 		conn_ready(&c->ctx, event->data.ptr);
 	}
@@ -409,9 +425,15 @@ recover(struct collect *c)
 {
 	long n;
 
+	if (store_left_some(c->ctx.store)) {
+		c->recovering = true;
+		c->recovered = 0;
+	}
 	if (!c->recovering)
 		return;
-	if ((n = recover_run(c->finish)) == -1)
+	n = recover_run(c->finish, store_tails(c->ctx.store),
+	    c->recovered++ >= PATIENCE);
+	if (n == -1)
 		d4_log_warn("%s: cannot look for unfinished files",
 		    c->s->settings->destination);
 	else if (n > 0)
@@ -592,8 +614,10 @@ finish_files(struct collect *c)
 
 	if (c->ctx.store == NULL)
 		return 0;
-	while (store_tick(c->ctx.store, c->ctx.now) && d4_clock_ms() < until)
+	while (store_tick(c->ctx.store, c->ctx.now) && d4_clock_ms() < until) {
 		(void)finish_drain(c->finish, 50);
+		(void)store_run(c->ctx.store);
+	}
 	if (store_sync(c->ctx.store, c->ctx.now) == -1)
 		rc = -1;
 	left = until - d4_clock_ms();

@@ -172,8 +172,8 @@ give_name(struct complete *c, struct complete_file *f)
 	enum place_kind kind = f->place.kind;
 	int fd = f->out == -1 ? f->fd : f->out;
 	char entry[PLACE_ENTRY];
+	unsigned n = f->place.number;
 	bool made = false;
-	unsigned n = 0;
 
 	place_entry(&f->place, f->n, f->done || f->out != -1, entry);
 	for (;;) {

@@ -9,6 +9,7 @@
 
 #include "d4-recv/admit.h"
 #include "d4-recv/conn.h"
+#include "d4-recv/errors.h"
 #include "lib/bytes.h"
 #include "lib/log.h"
 #include "lib/type.h"
@@ -156,9 +157,50 @@ tell_session(const struct conn *c)
 	    d4_type_get(c->session.type)->name,
 	    (unsigned long long)c->session.nrecords,
 	    (unsigned long long)c->session.nbytes);
-	if (c->backlog_at < c->backlog_len)
+	/* Who resumes sends them again. */
+	if (c->backlog_at < c->backlog_len && !c->resumes)
 		d4_log_warnx("%s: %zu bytes found no room", name,
 		    c->backlog_len - c->backlog_at);
+}
+
+/* How a session goes on with its stream, once that is known. */
+static void
+tell_match(const struct conn_context *ctx, struct conn *c)
+{
+	const struct match *m = store_match(c->stream);
+	char name[D4_NET_HOST + D4_UUID_TEXT];
+
+	(void)ctx;
+	if (c->told || m == NULL || m->end == MATCH_OPEN)
+		return;
+	c->told = true;
+	(void)name_of(c, name);
+	if (m->end == MATCH_GAP)
+		d4_log_warnx("%s: type %u: goes on, but not where anything "
+		    "stored ends: a gap, or all is twice", name,
+		    c->session.type);
+	else if (m->end == MATCH_DIVERGED)
+		d4_log_warnx("%s: type %u: goes on, but after %llu records "
+		    "with others than were stored", name, c->session.type,
+		    (unsigned long long)m->nstored);
+	else if (m->nstored > 0)
+		d4_log_info(2, "%s: type %u: goes on, dropped as stored: %llu "
+		    "records", name, c->session.type,
+		    (unsigned long long)m->nstored);
+}
+
+/* The greatest timestamp, for the next session of a sensor whose must not go
+ * back. */
+static void
+note_newest(struct conn_context *ctx, struct conn *c)
+{
+	if (!c->monotonic || c->noted_newest || ctx->store == NULL ||
+	    c->newest == 0)
+		return;
+	if (store_note_newest(ctx->store, c->session.uuid, c->session.type,
+	    c->newest) == -1)
+		faults_say(&ctx->faults, strerror(errno));
+	c->noted_newest = true;
 }
 
 /* Nothing more is read or written; what it holds is freed after the turn, for
@@ -174,7 +216,8 @@ bury(struct conn_context *ctx, struct conn *c)
 	c->events = 0;
 	note_turn(ctx, c);
 	tell_session(c);
-	store_close(c->stream, ctx->now);
+	note_newest(ctx, c);
+	store_close(c->stream, c->complete, ctx->now);
 	c->stream = NULL;
 	stream_close(c->sink, c->replaced);
 	c->sink = NULL;
@@ -191,15 +234,18 @@ static void
 refuse(struct conn_context *ctx, struct conn *c, unsigned reason,
     const char *more)
 {
-	char name[D4_NET_HOST + D4_UUID_TEXT];
+	char name[D4_NET_HOST + D4_UUID_TEXT], error[ERRORS_TEXT];
 
 	if (c->state == CONN_DEAD)
 		return;
 	refusals_say(&ctx->refusals, ctx->now_ms, reason, name_of(c, name),
 	    more != NULL ? more : "");
-	/* Of strangers nothing is kept, for or against the uuid they name. */
-	if (c->verified && d4_registry_note_error(ctx->registry,
-	    c->session.uuid, refused_str(reason), (uint64_t)ctx->now) == -1)
+	errors_text(error, reason, &c->session, &c->odd);
+	/* Of strangers nothing is kept, for or against the uuid they name; a
+	 * worker has said itself what is wrong. */
+	if (c->verified && reason != REFUSED_WORKER &&
+	    d4_registry_note_error(ctx->registry, c->session.uuid, error,
+	    (uint64_t)ctx->now) == -1)
 		faults_say(&ctx->faults, d4_registry_why(ctx->registry));
 	bury(ctx, c);
 }
@@ -327,15 +373,15 @@ touch(struct conn_context *ctx, struct conn *c)
 
 /* Keeps what the store has no room for; the sensor is not read meanwhile. */
 static int
-keep(struct conn *c, const uint8_t *bytes, size_t len)
+keep(struct conn *c, const struct d4_header *h, const uint8_t *payload)
 {
+	size_t len = sizeof(*h) + h->size;
 	uint8_t *backlog;
 
-	if (len == 0)
-		return 0;
 	if ((backlog = realloc(c->backlog, c->backlog_len + len)) == NULL)
 		return -1;
-	memcpy(backlog + c->backlog_len, bytes, len);
+	memcpy(backlog + c->backlog_len, h, sizeof(*h));
+	memcpy(backlog + c->backlog_len + sizeof(*h), payload, h->size);
 	c->backlog = backlog;
 	c->backlog_len += len;
 	return 0;
@@ -353,21 +399,111 @@ took(struct conn_context *ctx, struct conn *c, enum store_result result)
 	return c->state == CONN_DEAD ? -1 : 0;
 }
 
+/* Whether the timestamp is such as its sensor may send.  What a reader needs
+ * first is as old as its stream. */
+static unsigned
+judge_time(struct conn_context *ctx, struct conn *c,
+    const struct d4_header *h, const uint8_t *payload)
+{
+	unsigned reason = 0;
+
+	if (c->max_age > 0 && h->timestamp < (uint64_t)ctx->now &&
+	    (uint64_t)ctx->now - h->timestamp > c->max_age)
+		reason = REFUSED_TOO_OLD;
+	else if (c->monotonic && h->timestamp < c->newest)
+		reason = REFUSED_BACKWARDS;
+	if (reason != 0 && c->resumes && c->stream != NULL &&
+	    store_is_preamble(c->stream, payload, h->size))
+		return 0;
+	if (reason == 0 && h->timestamp > c->newest) {
+		c->newest = h->timestamp;
+		c->noted_newest = false;
+	}
+	return reason;
+}
+
+/* What is news goes into streams of Redis, too. */
 static void
-keep_data(struct conn_context *ctx, struct conn *c, const uint8_t *payload,
-    size_t len)
+hand_on(struct conn_context *ctx, struct conn *c, const struct d4_header *h,
+    const uint8_t *payload)
+{
+	if (c->sink != NULL && stream_add(c->sink, h, payload) == -1)
+		refuse(ctx, c, REFUSED_OURS, "not enough memory");
+}
+
+/* A record of a stream that may be gone on with.  STORE_FULL: not all of it,
+ * yet; c->taken is how much. */
+static enum store_result
+keep_record(struct conn_context *ctx, struct conn *c,
+    const struct d4_header *h, const uint8_t *payload)
+{
+	enum match_verdict verdict = MATCH_NEW;
+	enum store_result result;
+	size_t taken;
+	unsigned reason;
+
+	if (!c->judged) {
+		result = store_judge(c->stream, h->hmac, payload, h->size,
+		    &verdict);
+		tell_match(ctx, c);
+		if (result != STORE_OK)
+			return result;
+	}
+	if (verdict == MATCH_PREAMBLE)
+		hand_on(ctx, c, h, payload);
+	if (verdict != MATCH_NEW)
+		return STORE_OK;
+	if (!c->judged && (c->max_age > 0 || c->monotonic) &&
+	    (reason = judge_time(ctx, c, h, payload)) != 0) {
+		c->backlog_len = c->backlog_at = 0;
+		refuse(ctx, c, reason, NULL);
+		return STORE_OK;
+	}
+	c->judged = true;
+	result = store_record(c->stream, h->hmac, h->size, payload + c->taken,
+	    h->size - c->taken, ctx->now, &taken);
+	c->taken += taken;
+	if (c->taken < h->size)
+		return result;
+	if (result != STORE_BAD_DATA && result != STORE_FAILED)
+		hand_on(ctx, c, h, payload);
+	c->judged = false;
+	c->taken = 0;
+	return result == STORE_FULL ? STORE_OK : result;
+}
+
+/* The same of any other. */
+static enum store_result
+keep_data(struct conn_context *ctx, struct conn *c, const struct d4_header *h,
+    const uint8_t *payload)
+{
+	enum store_result result;
+	size_t taken;
+
+	if (c->resumes)
+		return keep_record(ctx, c, h, payload);
+	result = store_write(c->stream, payload + c->taken,
+	    h->size - c->taken, ctx->now, &taken);
+	c->taken += taken;
+	if (result == STORE_FULL && c->taken == h->size)
+		result = STORE_OK;
+	if (result == STORE_OK)
+		c->taken = 0;
+	return result;
+}
+
+static void
+take_data(struct conn_context *ctx, struct conn *c, const struct d4_header *h,
+    const uint8_t *payload)
 {
 	enum store_result result = STORE_FULL;
-	size_t taken = 0;
 
 	if (c->backlog_len == 0) {
-		result = store_write(c->stream, payload, len, ctx->now,
-		    &taken);
-		if (took(ctx, c, result) == -1)
+		result = keep_data(ctx, c, h, payload);
+		if (c->state == CONN_DEAD || took(ctx, c, result) == -1)
 			return;
 	}
-	if (result == STORE_FULL &&
-	    keep(c, payload + taken, len - taken) == -1)
+	if (result == STORE_FULL && keep(c, h, payload) == -1)
 		refuse(ctx, c, REFUSED_OURS, "not enough memory");
 }
 
@@ -375,14 +511,18 @@ keep_data(struct conn_context *ctx, struct conn *c, const uint8_t *payload,
 static void
 drain_backlog(struct conn_context *ctx, struct conn *c)
 {
-	size_t taken = 0;
+	enum store_result result;
+	struct d4_header h;
 
-	if (took(ctx, c, store_write(c->stream, c->backlog + c->backlog_at,
-	    c->backlog_len - c->backlog_at, ctx->now, &taken)) == -1)
-		return;
-	c->backlog_at += taken;
-	if (c->backlog_at < c->backlog_len)
-		return;
+	while (c->backlog_at < c->backlog_len) {
+		memcpy(&h, c->backlog + c->backlog_at, sizeof(h));
+		result = keep_data(ctx, c, &h, c->backlog + c->backlog_at +
+		    sizeof(h));
+		if (c->state == CONN_DEAD || took(ctx, c, result) == -1 ||
+		    result == STORE_FULL)
+			return;
+		c->backlog_at += sizeof(h) + h.size;
+	}
 	free(c->backlog);
 	c->backlog = NULL;
 	c->backlog_len = c->backlog_at = 0;
@@ -420,8 +560,11 @@ open_stream(struct conn_context *ctx, struct conn *c, uint8_t type)
 		return 0;
 	c->stream = store_open(ctx->store, c->session.uuid, type,
 	    c->session.header, &why);
-	if (c->stream != NULL)
+	if (c->stream != NULL) {
+		if (c->resumes)
+			store_resume(c->stream, c->hello);
 		return 0;
+	}
 	refuse(ctx, c, errno == ENOMEM ? REFUSED_OURS : D4_BAD_META, why);
 	return -1;
 }
@@ -431,11 +574,21 @@ static unsigned
 go_live(struct conn_context *ctx, struct conn *c, uint8_t type)
 {
 	struct d4_registry_sensor sensor;
+	struct conn *older;
 	unsigned reason;
 
 	if ((reason = admit_live(ctx, c, type)) != 0)
 		return reason;
+	/* Of types that may have many connections a stream has one. */
+	if (c->resumes && (older = admit_same_stream(ctx, c)) != NULL) {
+		older->replaced = true;
+		refuse_stored(ctx, older, REFUSED_TAKEN_OVER, NULL);
+	}
 	enter(ctx, c, CONN_LIVE);
+	admit_limits(ctx, c);
+	if (c->monotonic && ctx->store != NULL)
+		c->newest = store_newest(ctx->store, c->session.uuid,
+		    type == D4_TYPE_META ? D4_TYPE_EXTENDED : type);
 	if (ctx->streams == NULL)
 		return 0;
 	if (d4_registry_sensor(ctx->registry, c->session.uuid,
@@ -452,20 +605,26 @@ take(struct conn_context *ctx, struct conn *c, const struct d4_header *h,
     const uint8_t *payload)
 {
 	unsigned reason;
+	bool hello;
 
 	c->verified = true;
 	if (c->state == CONN_QUIET) {
+		c->resumes = h->size == 0 || h->type == D4_TYPE_META;
+		memcpy(c->hello, h->hmac, sizeof(c->hello));
 		if ((reason = go_live(ctx, c, h->type)) != 0) {
 			refuse(ctx, c, reason, NULL);
 			return;
 		}
 	}
-	c->session.nrecords++;
+	hello = c->session.nrecords++ == 0 && c->resumes;
 	c->turn_records++;
 	ctx->nrecords++;
+	c->closing = h->size == 0 && !hello;
 	if (h->type == D4_TYPE_META) {
 		if (session_take_meta(&c->session, payload, h->size) != D4_OK)
 			refuse(ctx, c, D4_BAD_META, "it is too long");
+		else
+			hand_on(ctx, c, h, payload);
 		return;
 	}
 	if (!c->opened && open_stream(ctx, c, h->type) == -1)
@@ -473,18 +632,19 @@ take(struct conn_context *ctx, struct conn *c, const struct d4_header *h,
 	c->session.nbytes += h->size;
 	c->turn_bytes += h->size;
 	ctx->nbytes += h->size;
+	if (c->stream != NULL && c->resumes && !hello) {
+		take_data(ctx, c, h, payload);
+		return;
+	}
+	if (!hello && (c->max_age > 0 || c->monotonic) &&
+	    (reason = judge_time(ctx, c, h, payload)) != 0) {
+		refuse_stored(ctx, c, reason, NULL);
+		return;
+	}
 	if (h->size > 0 && c->stream != NULL)
-		keep_data(ctx, c, payload, h->size);
-}
-
-/* The same, into streams too. */
-static void
-take_both(struct conn_context *ctx, struct conn *c, const struct d4_header *h,
-    const uint8_t *payload)
-{
-	take(ctx, c, h, payload);
-	if (c->sink != NULL && stream_add(c->sink, h, payload) == -1)
-		refuse(ctx, c, REFUSED_OURS, "not enough memory");
+		take_data(ctx, c, h, payload);
+	if (c->state != CONN_DEAD)
+		hand_on(ctx, c, h, payload);
 }
 
 /* Verifies what was gathered, and takes it in order. */
@@ -504,7 +664,7 @@ settle(struct conn_context *ctx)
 		if (!ctx->jobs[i].good)
 			refuse_stored(ctx, c, D4_BAD_HMAC, NULL);
 		else
-			take_both(ctx, c, &ctx->headers[i],
+			take(ctx, c, &ctx->headers[i],
 			    ctx->jobs[i].record + D4_HEADER_LEN);
 	}
 }
@@ -533,8 +693,10 @@ gather(struct conn_context *ctx, struct conn *c)
 	while (c->state != CONN_DEAD && c->refusal == 0) {
 		if ((fed = d4_feed_next(c->feed, &record)) == D4_SHORT)
 			break;
-		if ((c->refusal = admit(ctx, c, &record.header)) != 0)
+		if ((c->refusal = admit(ctx, c, &record.header)) != 0) {
+			c->odd = record.header;
 			break;
+		}
 		ctx->headers[ctx->njobs] = record.header;
 		ctx->owners[ctx->njobs] = c;
 		ctx->jobs[ctx->njobs].key = c->key->mac;
@@ -629,10 +791,12 @@ answer(struct conn_context *ctx, struct conn *c)
 	if (c->backlog_len > 0)
 		return;
 	if (!c->answering && c->stream != NULL) {
-		result = store_flush(c->stream, ctx->now);
+		result = c->closing ? store_end(c->stream, ctx->now) :
+		    store_flush(c->stream, ctx->now);
 		if (result == STORE_FULL || took(ctx, c, result) == -1)
 			return;
 	}
+	c->complete = c->closing;
 	if (!c->answering && c->sink != NULL && !stream_settled(c->sink))
 		return;
 	if (c->tls != NULL) {
@@ -683,7 +847,7 @@ judge_stream(const struct conn *c)
 	    stream_end(c->sink);
 
 	return end == STREAM_OVERFLOW ? REFUSED_OVERFLOW :
-	    end == STREAM_BAD_DATA ? D4_BAD_DATA : 0;
+	    end == STREAM_BAD_DATA ? REFUSED_WORKER : 0;
 }
 
 /* After the batch was taken: what is left to do for a connection. */
@@ -696,13 +860,17 @@ finish_turn(struct conn_context *ctx, struct conn *c)
 	note_turn(ctx, c);
 	d4_feed_idle(c->feed);
 	if (judge_stream(c) != 0) {
-		refuse(ctx, c, judge_stream(c), "its stream");
+		refuse(ctx, c, judge_stream(c), NULL);
 		return;
 	}
 	if (c->refusal != 0 && c->backlog_len == 0) {
 		refuse(ctx, c, c->refusal, c->more);
 		return;
 	}
+	if (ctx->settings->sync == STORE_SYNC_ALWAYS && c->resumes &&
+	    c->stream != NULL && took(ctx, c, store_flush(c->stream,
+	    ctx->now)) == -1)
+		return;
 	if (c->ended && c->refusal == 0 && c->state != CONN_ENDING) {
 		if (d4_feed_pending(c->feed) > 0)
 			refuse_stored(ctx, c, D4_SHORT, NULL);
@@ -775,8 +943,26 @@ mind_deadline(struct conn_context *ctx, struct conn *c)
 static bool
 waits_for_room(const struct conn *c)
 {
+	/* Not so who waits for another session of its stream. */
+	if (c->stream != NULL && store_is_held(c->stream))
+		return false;
 	return c->state != CONN_DEAD && (c->backlog_len > 0 ||
 	    (c->state == CONN_ENDING && !c->answering));
+}
+
+void
+conn_retry(struct conn_context *ctx)
+{
+	struct conn *c, *next;
+
+	for (c = ctx->first; c != NULL; c = next) {
+		next = c->next;
+		if (c->backlog_len > 0 && c->stream != NULL &&
+		    store_is_held(c->stream))
+			drain_backlog(ctx, c);
+		if (c->state == CONN_ENDING)
+			touch(ctx, c);
+	}
 }
 
 void
@@ -791,6 +977,24 @@ conn_wake(struct conn_context *ctx)
 		if (c->record_ms != 0 && c->events == 0)
 			c->record_ms = ctx->now_ms;
 		touch(ctx, c);
+	}
+}
+
+/* Of types that may have many connections nobody else tells whether a newer one
+ * of the same stream waits at another worker. */
+static void
+mind_stream(struct conn_context *ctx, struct conn *c)
+{
+	note_newest(ctx, c);
+	if (!c->resumes || c->stream == NULL)
+		return;
+	if (store_is_held(c->stream)) {
+		if (c->backlog_len > 0)
+			store_want(c->stream);
+	} else if (c->session.type == D4_TYPE_EXTENDED &&
+	    store_is_wanted(c->stream)) {
+		c->replaced = true;
+		refuse_stored(ctx, c, REFUSED_TAKEN_OVER, NULL);
 	}
 }
 
@@ -809,8 +1013,12 @@ conn_tick(struct conn_context *ctx, bool judge)
 		next = c->next;
 		if (judge && (reason = admit_again(ctx, c)) != 0)
 			refuse_stored(ctx, c, reason, NULL);
+		else if (judge && c->state == CONN_LIVE)
+			admit_limits(ctx, c);
 		if (c->state != CONN_DEAD)
 			mind_deadline(ctx, c);
+		if (c->state != CONN_DEAD)
+			mind_stream(ctx, c);
 		if (c->state != CONN_DEAD && c->backlog_len > 0)
 			drain_backlog(ctx, c);
 		if (c->state == CONN_ENDING)

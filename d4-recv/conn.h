@@ -84,8 +84,20 @@ struct conn {
 	struct stream_session	*sink;		/* from LIVE on, where there are
 						 * streams */
 	bool			 replaced;	/* another has its claim */
-	uint8_t			*backlog;	/* verified, not yet stored */
+	bool			 resumes;	/* d4-resume(7) */
+	uint8_t			 hello[D4_HMAC_LEN];	/* of its stream */
+	bool			 told;		/* what was stored before */
+	bool			 closing;	/* its last record was empty */
+	bool			 complete;	/* and its end was answered */
+	uint64_t		 max_age;	/* of its timestamps, 0: any */
+	bool			 monotonic;
+	uint64_t		 newest;	/* the greatest one */
+	bool			 noted_newest;
+	uint8_t			*backlog;	/* verified, not yet stored:
+						 * headers and payloads */
 	size_t			 backlog_len, backlog_at;
+	size_t			 taken;		/* of the first one's payload */
+	bool			 judged;	/* it is new */
 	bool			 ended;		/* the peer said so */
 	bool			 answering;	/* close_notify is on its way */
 	bool			 verified;	/* a record has, ever */
@@ -93,6 +105,7 @@ struct conn {
 	unsigned		 refusal;	/* why it is to end, 0: not */
 	const char		*more;		/* words to that, static or of
 						 * tls; NULL: none */
+	struct d4_header	 odd;		/* the header that was refused */
 	uint64_t		 turn_records;	/* taken in this turn */
 	uint64_t		 turn_bytes;
 };
@@ -163,6 +176,10 @@ void conn_end_all(struct conn_context *);
 
 /* Whether what it sent waits for room; it is not to be read then. */
 bool conn_is_full(struct conn *);
+
+/* Another session may have let go of a stream that one of ours waits for: the
+ * turn must be ended after. */
+void conn_retry(struct conn_context *);
 
 /* Streams have room again, or are settled: the turn must be ended after. */
 void conn_wake(struct conn_context *);

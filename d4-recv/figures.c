@@ -17,27 +17,46 @@ figures_begin(struct figures *f, int64_t now_ms)
 	f->stats_at = f->last_ms = now_ms;
 }
 
+/* What there is besides with streams. */
+static void
+describe_streams(char text[256], struct stream *streams)
+{
+	const struct stream_figures *st;
+
+	*text = '\0';
+	if (streams == NULL)
+		return;
+	st = stream_figures(streams);
+	(void)snprintf(text, 256, ", %llu entries, %llu bytes of them, "
+	    "%zu bytes in flight, %zu held back, %llu reconnects, "
+	    "%llu losses, %llu overflows", (ull)st->nentries,
+	    (ull)st->nbytes, st->waiting, st->nheld, (ull)st->nreconnects,
+	    (ull)st->nlosses, (ull)st->noverflows);
+}
+
 static void
 say(struct figures *f, const struct conn_context *ctx,
     const struct finish_figures *files, const struct analyze *analyze)
 {
 	double s = (double)(ctx->now_ms - f->last_ms) / 1000;
 	uint64_t refused = 0;
+	char streams[256];
 	size_t i;
 
 	for (i = 0; i < REFUSED_REASONS; i++)
 		refused += ctx->refusals.counts[i];
 	if (s <= 0)
 		s = 1;
+	describe_streams(streams, ctx->streams);
 	d4_log_say("%zu connected, %zu strangers, %llu accepted, "
 	    "%llu refused, %llu records, %llu bytes, %.1f records/s, "
-	    "%.1f bytes/s, %llu files, %zu waiting, %llu items, %llu dropped",
+	    "%.1f bytes/s, %llu files, %zu waiting, %llu items, %llu dropped%s",
 	    ctx->nconns - ctx->nstrangers, ctx->nstrangers,
 	    (ull)ctx->naccepted, (ull)refused, (ull)ctx->nrecords,
 	    (ull)ctx->nbytes, (double)(ctx->nrecords - f->last_records) / s,
 	    (double)(ctx->nbytes - f->last_bytes) / s, (ull)files->nfiles,
 	    files->waiting, (ull)analyze_pushed(analyze),
-	    (ull)analyze_dropped(analyze));
+	    (ull)analyze_dropped(analyze), streams);
 	f->last_ms = ctx->now_ms;
 	f->last_records = ctx->nrecords;
 	f->last_bytes = ctx->nbytes;
@@ -55,6 +74,10 @@ static void
 put_rows(FILE *out, const struct conn_context *ctx,
     const struct finish_figures *files, const struct analyze *analyze)
 {
+	static const struct store_figures none;
+	const struct store_figures *store = ctx->store == NULL ? &none :
+	    store_figures(ctx->store);
+
 	row(out, "d4_recv_connections", "gauge", "Sensors connected",
 	    ctx->nconns - ctx->nstrangers);
 	row(out, "d4_recv_strangers", "gauge",
@@ -75,10 +98,41 @@ put_rows(FILE *out, const struct conn_context *ctx,
 	    "Sensors that wait for room", ctx->nwaiting);
 	row(out, "d4_recv_disk_full", "gauge",
 	    "Whether there is no room for files", files->full);
+	row(out, "d4_recv_resumed_total", "counter",
+	    "Sessions that went on with a stream", store->nresumed);
+	row(out, "d4_recv_records_stored_before_total", "counter",
+	    "Records of theirs that were stored already", store->nstored);
+	row(out, "d4_recv_gaps_total", "counter",
+	    "Such sessions that went on elsewhere", store->ngaps);
 	row(out, "d4_recv_items_total", "counter",
 	    "Items given to analyzer queues", analyze_pushed(analyze));
 	row(out, "d4_recv_items_dropped_total", "counter",
 	    "Items dropped by full queues", analyze_dropped(analyze));
+}
+
+static void
+put_streams(FILE *out, struct stream *streams)
+{
+	const struct stream_figures *st = stream_figures(streams);
+
+	row(out, "d4_recv_stream_entries_total", "counter",
+	    "Entries that are in streams", st->nentries);
+	row(out, "d4_recv_stream_bytes_total", "counter",
+	    "Bytes of data in them", st->nbytes);
+	row(out, "d4_recv_stream_waiting", "gauge",
+	    "Commands not answered yet", st->nwaiting);
+	row(out, "d4_recv_stream_waiting_bytes", "gauge", "Bytes of these",
+	    st->waiting);
+	row(out, "d4_recv_stream_held_back", "gauge",
+	    "Sensors not read for want of room", st->nheld);
+	row(out, "d4_recv_stream_away", "gauge",
+	    "Whether Redis is away or refuses entries", st->away);
+	row(out, "d4_recv_stream_losses_total", "counter",
+	    "Attempts and commands that Redis failed", st->nlosses);
+	row(out, "d4_recv_stream_reconnects_total", "counter",
+	    "Times that Redis came back", st->nreconnects);
+	row(out, "d4_recv_stream_overflows_total", "counter",
+	    "Sensors cut off for their stream's length", st->noverflows);
 }
 
 static void
@@ -127,6 +181,8 @@ write_metrics(const char *path, const struct conn_context *ctx,
 		return;
 	}
 	put_rows(out, ctx, files, analyze);
+	if (ctx->streams != NULL)
+		put_streams(out, ctx->streams);
 	put_refusals(out, &ctx->refusals);
 	put_sensors(out, ctx);
 	if (fclose(out) == EOF || d4_notify_write_file(path, text, len) == -1)

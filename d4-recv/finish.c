@@ -57,6 +57,7 @@ struct finish {
 
 	/* The loop's own. */
 	struct list	 pushing;
+	uint64_t	 nsubmitted, ndone;
 	bool		 said_full;
 	struct finish_figures figures;
 };
@@ -290,6 +291,18 @@ finish_set_hook(struct finish *f, const char *hook)
 	return hook_set(f->hook, hook);
 }
 
+uint64_t
+finish_nsubmitted(const struct finish *f)
+{
+	return f->nsubmitted;
+}
+
+uint64_t
+finish_ndone(const struct finish *f)
+{
+	return f->ndone;
+}
+
 int
 finish_fd(const struct finish *f)
 {
@@ -300,6 +313,12 @@ const char *
 finish_root(const struct finish *f)
 {
 	return f->root;
+}
+
+int
+finish_root_dir(const struct finish *f)
+{
+	return f->complete.root;
 }
 
 int
@@ -390,6 +409,7 @@ finish_submit(struct finish *f, const struct place *p, unsigned n, bool done,
 	job->file.fd = fd;
 	job->file.out = -1;
 	f->figures.waiting++;
+	f->nsubmitted++;
 	(void)pthread_mutex_lock(&f->lock);
 	list_add(&f->todo, job);
 	(void)pthread_cond_signal(&f->more);
@@ -481,8 +501,10 @@ finish_run(struct finish *f)
 	while (read(f->wake[0], drain, sizeof(drain)) > 0)
 		;
 	(void)pthread_mutex_lock(&f->lock);
-	while ((job = list_take(&f->ready)) != NULL)
+	while ((job = list_take(&f->ready)) != NULL) {
 		list_add(&f->pushing, job);
+		f->ndone++;
+	}
 	full = f->full;
 	(void)pthread_mutex_unlock(&f->lock);
 	say_full(f, full);

@@ -51,6 +51,9 @@ struct items {
 		    const char *queue, const void *item, size_t len,
 		    bool again);
 	void	*cookie;
+	/* Hands over what push() took, so that it is not lost with this
+	 * process; may be NULL. */
+	void	(*flush)(void *cookie);
 };
 
 struct finish_settings {
@@ -80,6 +83,11 @@ void finish_free(struct finish *);
 /* From now on; NULL: none. */
 int finish_set_hook(struct finish *, const char *hook);
 
+/* How many files were submitted, and how many of them are on the disk, first
+ * in, first out. */
+uint64_t finish_nsubmitted(const struct finish *);
+uint64_t finish_ndone(const struct finish *);
+
 /* Readable when finish_run() is to be called. */
 int finish_fd(const struct finish *);
 
@@ -100,8 +108,10 @@ bool finish_loaded(const struct finish *);
 
 const struct finish_figures *finish_figures(struct finish *);
 
-/* The store as an absolute path, and its directory .open as a descriptor. */
+/* The store as an absolute path and as a descriptor, and its directory .open
+ * as one. */
 const char *finish_root(const struct finish *);
+int finish_root_dir(const struct finish *);
 int finish_open_dir(const struct finish *);
 
 /* -- for store.c, handler.c and recover.c -------------------------------- */

@@ -15,6 +15,10 @@
  *	admit.[ch]	who may send, by the registry
  *	peers.[ch]	connections of each address
  *	refusals.[ch]	why not, counted and said; faults.[ch] of our own
+ *	errors.[ch]	the same as the registry keeps it, in d4-core's words
+ *	stream.[ch]	sessions in Redis Streams; stream-keys.[ch] the keys
+ *			around them, stream-cmd.[ch] their commands
+ *	pipeline.[ch]	commands to Redis, kept until they are answered
  *	store.[ch]	streams become files; place.[ch] where, line.[ch] lines
  *	handler.[ch]	what extended types want
  *	finish.[ch]	finished files: complete.[ch], hook.[ch]

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -182,11 +183,14 @@ void
 place_entry(const struct place *p, unsigned n, bool done,
     char entry[PLACE_ENTRY])
 {
-	char uuid[D4_UUID_HEX], *at;
+	char uuid[D4_UUID_HEX], tail[PLACE_TAIL + 36] = "", *at;
 
 	d4_uuid_hex(uuid, p->uuid);
-	(void)snprintf(entry, PLACE_ENTRY, "%s@%s~%u~%s%s", uuid,
-	    p->path + (begins_with_uuid(p) ? D4_UUID_HEX : 0), n,
+	if (*p->tail != '\0')
+		(void)snprintf(tail, sizeof(tail), "t%s.%llu.%u", p->tail,
+		    (unsigned long long)p->ordinal, p->number);
+	(void)snprintf(entry, PLACE_ENTRY, "%s@%s~%u%s~%s%s", uuid,
+	    p->path + (begins_with_uuid(p) ? D4_UUID_HEX : 0), n, tail,
 	    compressions[p->compress], done ? "~" : "");
 	for (at = entry; (at = strchr(at, '/')) != NULL; )
 		*at = '@';
@@ -208,14 +212,38 @@ take_number(const char **at, long max)
 	return v;
 }
 
-/* Takes "<n>~<compression>" with perhaps one more '~' to the end. */
+/* Takes "t<stream>.<k>.<i>", if it is there. */
+static int
+parse_stream(struct place *p, const char **at)
+{
+	size_t len = PLACE_TAIL - 1;
+	long v;
+
+	if (**at != 't')
+		return 0;
+	if (strspn(++*at, "0123456789abcdef") != len || (*at)[len] != '.')
+		return -1;
+	memcpy(p->tail, *at, len);
+	*at += len + 1;
+	if ((v = take_number(at, LONG_MAX / 10 - 1)) < 1)
+		return -1;
+	p->ordinal = (uint64_t)v;
+	if (*(*at)++ != '.' || (v = take_number(at, 1000000000)) < 0)
+		return -1;
+	p->number = (unsigned)v;
+	return 0;
+}
+
+/* Takes "<n>[t<stream>.<k>.<i>]~<compression>" with perhaps one more '~' to the
+ * end. */
 static int
 parse_tail(struct place *p, const char *at, unsigned *n, bool *done)
 {
 	size_t i, len;
 	long v;
 
-	if ((v = take_number(&at, 1000000000)) < 0 || *at++ != '~')
+	if ((v = take_number(&at, 1000000000)) < 0 ||
+	    parse_stream(p, &at) == -1 || *at++ != '~')
 		return -1;
 	*n = (unsigned)v;
 	for (i = 0; i < sizeof(compressions) / sizeof(*compressions); i++) {

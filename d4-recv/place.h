@@ -23,10 +23,14 @@
  * A file in the making lies flat in the directory .open of the store as an
  * entry, whose name says all that a later process must know to finish it:
  *
- *	<uuid>@<path without the uuid, '@' for each '/'>~<n>~<compression>[~]
+ *	<uuid>@<path without the uuid, '@' for each '/'>~<n>[t<stream>.<k>.<i>]~
+ *	    <compression>[~]
  *
- * n tells entries of one path apart.  The last '~' marks the finished bytes of
- * a file that is compressed on its way from the entry without it.
+ * n tells entries of one path apart.  t marks the k-th file of a stream that
+ * has a tail (tail.h), stream being the first digits of its hello's HMAC, and
+ * the i-th of that path, so that its names are in order whoever gives them.  The
+ * last '~' marks the finished bytes of a file that is compressed on its way
+ * from the entry without it.
  */
 
 #include <stdbool.h>
@@ -42,6 +46,7 @@
 #define PLACE_OPEN	".open"
 #define PLACE_PATH	256	/* a path within the store, with its NUL */
 #define PLACE_ENTRY	320	/* an entry's name, likewise */
+#define PLACE_TAIL	17	/* <stream>, 16 digits and a NUL */
 
 /* The longest <extension> and <token>, in bytes. */
 #define PLACE_WORD_MAX	64
@@ -62,6 +67,9 @@ struct place {
 	char		 ext[D4_TYPE_NAME_MAX + 1]; /* "" but for 254 */
 	enum d4_gz_kind	 compress;
 	char		 path[PLACE_PATH];	/* not compressed, no ".1" */
+	char		 tail[PLACE_TAIL];	/* <stream>, "" without a tail */
+	uint64_t	 ordinal;		/* k, from 1 on */
+	unsigned	 number;		/* i: with that ".n" or more */
 };
 
 /* A stream's file that is opened now; ext is NULL but for type 254.  border is

@@ -1,43 +1,15 @@
 /* SPDX-License-Identifier: ISC */
-#include <sys/file.h>
 #include <sys/stat.h>
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "d4-recv/recover.h"
-
-/* Opens and locks an entry that nobody works on.  Returns the descriptor and
- * its links, or -1; errno is ENOENT when there is none, EWOULDBLOCK when it
- * is in hand. */
-static int
-open_leftover(int entries, const char *entry, nlink_t *nlink)
-{
-	struct stat a, b;
-	int fd, err;
-
-	fd = openat(entries, entry, O_RDWR | O_NOFOLLOW | O_NONBLOCK |
-	    O_CLOEXEC);
-	if (fd == -1)
-		return -1;
-	if (flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &a) == 0 &&
-	    S_ISREG(a.st_mode)) {
-		/* It may have been removed before it was locked. */
-		if (fstatat(entries, entry, &b, AT_SYMLINK_NOFOLLOW) == 0 &&
-		    a.st_ino == b.st_ino) {
-			*nlink = b.st_nlink;
-			return fd;
-		}
-		errno = ENOENT;
-	}
-	err = errno;
-	(void)close(fd);
-	errno = err;
-	return -1;
-}
+#include "d4-recv/settle.h"
 
 /* An entry that can't be opened or locked is somebody's, or gone, or it is
  * better tried later. */
@@ -45,33 +17,6 @@ static int
 pass_over(void)
 {
 	return errno == EMFILE || errno == ENFILE || errno == ENOMEM ? -1 : 0;
-}
-
-/* An entry whose finished bytes may lie beside it, and which is locked. */
-static int
-recover_compressed(struct finish *f, const struct place *p, unsigned n, int fd,
-    const char *entry)
-{
-	int entries = finish_open_dir(f), done_fd;
-	char done_entry[PLACE_ENTRY];
-	nlink_t nlink;
-
-	place_entry(p, n, true, done_entry);
-	done_fd = open_leftover(entries, done_entry, &nlink);
-	if (done_fd != -1 && nlink > 1) {
-		(void)unlinkat(entries, entry, 0);
-		(void)close(fd);
-		return finish_submit(f, p, n, true, done_fd, FINISH_LINKED);
-	}
-	if (done_fd == -1 && pass_over() == -1) {
-		(void)close(fd);
-		return -1;
-	}
-	if (done_fd != -1) {
-		(void)unlinkat(entries, done_entry, 0);
-		(void)close(done_fd);
-	}
-	return finish_submit(f, p, n, false, fd, FINISH_CUT);
 }
 
 /* Finished bytes without the entry they were made from. */
@@ -87,17 +32,20 @@ recover_done(struct finish *f, const struct place *p, unsigned n,
 	place_entry(p, n, false, plain);
 	if (fstatat(finish_open_dir(f), plain, &st, AT_SYMLINK_NOFOLLOW) == 0)
 		return 0;	/* these two go together, by the other */
-	fd = open_leftover(finish_open_dir(f), entry, &nlink);
+	fd = settle_open(finish_open_dir(f), entry, &nlink);
 	if (fd == -1)
 		return pass_over();
 	return finish_submit(f, p, n, true, fd, nlink > 1 ? FINISH_LINKED :
 	    FINISH_WHOLE);
 }
 
-/* 0, or -1 with errno when the next entries need not be tried. */
+/* 0, 1 when it is to be tried again, or -1 with errno when the next entries
+ * need not be tried. */
 static int
-recover_entry(struct finish *f, const char *entry)
+recover_entry(struct finish *f, struct tails *tails, bool impatient,
+    const char *entry)
 {
+	enum settle what = SETTLE_CUT;
 	struct place place;
 	nlink_t nlink;
 	unsigned n;
@@ -108,41 +56,108 @@ recover_entry(struct finish *f, const char *entry)
 		return 0;
 	if (done)
 		return recover_done(f, &place, n, entry);
-	if ((fd = open_leftover(finish_open_dir(f), entry, &nlink)) == -1)
+	if (*place.tail != '\0')
+		what = settle_entry(f, tails, &place, entry, impatient);
+	if (what == SETTLE_FAILED)
+		return pass_over() == -1 ? -1 : 1;
+	if (what == SETTLE_DONE || what == SETTLE_LATER)
+		return what == SETTLE_LATER;
+	if ((fd = settle_open(finish_open_dir(f), entry, &nlink)) == -1)
 		return pass_over();
-	if (place.compress != D4_GZ_PLAIN)
-		return recover_compressed(f, &place, n, fd, entry);
-	return finish_submit(f, &place, n, false, fd,
-	    nlink > 1 ? FINISH_LINKED : FINISH_CUT);
+	if (what == SETTLE_LOST) {
+		finish_discard(f, &place, n, fd);
+		return 0;
+	}
+	return settle_submit(f, &place, n, fd, nlink,
+	    what == SETTLE_WHOLE ? FINISH_WHOLE : FINISH_CUT);
+}
+
+/* Files of one stream in its order, for so they will be named. */
+static int
+compare_entries(const void *a, const void *b)
+{
+	const char *x = *(char *const *)a, *y = *(char *const *)b;
+	struct place p, q;
+	unsigned m, n;
+	bool done;
+	int rc;
+
+	if (place_parse(&p, x, &m, &done) == -1 ||
+	    place_parse(&q, y, &n, &done) == -1)
+		return strcmp(x, y);
+	if ((rc = strcmp(p.path, q.path)) != 0 ||
+	    (rc = strcmp(p.tail, q.tail)) != 0)
+		return rc;
+	if (p.ordinal != q.ordinal)
+		return p.ordinal < q.ordinal ? -1 : 1;
+	return m != n ? (m < n ? -1 : 1) : strcmp(x, y);
+}
+
+/* The names in .open, each and all to be freed.  How many, or -1. */
+static ssize_t
+list_entries(const struct finish *f, char ***names)
+{
+	const struct dirent *entry;
+	char **grown, *name;
+	size_t n = 0;
+	DIR *dir = NULL;
+	int fd;
+
+	*names = NULL;
+	fd = openat(finish_open_dir(f), ".", O_RDONLY | O_DIRECTORY |
+	    O_CLOEXEC);
+	if (fd == -1 || (dir = fdopendir(fd)) == NULL)
+		goto bad;
+	for (errno = 0; (entry = readdir(dir)) != NULL; errno = 0) {
+		if (*entry->d_name == '.')
+			continue;
+		if ((n & (n - 1)) == 0) {
+			grown = realloc(*names, (n == 0 ? 1 : 2 * n) *
+			    sizeof(**names));
+			if (grown == NULL)
+				goto bad;
+			*names = grown;
+		}
+		if ((name = strdup(entry->d_name)) == NULL)
+			goto bad;
+		(*names)[n++] = name;
+	}
+	if (errno != 0)
+		goto bad;
+	(void)closedir(dir);
+	if (n > 1)
+		qsort(*names, n, sizeof(**names), compare_entries);
+	return (ssize_t)n;
+bad:
+	while (n > 0)
+		free((*names)[--n]);
+	free(*names);
+	if (dir != NULL)
+		(void)closedir(dir);
+	else if (fd != -1)
+		(void)close(fd);
+	return -1;
 }
 
 int
-recover_run(struct finish *f)
+recover_run(struct finish *f, struct tails *tails, bool impatient)
 {
-	const struct dirent *entry = NULL;
-	int fd, rc = 0, err;
-	DIR *dir;
+	bool later = false;
+	ssize_t i, n;
+	char **names;
+	int rc = 0, err = 0;
 
-	fd = openat(finish_open_dir(f), ".", O_RDONLY | O_DIRECTORY |
-	    O_CLOEXEC);
-	if (fd == -1)
+	if ((n = list_entries(f, &names)) == -1)
 		return -1;
-	if ((dir = fdopendir(fd)) == NULL) {
-		err = errno;
-		(void)close(fd);
-		errno = err;
-		return -1;
-	}
-	while (rc == 0 && !finish_busy(f)) {
-		errno = 0;
-		if ((entry = readdir(dir)) == NULL) {
-			rc = errno == 0 ? 0 : -1;
-			break;
+	for (i = 0; i < n; i++) {
+		if (rc != -1 && !finish_busy(f)) {
+			rc = recover_entry(f, tails, impatient, names[i]);
+			err = errno;
+			later = later || rc == 1;
 		}
-		rc = recover_entry(f, entry->d_name);
+		free(names[i]);
 	}
-	err = errno;
-	(void)closedir(dir);
+	free(names);
 	errno = err;
-	return rc == -1 ? -1 : finish_busy(f);
+	return rc == -1 ? -1 : finish_busy(f) || later;
 }

@@ -22,11 +22,15 @@
  *	entry~n~gz~ with one link	naming it, then pushing
  *	entry~n~none with two links	pushing, with again true
  *
+ * The entry of a stream with a tail is cut where its tail says, or goes if it
+ * does not count (settle.h).  While another process has the tail it waits.
+ *
  * A push with again true is for the queue to recognise by its path: only a
  * process that died between steps 5 and 6 of finish.h has pushed it before.
  */
 
 #include "d4-recv/finish.h"
+#include "d4-recv/tail.h"
 
 /*
  * Hands over what was left, as much as the finisher takes at a time; its
@@ -34,8 +38,8 @@
  * and then once a second as long as it returns 1: there may be more.  0: that
  * was all.  -1 with errno: .open can't be read, or there is no memory or
  * descriptor now; it may be called again.  Entries that are none of ours are
- * left alone.
+ * left alone.  impatient: it was called for long, see settle_entry().
  */
-int recover_run(struct finish *);
+int recover_run(struct finish *, struct tails *, bool impatient);
 
 #endif

@@ -25,7 +25,10 @@ static const struct {
 	AT(REFUSED_FULL) = { "full", "too many connections" },
 	AT(REFUSED_CUT_OFF) = { "cut_off", "cut off" },
 	AT(REFUSED_OVERFLOW) = { "overflow",
-	    "Error: stream exceed max entries limit" },
+	    "its stream has as many entries as it may" },
+	AT(REFUSED_WORKER) = { "worker", "a worker refused its data" },
+	AT(REFUSED_TOO_OLD) = { "too_old", "timestamp is too old" },
+	AT(REFUSED_BACKWARDS) = { "backwards", "timestamp goes backwards" },
 	AT(REFUSED_OURS) = { "ours", "our own fault" },
 #undef AT
 };

@@ -29,6 +29,9 @@ enum refused {
 	REFUSED_FULL,		/* a cap was reached */
 	REFUSED_CUT_OFF,	/* the connection ended without a word */
 	REFUSED_OVERFLOW,	/* its stream has as many entries as it may */
+	REFUSED_WORKER,		/* of d4-core refused its data */
+	REFUSED_TOO_OLD,	/* a timestamp, by its sensor's max_age */
+	REFUSED_BACKWARDS,	/* likewise, for it must not go back */
 	REFUSED_OURS,		/* our own fault: disk, memory */
 	REFUSED_REASONS
 };

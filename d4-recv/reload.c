@@ -41,6 +41,10 @@ may_replace(const struct settings *old, const struct settings *fresh,
 	may = is_same(dir, "registry", old->registry, fresh->registry) && may;
 	may = is_same(dir, "queues", old->queues, fresh->queues) && may;
 	may = is_same(dir, "stream", old->stream, fresh->stream) && may;
+	if (old->sync != fresh->sync) {
+		d4_log_warnx("%s/sync: cannot change before a new start", dir);
+		may = false;
+	}
 	if (old->workers == fresh->workers)
 		return may;
 	d4_log_warnx("%s/workers: cannot change before a new start", dir);

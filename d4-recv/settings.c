@@ -257,30 +257,6 @@ load_places(struct settings *s, struct d4_conf *conf)
 	return fault(conf);
 }
 
-/* The password is a key: it may hold blanks. */
-static int
-load_login(struct settings *s, struct d4_conf *conf)
-{
-	size_t len = sizeof(s->redis_password) - 1;
-	int faults = 0;
-
-	if (d4_conf_has(conf, "redis_user") && d4_conf_text(conf,
-	    "redis_user", s->redis_user, "a name of Redis' ACL") == -1)
-		faults += fault(conf);
-	if (d4_conf_has(conf, "redis_password")) {
-		if (d4_conf_key(conf, "redis_password",
-		    (uint8_t *)s->redis_password, &len) == -1)
-			return faults + fault(conf);
-		s->redis_password[len] = '\0';
-	}
-	if (*s->redis_user != '\0' && *s->redis_password == '\0') {
-		(void)d4_conf_refuse(conf, "redis_user",
-		    "has no redis_password", "both or none");
-		faults += fault(conf);
-	}
-	return faults;
-}
-
 static int
 load_stream(struct settings *s, struct d4_conf *conf)
 {
@@ -310,6 +286,28 @@ load_stream(struct settings *s, struct d4_conf *conf)
 	return faults;
 }
 
+/* What concerns streams that are gone on with, and replays. */
+static int
+load_resume(struct settings *s, struct d4_conf *conf)
+{
+	static const char *const syncs[] = { "second", "always", "never" };
+	static const enum store_sync sync[] = {
+		STORE_SYNC_SECOND, STORE_SYNC_ALWAYS, STORE_SYNC_NEVER
+	};
+	static const char *const flags[] = { "no", "yes" };
+	size_t choice = 0, monotonic = 0;
+	int faults = 0;
+
+	if (d4_conf_has(conf, "sync"))
+		faults += load_word(conf, "sync", syncs, 3, &choice);
+	s->sync = sync[choice];
+	faults += load_number(conf, "max_age", 0, UINT32_MAX, 0, &s->max_age);
+	if (d4_conf_has(conf, "monotonic"))
+		faults += load_word(conf, "monotonic", flags, 2, &monotonic);
+	s->monotonic = monotonic == 1;
+	return faults;
+}
+
 static int
 load_store(struct settings *s, struct d4_conf *conf)
 {
@@ -320,8 +318,10 @@ load_store(struct settings *s, struct d4_conf *conf)
 	size_t choice = 1;
 	int faults = 0;
 
+	faults += load_resume(s, conf);
 	faults += load_places(s, conf);
-	faults += load_login(s, conf);
+	if (d4_conf_login(conf, &s->login) == -1)
+		faults += fault(conf);
 	faults += load_stream(s, conf);
 	if (d4_conf_has(conf, "hook") && d4_conf_text(conf, "hook", s->hook,
 	    "the path of a program") == -1)
@@ -369,15 +369,21 @@ settings_load(struct settings *s, struct d4_conf *conf)
 static void
 print_store(const struct settings *s)
 {
+	static const char *const syncs[] = {
+		[STORE_SYNC_SECOND] = "second", [STORE_SYNC_ALWAYS] = "always",
+		[STORE_SYNC_NEVER] = "never"
+	};
 	const char *suffix = d4_gz_suffix(s->compress);
 
 	if (*s->stream != '\0')
 		printf("stream: %s\nstream_overflow: %s\n", s->stream,
 		    s->stream_disconnects ? "disconnect" : "wait");
-	if (*s->redis_password != '\0')
+	if (*s->login.password != '\0')
 		printf("redis_user: %s\nredis_password: %zu bytes\n",
-		    *s->redis_user != '\0' ? s->redis_user : "default",
-		    strlen(s->redis_password));
+		    *s->login.user != '\0' ? s->login.user : "default",
+		    strlen(s->login.password));
+	printf("sync: %s\nmax_age: %llu s\nmonotonic: %s\n", syncs[s->sync],
+	    (unsigned long long)s->max_age, s->monotonic ? "yes" : "no");
 	printf("registry: %s\nqueues: %s\nrotate: %u s\nrotate_size: %llu\n"
 	    "compress: %s\nhook: %s\nworkers: %u\nquiet: %u s\n"
 	    "max_connections: %u\nmax_per_address: %u\n"
@@ -417,6 +423,6 @@ void
 settings_free(struct settings *s)
 {
 	d4_mac_wipe(s->key, sizeof(s->key));
-	d4_mac_wipe(s->redis_password, sizeof(s->redis_password));
+	d4_conf_login_wipe(&s->login);
 	rules_free(&s->rules);
 }

@@ -10,7 +10,8 @@
 #include <stdint.h>
 
 #include "d4-recv/session.h"
-#include "lib/conf.h"
+#include "d4-recv/store.h"
+#include "lib/conf-login.h"
 #include "lib/gz.h"
 #include "lib/net.h"
 
@@ -34,13 +35,15 @@ struct settings {
 	char		queues[D4_CONF_TEXT];
 	char		stream[D4_CONF_TEXT];	/* redis:..., "" without */
 	bool		stream_disconnects;	/* when it is full */
-	char		redis_user[D4_CONF_TEXT];	/* "" without */
-	char		redis_password[D4_CONF_TEXT];
+	struct d4_conf_login login;	/* at Redis */
 	char		hook[D4_CONF_TEXT];	/* "" without */
 	unsigned	workers;
 	unsigned	rotate;		/* seconds */
 	uint64_t	rotate_size;	/* bytes, 0: no limit */
 	enum d4_gz_kind	compress;
+	enum store_sync	sync;		/* of streams that are gone on with */
+	uint64_t	max_age;	/* seconds of a timestamp, 0: any */
+	bool		monotonic;	/* timestamps must not go back */
 	unsigned	quiet;		/* seconds until the first record */
 	unsigned	max_connections;
 	unsigned	max_per_address;

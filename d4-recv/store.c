@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -7,7 +8,10 @@
 #include "d4-recv/complete.h"
 #include "d4-recv/handler.h"
 #include "d4-recv/line.h"
+#include "d4-recv/settle.h"
 #include "d4-recv/store.h"
+#include "d4-recv/syncer.h"
+#include "d4-recv/tail-log.h"
 #include "lib/border.h"
 #include "lib/log.h"
 #include "lib/type.h"
@@ -20,11 +24,21 @@
 				 * be open are */
 #define MAGIC_LEN	4u		/* tells what type 4 is given as */
 
+#define SYNC_MAX	512	/* files that wait to be synced */
+
+/* Bytes of records with lines that may be in the file and not in the tail: they
+ * are items twice if this process is killed. */
+#define ITEMS_MAX	((uint64_t)256 << 10)
+
 struct store {
 	struct store_settings	 set;
 	struct store_stream	*streams;
 	struct store_figures	 figures;
 	bool			 made_entries;	/* since the last sync */
+	struct tails		*tails;
+	struct syncer		*syncer;	/* for STORE_SYNC_SECOND */
+	size_t			 nhanding;	/* files that wait for it */
+	bool			 left_some;	/* for recover_run() */
 };
 
 struct store_stream {
@@ -56,7 +70,27 @@ struct store_stream {
 	bool			 renew;		/* to be ended at once */
 	bool			 unsynced;
 
+	/* A stream with a tail. */
+	bool			 resumes;
+	uint8_t			 hello[D4_HMAC_LEN];
+	struct tail		*tail;		/* NULL: not yet held */
+	struct match		 match;
+	bool			 matched;	/* and that was counted */
+	bool			 fed;		/* the border, and no file */
+	bool			 in_record;	/* the rest of it comes */
+	bool			 at_start;	/* and nothing of it yet */
+	bool			 of_data;	/* a unit in it is data */
+	bool			 began_whole;	/* at a border */
+	uint64_t		 taken;		/* bytes, kept or not */
+	struct tail_end		 last;		/* of the last record */
+	uint64_t		 start;		/* of data in the file */
+	time_t			 named;		/* its last file was */
+	bool			 unlisted;	/* the file's entry, so far */
+	struct sync_state	*sync;
+	uint64_t		 awaits;	/* of the finisher's, then mark */
+
 	bool			 closed;	/* the session is over */
+	bool			 clean;		/* as its sensor wanted */
 	int			 err;		/* after STORE_FAILED */
 	const char		*why;		/* after STORE_BAD_DATA */
 };
@@ -106,6 +140,8 @@ shrink(struct store_stream *s)
 {
 	uint8_t *less;
 
+	if (s->tail != NULL)
+		tail_idle(s->tail);
 	if (s->len == 0) {
 		free(s->buffer);
 		s->buffer = NULL;
@@ -129,23 +165,99 @@ has_begun(const struct store_stream *s)
 	    !d4_border_at(s->border) && (!headed || s->whole > 0));
 }
 
+/* The tail says what comes before it comes. */
+static int
+announce_file(struct store_stream *s)
+{
+	char entry[PLACE_ENTRY];
+	int err;
+
+	if (s->tail == NULL)
+		return 0;
+	place_entry(&s->place, s->n, false, entry);
+	if (tail_begin_file(s->tail, entry, s->place.ordinal,
+	    s->start) == 0)
+		return 0;
+	err = errno;
+	finish_discard(s->store->set.finish, &s->place, s->n, s->fd);
+	s->fd = -1;
+	errno = err;
+	return -1;
+}
+
+static bool
+is_busy(const struct store *store)
+{
+	return finish_busy(store->set.finish) ||
+	    store->nhanding >= SYNC_MAX ||
+	    (store->set.max_files > 0 &&
+	    store->figures.nfiles >= store->set.max_files);
+}
+
+/* By the time.  Files of a stream with a tail are named in its order, whoever
+ * finishes which first. */
+static void
+name_file(struct store_stream *s, time_t now)
+{
+	struct place before;
+	unsigned n;
+	bool done;
+
+	if (s->tail != NULL && now < s->named)
+		now = s->named;
+	s->named = now;
+	place_stream(&s->place, s->uuid, s->type, s->kind,
+	    *s->ext == '\0' ? NULL : s->ext, now, s->store->set.compress);
+	if (s->tail == NULL)
+		return;
+	tail_name(s->tail, &s->place);
+	if (place_parse(&before, tail_file(s->tail)->entry, &n, &done) == 0 &&
+	    strcmp(before.path, s->place.path) == 0)
+		s->place.number = before.number + 1;
+}
+
 static enum store_result
 open_file(struct store_stream *s, time_t now)
 {
 	struct store *store = s->store;
 
-	if (finish_busy(store->set.finish) || (store->set.max_files > 0 &&
-	    store->figures.nfiles >= store->set.max_files))
+	if (is_busy(store))
 		return STORE_FULL;
-	place_stream(&s->place, s->uuid, s->type, s->kind,
-	    *s->ext == '\0' ? NULL : s->ext, now, store->set.compress);
+	name_file(s, now);
 	s->fd = finish_create(store->set.finish, &s->place, &s->n);
-	if (s->fd == -1)
+	if (s->fd == -1 || announce_file(s) == -1)
 		return complete_waits(errno) ? STORE_FULL : fail(s);
 	s->opened = now;
+	s->unlisted = true;
 	store->made_entries = true;
 	store->figures.nfiles++;
 	return STORE_OK;
+}
+
+/* Into the tail, what the kernel has.  A line is an item before it is stored,
+ * so that none is lost if this process is killed. */
+static enum store_result
+commit(struct store_stream *s)
+{
+	const struct items *items = &s->store->set.items;
+
+	if (s->tail == NULL || s->pending || tail_npending(s->tail) == 0)
+		return STORE_OK;
+	if (s->handler != NULL && items->flush != NULL)
+		items->flush(items->cookie);
+	if (tail_commit(s->tail, s->keeps ? s->written : s->last.whole) == 0)
+		return STORE_OK;
+	return complete_waits(errno) ? STORE_FULL : fail(s);
+}
+
+static enum store_result
+commit_if_due(struct store_stream *s)
+{
+	if (s->tail == NULL || (s->handler != NULL &&
+	    tail_pending_bytes(s->tail) < ITEMS_MAX &&
+	    tail_npending(s->tail) < TAIL_PENDING))
+		return STORE_OK;
+	return commit(s);
 }
 
 /* Writes the buffer, all of it or what there is room for. */
@@ -172,7 +284,7 @@ write_buffer(struct store_stream *s, time_t now)
 	s->written += done;
 	s->len -= done;
 	if (s->len == 0)
-		return STORE_OK;
+		return commit_if_due(s);
 	memmove(s->buffer, s->buffer + done, s->len);
 	return complete_waits(errno) ? STORE_FULL : fail(s);
 }
@@ -180,11 +292,15 @@ write_buffer(struct store_stream *s, time_t now)
 static enum store_result
 flush(struct store_stream *s, time_t now)
 {
+	enum store_result result = STORE_OK;
+
 	if (s->err != 0) {
 		errno = s->err;
 		return STORE_FAILED;
 	}
-	return has_begun(s) ? write_buffer(s, now) : STORE_OK;
+	if (has_begun(s))
+		result = write_buffer(s, now);
+	return result == STORE_OK ? commit(s) : result;
 }
 
 /* Forgets what stands behind the last whole unit. */
@@ -203,6 +319,119 @@ cut(struct store_stream *s)
 	return STORE_OK;
 }
 
+/* -- syncing ------------------------------------------------------------- */
+
+/* What became of a job: a file that is on the disk goes to the finisher, one
+ * that may not be is left for recover_run(). */
+static void
+end_job(struct store *store, struct sync_job *job)
+{
+	struct store_stream *s;
+
+	store->nhanding -= job->hands;
+	if (job->err == 0 && job->hands) {
+		if (finish_submit(store->set.finish, &job->place, job->n,
+		    false, job->fd, FINISH_WHOLE) == -1)
+			d4_log_warn("%s/%s", finish_root(store->set.finish),
+			    job->place.path);
+		job->fd = -1;
+	}
+	for (s = store->streams; job->err != 0 && s != NULL; s = s->next) {
+		if (s->sync != job->state || s->err != 0)
+			continue;
+		errno = job->err;
+		(void)fail(s);
+	}
+	store->left_some = store->left_some || job->err != 0;
+	sync_job_free(job);
+}
+
+static void
+do_job(struct store *store, struct sync_job *job)
+{
+	if (store->set.sync == STORE_SYNC_SECOND) {
+		syncer_submit(store->syncer, job);
+		return;
+	}
+	sync_job_run(job);
+	end_job(store, job);
+}
+
+static struct sync_job *
+make_job(struct store_stream *s)
+{
+	struct sync_job *job;
+
+	if (s->sync == NULL && (s->sync = sync_state_new()) == NULL)
+		return NULL;
+	if ((job = calloc(1, sizeof(*job))) == NULL)
+		return NULL;
+	job->fd = job->entries = -1;
+	job->state = s->sync;
+	job->state->refs++;
+	return job;
+}
+
+/* Has what the tail says until now synced and marked; hands: and the file
+ * handed to the finisher then, with the job. */
+static enum store_result
+mark(struct store_stream *s, bool hands)
+{
+	struct store *store = s->store;
+	struct sync_job *job;
+	int rc;
+
+	if ((job = make_job(s)) == NULL)
+		return fail(s);
+	if ((rc = tail_mark_begin(s->tail, &job->mark)) == 1)
+		job->has_mark = true;
+	if (rc == -1 || (rc == 0 && !hands)) {
+		sync_job_free(job);
+		return rc == 0 ? STORE_OK :
+		    complete_waits(errno) ? STORE_FULL : fail(s);
+	}
+	if (hands) {
+		job->fd = s->fd;
+		job->hands = true;
+		job->place = s->place;
+		job->n = s->n;
+		s->fd = -1;
+		store->figures.nfiles--;
+		store->nhanding++;
+	} else if (s->fd != -1 && s->unsynced &&
+	    (job->fd = fcntl(s->fd, F_DUPFD_CLOEXEC, 3)) == -1) {
+		/* The mark is lost with it: no more of this stream. */
+		sync_job_free(job);
+		return fail(s);
+	}
+	if (s->unlisted)
+		job->entries = finish_open_dir(store->set.finish);
+	s->unlisted = s->unsynced = false;
+	do_job(store, job);
+	return s->err == 0 ? STORE_OK : STORE_FAILED;
+}
+
+/* Unless all is marked.  Of what handlers made the finisher knows when it is
+ * on the disk. */
+static enum store_result
+mark_new(struct store_stream *s)
+{
+	const struct finish *finish = s->store->set.finish;
+
+	if (s->store->set.sync == STORE_SYNC_NEVER || s->err != 0 ||
+	    !tail_is_unmarked(s->tail))
+		return STORE_OK;
+	/* One at a time. */
+	if (s->sync != NULL && s->sync->refs > 1)
+		return STORE_FULL;
+	if (!s->keeps && s->awaits == 0)
+		s->awaits = finish_nsubmitted(finish) + 1;
+	if (!s->keeps && finish_ndone(finish) + 1 < s->awaits)
+		return STORE_FULL;
+	s->awaits = 0;
+	return mark(s, false);
+}
+
 /* The file is complete, as far as it goes, or has nothing in it. */
 static enum store_result
 hand_over(struct store_stream *s, enum finish_how how)
@@ -212,6 +441,9 @@ hand_over(struct store_stream *s, enum finish_how how)
 
 	if (fd == -1)
 		return STORE_OK;
+	if (s->tail != NULL && s->data && how == FINISH_WHOLE &&
+	    s->store->set.sync != STORE_SYNC_NEVER)
+		return mark(s, true);
 	s->fd = -1;
 	s->store->figures.nfiles--;
 	if (!s->data && how == FINISH_WHOLE) {
@@ -247,6 +479,9 @@ is_due(const struct store_stream *s, time_t now)
 
 	if (s->renew)
 		return true;
+	/* A file with a tail ends with a record. */
+	if (s->in_record && !s->at_start)
+		return false;
 	if (!s->data || !d4_border_at(s->border) ||
 	    d4_border_was_preamble(s->border))
 		return false;
@@ -258,13 +493,27 @@ is_due(const struct store_stream *s, time_t now)
 	    now - s->opened >= (time_t)seconds);
 }
 
-/* Ends the file at a border; the next begins with the preamble. */
+/* With the preamble. */
+static enum store_result
+begin_file(struct store_stream *s)
+{
+	const uint8_t *preamble;
+	size_t len;
+
+	preamble = d4_border_preamble(s->border, &len);
+	if (append(s, preamble, len) == -1)
+		return fail(s);
+	s->whole = s->start = len;
+	s->last.end = s->last.whole = len;
+	s->last.data = false;
+	return STORE_OK;
+}
+
+/* Ends the file at a border. */
 static enum store_result
 rotate(struct store_stream *s, time_t now)
 {
 	enum store_result result;
-	const uint8_t *preamble;
-	size_t len;
 
 	if ((result = flush(s, now)) != STORE_OK ||
 	    (result = hand_over(s, FINISH_WHOLE)) != STORE_OK)
@@ -272,11 +521,7 @@ rotate(struct store_stream *s, time_t now)
 	s->written = 0;
 	s->len = 0;
 	s->data = s->renew = false;
-	preamble = d4_border_preamble(s->border, &len);
-	if (append(s, preamble, len) == -1)
-		return fail(s);
-	s->whole = len;
-	return STORE_OK;
+	return begin_file(s);
 }
 
 /* A pcap file header in mid-stream: what was before it is one file, and the
@@ -360,7 +605,7 @@ end_unit(struct store_stream *s, uint64_t before)
 {
 	s->whole = file_size(s);
 	if (!d4_border_was_preamble(s->border))
-		s->data = true;
+		s->data = s->of_data = true;
 	else if (s->kind == D4_BORDER_PCAP && before > 0)
 		return begin_anew(s, before);
 	return STORE_OK;
@@ -383,11 +628,15 @@ take_step(struct store_stream *s, const uint8_t *data, size_t len, time_t now,
 	if ((n = d4_border_step(s->border, data, len, &whole)) < 0)
 		return refuse(s, d4_border_fault(s->border));
 	*taken += (size_t)n;
+	s->taken += (size_t)n;
+	s->at_start = false;
 	if (s->keeps && append(s, data, (size_t)n) == -1)
 		return fail(s);
 	if (s->keeps && whole &&
 	    (result = end_unit(s, before)) != STORE_OK)
 		return result;
+	if (!s->keeps && whole)
+		s->whole = s->taken;
 	if (s->handler == NULL)
 		return STORE_OK;
 	if (line_take(&s->line, (const char *)data, (size_t)n, whole, &text,
@@ -464,20 +713,36 @@ take_magic(struct store_stream *s, const uint8_t *data, size_t len,
 struct store *
 store_new(const struct store_settings *settings)
 {
+	struct finish *finish = settings->finish;
 	struct store *store;
+	int err;
 
-	if ((store = calloc(1, sizeof(*store))) != NULL)
-		store->set = *settings;
-	return store;
+	if ((store = calloc(1, sizeof(*store))) == NULL)
+		return NULL;
+	store->set = *settings;
+	if ((store->tails = tails_new(finish_root_dir(finish),
+	    finish_root(finish))) != NULL &&
+	    (settings->sync != STORE_SYNC_SECOND ||
+	    (store->syncer = syncer_new()) != NULL)) {
+		tails_set_marks(store->tails,
+		    settings->sync != STORE_SYNC_NEVER);
+		return store;
+	}
+	err = errno;
+	store_free(store);
+	errno = err;
+	return NULL;
 }
 
 void
 store_reload(struct store *store, const struct store_settings *settings)
 {
 	struct finish *finish = store->set.finish;
+	enum store_sync sync = store->set.sync;
 
 	store->set = *settings;
 	store->set.finish = finish;
+	store->set.sync = sync;
 }
 
 const struct store_figures *
@@ -498,6 +763,8 @@ free_stream(struct store_stream *s)
 	d4_border_free(s->border);
 	handler_close(s->handler);
 	line_free(&s->line);
+	tail_close(s->tail);
+	sync_state_drop(s->sync);
 	free(s->buffer);
 	free(s);
 }
@@ -581,8 +848,250 @@ store_flush(struct store_stream *s, time_t now)
 
 	if (s->why == NULL)
 		result = hand_pending(s, now);
-	return result == STORE_OK || result == STORE_BAD_DATA ?
-	    flush(s, now) : result;
+	if (result == STORE_OK || result == STORE_BAD_DATA)
+		result = flush(s, now);
+	if (result == STORE_OK && s->tail != NULL &&
+	    s->store->set.sync == STORE_SYNC_ALWAYS)
+		result = mark_new(s);
+	return result;
+}
+
+/* -- streams that go on -------------------------------------------------- */
+
+void
+store_resume(struct store_stream *s, const uint8_t hello[D4_HMAC_LEN])
+{
+	s->resumes = true;
+	memcpy(s->hello, hello, sizeof(s->hello));
+}
+
+bool
+store_has_stream(const struct store *store, const uint8_t uuid[D4_UUID_LEN],
+    uint8_t type, const uint8_t hello[D4_HMAC_LEN])
+{
+	return tails_have(store->tails, uuid, type, hello);
+}
+
+const struct match *
+store_match(const struct store_stream *s)
+{
+	return s->tail == NULL ? NULL : &s->match;
+}
+
+bool
+store_is_held(const struct store_stream *s)
+{
+	return s->resumes && s->tail == NULL;
+}
+
+void
+store_want(const struct store_stream *s)
+{
+	tails_want(s->store->tails, s->uuid, s->type, s->hello);
+}
+
+bool
+store_is_wanted(const struct store_stream *s)
+{
+	return s->tail != NULL && tail_is_wanted(s->tail);
+}
+
+uint64_t
+store_newest(const struct store *store, const uint8_t uuid[D4_UUID_LEN],
+    uint8_t type)
+{
+	return tails_newest(store->tails, uuid, type);
+}
+
+int
+store_note_newest(const struct store *store, const uint8_t uuid[D4_UUID_LEN],
+    uint8_t type, uint64_t timestamp)
+{
+	return tails_note_newest(store->tails, uuid, type, timestamp);
+}
+
+/* Takes hold of the tail, once nobody else has it. */
+static enum store_result
+take_tail(struct store_stream *s)
+{
+	struct store *store = s->store;
+	const struct match_tail *tail;
+	int rc;
+
+	rc = tail_open(store->tails, s->uuid, s->type, s->hello, &s->tail);
+	if (rc == 0 && (rc = settle_tail(store->set.finish, s->tail)) == 2) {
+		tail_drop(s->tail, "it says something else than its file");
+		s->tail = NULL;
+		rc = tail_open(store->tails, s->uuid, s->type, s->hello,
+		    &s->tail);
+	}
+	if (rc != 0) {
+		tail_close(s->tail);
+		s->tail = NULL;
+		return rc == 1 || complete_waits(errno) ? STORE_FULL : fail(s);
+	}
+	match_none(&s->match);
+	if (tail_count(s->tail) == 0)
+		return STORE_OK;
+	if ((tail = tail_match(s->tail)) == NULL)
+		return fail(s);
+	match_begin(&s->match, tail);
+	store->figures.nresumed++;
+	return STORE_OK;
+}
+
+/* What is dropped for being stored may be what later units need. */
+static enum store_result
+feed(struct store_stream *s, const uint8_t *data, size_t len)
+{
+	size_t done = 0;
+	ptrdiff_t n;
+	bool whole;
+
+	if (s->border == NULL) {
+		s->kind = len >= MAGIC_LEN && is_pcap(data) ?
+		    D4_BORDER_PCAP : D4_BORDER_LINES;
+		if ((s->border = d4_border_new(s->kind)) == NULL)
+			return fail(s);
+	}
+	for (s->fed = true; done < len; done += (size_t)n) {
+		n = d4_border_step(s->border, data + done, len - done, &whole);
+		if (n < 0)
+			return refuse(s, d4_border_fault(s->border));
+	}
+	return STORE_OK;
+}
+
+/* The match has ended: from here on all is new. */
+static enum store_result
+go_on(struct store_stream *s)
+{
+	if (s->matched)
+		return STORE_OK;
+	s->matched = true;
+	tail_match_done(s->tail);
+	s->store->figures.nstored += s->match.nstored;
+	s->store->figures.ngaps += s->match.end == MATCH_GAP ||
+	    s->match.end == MATCH_DIVERGED;
+	return s->fed && s->keeps ? begin_file(s) : STORE_OK;
+}
+
+static enum store_result
+begin_record(struct store_stream *s)
+{
+	enum store_result result;
+
+	if ((result = go_on(s)) != STORE_OK)
+		return result;
+	s->in_record = s->at_start = true;
+	s->of_data = false;
+	s->began_whole = s->border == NULL ? s->magic_len == 0 :
+	    d4_border_at(s->border);
+	return STORE_OK;
+}
+
+static enum store_result
+end_record(struct store_stream *s, const uint8_t hmac[D4_HMAC_LEN],
+    uint32_t size)
+{
+	uint8_t flags = 0;
+	size_t len;
+
+	s->in_record = false;
+	s->last.end = s->keeps ? file_size(s) : s->taken;
+	s->last.whole = s->whole;
+	s->last.data = s->data;
+	if (size > 0 && !s->of_data && s->began_whole && s->border != NULL &&
+	    d4_border_at(s->border) && d4_border_was_preamble(s->border)) {
+		(void)d4_border_preamble(s->border, &len);
+		flags = len <= size ? LOG_PREAMBLE | LOG_ANEW : LOG_PREAMBLE;
+	}
+	if (tail_add(s->tail, hmac, size + D4_HEADER_LEN, flags,
+	    &s->last) == -1)
+		return fail(s);
+	return tail_npending(s->tail) < TAIL_PENDING ? STORE_OK :
+	    commit_if_due(s);
+}
+
+/* What of it was good is kept; it must not come again, for ever. */
+static void
+end_bad_record(struct store_stream *s, const uint8_t hmac[D4_HMAC_LEN],
+    uint32_t size)
+{
+	s->last.end = s->last.whole = s->whole;
+	s->last.data = s->data;
+	(void)tail_add(s->tail, hmac, size + D4_HEADER_LEN, 0, &s->last);
+}
+
+enum store_result
+store_judge(struct store_stream *s, const uint8_t hmac[D4_HMAC_LEN],
+    const void *payload, size_t size, enum match_verdict *verdict)
+{
+	enum store_result result;
+
+	*verdict = MATCH_NEW;
+	if (s->why != NULL)
+		return STORE_BAD_DATA;
+	if (s->err != 0) {
+		errno = s->err;
+		return STORE_FAILED;
+	}
+	if (s->tail == NULL && (result = take_tail(s)) != STORE_OK)
+		return result;
+	*verdict = match_judge(&s->match, hmac);
+	if (*verdict == MATCH_NEW)
+		return begin_record(s);
+	return *verdict == MATCH_PREAMBLE ? feed(s, payload, size) : STORE_OK;
+}
+
+enum store_result
+store_record(struct store_stream *s, const uint8_t hmac[D4_HMAC_LEN],
+    uint32_t size, const void *payload, size_t len, time_t now, size_t *taken)
+{
+	enum store_result result = STORE_OK, end;
+
+	*taken = 0;
+	if (len > 0)
+		result = store_write(s, payload, len, now, taken);
+	if (result == STORE_BAD_DATA)
+		end_bad_record(s, hmac, size);
+	if (*taken < len || result == STORE_BAD_DATA ||
+	    result == STORE_FAILED)
+		return result;
+	end = end_record(s, hmac, size);
+	return result == STORE_OK ? end : result;
+}
+
+bool
+store_is_preamble(const struct store_stream *s, const void *bytes, size_t len)
+{
+	const uint8_t *data = bytes, *preamble = NULL;
+	struct d4_border *border;
+	enum d4_border_kind kind = s->kind;
+	size_t done = 0, had = 0, units = 0;
+	ptrdiff_t n = 0;
+	bool whole = false, is = true;
+
+	if (s->border != NULL)
+		preamble = d4_border_preamble(s->border, &had);
+	else
+		kind = len >= MAGIC_LEN && is_pcap(data) ? D4_BORDER_PCAP :
+		    D4_BORDER_LINES;
+	if (len == 0 || (s->border != NULL && !d4_border_at(s->border)) ||
+	    (border = d4_border_new(kind)) == NULL)
+		return false;
+	while (done < had && n >= 0) {
+		n = d4_border_step(border, preamble + done, had - done,
+		    &whole);
+		done += n > 0 ? (size_t)n : 0;
+	}
+	for (done = 0; is && done < len && n >= 0; done += (size_t)n) {
+		n = d4_border_step(border, data + done, len - done, &whole);
+		units += n > 0 && whole;
+		is = n > 0 && (!whole || d4_border_was_preamble(border));
+	}
+	d4_border_free(border);
+	return is && whole && units > 0;
 }
 
 const char *
@@ -593,34 +1102,100 @@ store_why(const struct store_stream *s)
 
 /* -- ends ---------------------------------------------------------------- */
 
+/* The tail says the same as the file. */
+static enum store_result
+settle(struct store_stream *s)
+{
+	if (s->tail == NULL || s->err != 0)
+		return STORE_OK;
+	if (tail_settle(s->tail, s->keeps ? s->written : s->taken) == 0)
+		return STORE_OK;
+	return complete_waits(errno) ? STORE_FULL : fail(s);
+}
+
+/* A file that could not be synced, or that its tail doesn't agree with, stays
+ * as after a crash. */
+static void
+leave(struct store_stream *s)
+{
+	(void)close(s->fd);
+	s->fd = -1;
+	s->store->figures.nfiles--;
+	s->store->left_some = true;
+}
+
 /* Goes on with the end of a session.  Returns false while there is no room. */
 static bool
 end_stream(struct store_stream *s, time_t now)
 {
-	if (s->err == 0 && store_flush(s, now) == STORE_FULL)
+	if (s->err == 0 && (store_flush(s, now) == STORE_FULL ||
+	    settle(s) == STORE_FULL))
 		return false;
-	(void)hand_over(s, s->err == 0 ? FINISH_WHOLE : FINISH_CUT);
+	if (s->err == 0 && hand_over(s, FINISH_WHOLE) == STORE_FULL)
+		return false;
+	if (s->fd != -1 && s->tail != NULL)
+		leave(s);
+	(void)hand_over(s, FINISH_CUT);
 	free_stream(s);
 	return true;
 }
 
+/* Forgets the beginning of a unit that did not come whole; of a session that
+ * was cut off what comes again, too. */
+static void
+forget_rest(struct store_stream *s)
+{
+	if (s->tail != NULL && !s->clean)
+		s->whole = s->last.whole;
+	else if (s->kind == D4_BORDER_LINES)
+		/* An unfinished line was sent. */
+		s->whole = file_size(s);
+	if (s->whole > 0 && s->kind == D4_BORDER_LINES)
+		s->data = true;
+	(void)cut(s);
+	if (!s->data || (s->tail != NULL && !s->clean && !s->last.data))
+		s->data = false;
+	if (!s->data)
+		s->len = 0;
+}
+
+/* No more data comes. */
+static void
+complete(struct store_stream *s, bool clean, time_t now)
+{
+	s->clean = clean;
+	if (s->border == NULL && s->magic_len > 0)
+		(void)learn_kind(s, now);
+	if (s->err == 0 && s->border != NULL && s->keeps)
+		forget_rest(s);
+}
+
+enum store_result
+store_end(struct store_stream *s, time_t now)
+{
+	enum store_result result;
+
+	if (s->tail == NULL)
+		return store_flush(s, now);
+	if (!s->clean)
+		complete(s, true, now);
+	if ((result = store_flush(s, now)) != STORE_OK ||
+	    (result = settle(s)) != STORE_OK)
+		return result;
+	return s->store->set.sync == STORE_SYNC_ALWAYS ? mark_new(s) :
+	    STORE_OK;
+}
+
 void
-store_close(struct store_stream *s, time_t now)
+store_close(struct store_stream *s, bool clean, time_t now)
 {
 	if (s == NULL)
 		return;
 	s->closed = true;
-	if (s->border == NULL && s->magic_len > 0)
-		(void)learn_kind(s, now);
-	if (s->err == 0 && s->border != NULL && s->keeps) {
-		/* An unfinished line was sent, an unfinished packet is none. */
-		if (s->kind == D4_BORDER_LINES)
-			s->data = s->data || file_size(s) > 0;
-		else
-			(void)cut(s);
-		if (!s->data)
-			s->len = 0;
-	}
+	if (s->tail != NULL && !s->matched)
+		s->store->figures.nstored += s->match.nstored;
+	if (!s->clean)
+		complete(s, clean, now);
 	(void)end_stream(s, now);
 }
 
@@ -643,9 +1218,47 @@ store_tick(struct store *store, time_t now)
 		if (!finish_loaded(store->set.finish) && is_due(s, now))
 			waits = rotate(s, now) == STORE_FULL || waits;
 		waits = flush(s, now) == STORE_FULL || waits || s->pending;
+		if (s->tail != NULL)
+			(void)mark_new(s);
 		shrink(s);
 	}
-	return waits;
+	return waits || (store->syncer != NULL &&
+	    syncer_nwaiting(store->syncer) > 0);
+}
+
+int
+store_fd(const struct store *store)
+{
+	return store->syncer == NULL ? -1 : syncer_fd(store->syncer);
+}
+
+bool
+store_run(struct store *store)
+{
+	struct sync_job *job;
+	bool any = false;
+
+	while (store->syncer != NULL &&
+	    (job = syncer_take(store->syncer)) != NULL) {
+		end_job(store, job);
+		any = true;
+	}
+	return any;
+}
+
+bool
+store_left_some(struct store *store)
+{
+	bool left = store->left_some;
+
+	store->left_some = false;
+	return left;
+}
+
+struct tails *
+store_tails(struct store *store)
+{
+	return store->tails;
 }
 
 static int
@@ -706,8 +1319,12 @@ store_free(struct store *store)
 			d4_log_warnx("%s: %zu bytes of a sensor found no room",
 			    finish_root(store->set.finish),
 			    s->len + (s->pending ? s->line.len : 0));
+		if (s->fd != -1 && s->tail != NULL)
+			leave(s);
 		(void)hand_over(s, FINISH_CUT);
 		free_stream(s);
 	}
+	syncer_free(store->syncer);
+	tails_free(store->tails);
 	free(store);
 }

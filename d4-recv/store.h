@@ -22,6 +22,11 @@
  * not taken, after the next tick or finish_run().  What was taken is never
  * lost by that and needs no second call.
  *
+ * A stream that may be gone on with by a later session (d4-resume(7)) has a
+ * tail (tail.h): store_resume(), then for each record store_judge() and, when
+ * it is new, store_record() in the place of store_write().  Its files end at ends of records, and a session of
+ * it that was cut off leaves nothing behind its last whole unit.
+ *
  * One process may have one store; several may share a directory.
  */
 
@@ -31,6 +36,8 @@
 #include <time.h>
 
 #include "d4-recv/finish.h"
+#include "d4-recv/match.h"
+#include "d4-recv/tail.h"
 #include "lib/gz.h"
 #include "lib/meta.h"
 
@@ -40,8 +47,16 @@
 struct store;
 struct store_stream;	/* of one session */
 
+/* When what streams with a tail wrote is synced, and marked there. */
+enum store_sync {
+	STORE_SYNC_SECOND,	/* each second, by a thread */
+	STORE_SYNC_ALWAYS,	/* by each store_flush() */
+	STORE_SYNC_NEVER	/* before a file is named, as others are */
+};
+
 struct store_settings {
 	struct finish	*finish;	/* outlives the store */
+	enum store_sync	 sync;		/* as of store_new() */
 	unsigned	 rotate;	/* seconds, 0: never */
 	uint64_t	 rotate_size;	/* bytes before compression, 0: never */
 	enum d4_gz_kind	 compress;
@@ -56,6 +71,9 @@ struct store_figures {
 	uint64_t	nitems;		/* lines pushed */
 	size_t		nstreams;	/* open, with those still closing */
 	size_t		nfiles;		/* open */
+	uint64_t	nresumed;	/* sessions that went on */
+	uint64_t	nstored;	/* records of theirs that were there */
+	uint64_t	ngaps;		/* of those, which could not be aligned */
 };
 
 enum store_result {
@@ -96,6 +114,54 @@ struct store_stream *store_open(struct store *, const uint8_t[D4_UUID_LEN],
 enum store_result store_write(struct store_stream *, const void *, size_t len,
     time_t now, size_t *taken);
 
+/*
+ * The stream is one that may be gone on with, or goes on: to be called before
+ * anything is written, with the HMAC of its hello.
+ */
+void store_resume(struct store_stream *, const uint8_t hello[D4_HMAC_LEN]);
+
+/* Whether there is such a stream, held or not. */
+bool store_has_stream(const struct store *, const uint8_t uuid[D4_UUID_LEN],
+    uint8_t type, const uint8_t hello[D4_HMAC_LEN]);
+
+/*
+ * Says what the next record of such a stream is.  What is stored already is
+ * dropped with this; MATCH_NEW has to be taken by store_record().  STORE_FULL:
+ * not yet, another session of the stream has to let go of it.
+ */
+enum store_result store_judge(struct store_stream *,
+    const uint8_t hmac[D4_HMAC_LEN], const void *payload, size_t size,
+    enum match_verdict *);
+
+/* Takes it as store_write() takes bytes: len of its size are left.  When all
+ * were taken the record was, whatever the result. */
+enum store_result store_record(struct store_stream *,
+    const uint8_t hmac[D4_HMAC_LEN], uint32_t size, const void *payload,
+    size_t len, time_t now, size_t *taken);
+
+/* The sensor said that this was all: as store_flush(), and the tail says that
+ * the file ends here.  Only store_close() is left. */
+enum store_result store_end(struct store_stream *, time_t now);
+
+/* How far a stream has been matched; NULL before its first record. */
+const struct match *store_match(const struct store_stream *);
+
+/* Whether a record would be one of the preamble. */
+bool store_is_preamble(const struct store_stream *, const void *, size_t len);
+
+/* Whether the stream waits for another session of it; and once a second, for
+ * that session: whether another one waits. */
+bool store_is_held(const struct store_stream *);
+void store_want(const struct store_stream *);
+bool store_is_wanted(const struct store_stream *);
+
+/* The greatest timestamp that was noted of a sensor and type, 0: none; notes
+ * one, -1 with errno. */
+uint64_t store_newest(const struct store *, const uint8_t uuid[D4_UUID_LEN],
+    uint8_t type);
+int store_note_newest(const struct store *, const uint8_t uuid[D4_UUID_LEN],
+    uint8_t type, uint64_t timestamp);
+
 /* Hands what is buffered to the kernel, so that nothing is lost if this
  * process dies: before an end of session is answered.  STORE_OK, STORE_FULL,
  * STORE_FAILED. */
@@ -107,9 +173,23 @@ const char *store_why(const struct store_stream *);
 /*
  * The session is over, for whatever reason: the file is completed and handed
  * on.  What waits for room stays with the store until there is some.  The
- * stream is gone.  Takes NULL.
+ * stream is gone.  clean: its sensor said so; of a stream that may be gone on
+ * with the beginning of a unit is kept only then.  Takes NULL.
  */
-void store_close(struct store_stream *, time_t now);
+void store_close(struct store_stream *, bool clean, time_t now);
+
+/* Readable when store_run() is to be called, -1: never. */
+int store_fd(const struct store *);
+
+/* Goes on with files that have been synced.  Returns whether a stream that
+ * somebody may wait for was let go of. */
+bool store_run(struct store *);
+
+/* Whether recover_run() is to be called, for a file was left: once each. */
+bool store_left_some(struct store *);
+
+/* The tails, for recover_run(). */
+struct tails *store_tails(struct store *);
 
 /* Once a second: writes what is buffered, gives the buffers back, rotates the
  * files whose time has come, goes on with closed streams that wait.  Returns

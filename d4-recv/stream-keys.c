@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: ISC */
-#include <stdio.h>
+#include <string.h>
 
 #include "d4-recv/stream-keys.h"
+#include "lib/resp.h"
+#include "lib/uuid.h"
 
 #define ARGUMENTS "local p, token, u, s, t, more = unpack(ARGV) "
 
@@ -70,9 +72,15 @@ const char stream_beat_script[] =
     "redis.call('SREM', p..'receivers', r) end end "
     "return 0";
 
+/* For each entry: so by hand. */
 size_t
 stream_key(char key[STREAM_KEY], uint8_t type, const char *session)
 {
-	return (size_t)snprintf(key, STREAM_KEY, "stream:%u:%s", type,
-	    session);
+	char *at = key;
+
+	memcpy(at, "stream:", 7);
+	at = d4_resp_digits(at + 7, type);
+	*at++ = ':';
+	memcpy(at, session, D4_UUID_TEXT);
+	return (size_t)(at - key) + D4_UUID_TEXT - 1;
 }

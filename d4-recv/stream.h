@@ -39,9 +39,14 @@ struct stream_settings {
 
 struct stream_figures {
 	uint64_t	nentries;	/* answered: they are there */
-	size_t		waiting;	/* bytes not yet answered */
+	uint64_t	nbytes;		/* of their payloads */
+	size_t		nwaiting;	/* commands not yet answered */
+	size_t		waiting;	/* bytes of these */
+	size_t		nheld;		/* sensors that are not to be read */
 	uint64_t	nlosses;	/* of the connection, or its refusals */
-	bool		away;
+	uint64_t	nreconnects;
+	uint64_t	noverflows;	/* sessions ended for their length */
+	bool		away;		/* lost, or it refuses */
 };
 
 /* Why a session has to end. */

@@ -101,7 +101,8 @@ define_redis(const struct options *o)
 	addr.db = DEFINITIONS;
 	d4_redis_text(&addr, name);
 	(void)snprintf(key, sizeof(key), "analyzer:%s", o->uuid);
-	if ((redis = d4_redis_new(&addr, NULL, NULL)) == NULL) {
+	if ((redis = d4_redis_new(&addr, o->login.user,
+	    o->login.password)) == NULL) {
 		d4_log_warnx("memory: not enough");
 		return -1;
 	}
@@ -152,6 +153,7 @@ about_print(const struct options *o)
 {
 	struct d4_queue_where where = {
 		.store = o->store, .redis = o->store == NULL ? &o->redis : NULL,
+		.user = o->login.user, .password = o->login.password,
 		.type = o->type, .uuid = o->uuid, .plain = true
 	};
 	char why[D4_QUEUE_FAULT];

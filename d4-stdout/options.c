@@ -17,12 +17,13 @@
 #define STATS_MAX	86400
 #define PLACE_MAX	300		/* bytes of an address */
 
-enum { METRICS = 256, ROOT, STATS };
+enum { LOGIN = 256, METRICS, ROOT, STATS };
 
 static const struct option longs[] = {
 	{ "files", no_argument, NULL, 'f' },
 	{ "help", no_argument, NULL, 'h' },
 	{ "ip", required_argument, NULL, 'i' },
+	{ "login", required_argument, NULL, LOGIN },
 	{ "metrics", required_argument, NULL, METRICS },
 	{ "newline", no_argument, NULL, 'n' },
 	{ "port", required_argument, NULL, 'p' },
@@ -36,7 +37,7 @@ static const struct option longs[] = {
 
 /* Options that are put together once all are known. */
 struct parts {
-	const char	*ip, *port, *socket;
+	const char	*ip, *port, *socket, *login;
 	bool		 files, inflate, merge;
 };
 
@@ -45,12 +46,12 @@ usage(FILE *out)
 {
 	fprintf(out, "usage: d4-stdout [-aefmnvz] [-c count] "
 	    "[-d directory | -S socket | -i address\n"
-	    "                 -p port] [--metrics file] [--root directory] "
-	    "[--stats seconds]\n"
-	    "                 -t type -u uuid\n"
+	    "                 -p port] [--login directory] [--metrics file]\n"
+	    "                 [--root directory] [--stats seconds] -t type "
+	    "-u uuid\n"
 	    "       d4-stdout -l [-k count] [-d directory | -S socket | "
 	    "-i address -p port]\n"
-	    "                 -t type -u uuid\n"
+	    "                 [--login directory] -t type -u uuid\n"
 	    "       d4-stdout -h | -V\n");
 }
 
@@ -79,6 +80,7 @@ help(void)
 	    "  -V            version\n"
 	    "  -v            say more on stderr\n"
 	    "  -z            with -f: decompress\n"
+	    "  --login       directory with redis_password, redis_user\n"
 	    "  --metrics     write figures there, in Prometheus text form\n"
 	    "  --root        open only files beneath this directory\n"
 	    "  --stats       a line of figures each so many seconds\n");
@@ -177,6 +179,9 @@ take_value(struct options *o, struct parts *p, int ch)
 		return type(o, optarg);
 	case 'u':
 		return uuid(o, optarg);
+	case LOGIN:
+		p->login = optarg;
+		break;
 	case METRICS:
 		o->metrics = optarg;
 		break;
@@ -282,6 +287,17 @@ place(struct options *o, const struct parts *p)
 	return -1;
 }
 
+static int
+login(struct options *o, const char *dir)
+{
+	char why[D4_CONF_LOGIN_WHY];
+
+	if (dir == NULL || d4_conf_login_from(dir, &o->login, why) == 0)
+		return -1;
+	d4_log_warnx("%s", why);
+	return 2;
+}
+
 /* Whether the options go together: each line of the synopsis. */
 static bool
 fits(const struct options *o, const struct parts *p)
@@ -291,7 +307,8 @@ fits(const struct options *o, const struct parts *p)
 
 	if (*o->type == '\0' || *o->uuid == '\0')
 		return false;
-	if ((o->store != NULL) + (p->socket != NULL) + tcp > 1)
+	if ((o->store != NULL) + (p->socket != NULL) + tcp > 1 ||
+	    (o->store != NULL && p->login != NULL))
 		return false;
 	if ((p->inflate || p->merge || o->root != NULL) && !p->files)
 		return false;
@@ -317,5 +334,7 @@ options_parse(struct options *o, int argc, char *argv[])
 		return misuse();
 	o->content = p.merge ? CONTENT_MERGED : p.inflate ? CONTENT_INFLATED :
 	    p.files ? CONTENT_FILE : CONTENT_ITEM;
-	return o->store != NULL ? -1 : place(o, &p);
+	if (o->store != NULL)
+		return -1;
+	return (rc = login(o, p.login)) != -1 ? rc : place(o, &p);
 }

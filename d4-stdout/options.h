@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lib/conf-login.h"
 #include "lib/redis.h"
 #include "lib/type.h"
 #include "lib/uuid.h"
@@ -23,6 +24,7 @@ struct options {
 	char			 uuid[D4_UUID_TEXT];
 	const char		*store;		/* -d, or NULL: redis */
 	struct d4_redis_addr	 redis;
+	struct d4_conf_login	 login;		/* --login */
 	enum content		 content;
 	bool			 newline;	/* -n */
 	bool			 acknowledge;	/* -a */

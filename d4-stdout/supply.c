@@ -37,6 +37,7 @@ supply_open(struct supply *s, const struct options *o)
 {
 	struct d4_queue_where where = {
 		.store = o->store, .redis = o->store == NULL ? &o->redis : NULL,
+		.user = o->login.user, .password = o->login.password,
 		.type = o->type, .uuid = o->uuid, .plain = !o->acknowledge
 	};
 	char why[D4_QUEUE_FAULT];

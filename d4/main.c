@@ -92,6 +92,7 @@ source_of(const struct work *w)
 {
 	struct source_settings source = {
 		.source = w->s.source, .redis = w->s.redis,
+		.user = w->s.login.user, .password = w->s.login.password,
 		.queue = w->s.queue, .consumer = w->uuid, .json = w->o->json
 	};
 

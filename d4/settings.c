@@ -68,6 +68,8 @@ load_source(struct settings *s, struct d4_conf *conf)
 		if (d4_conf_text(conf, "redis_queue", s->queue,
 		    "the name of a list") == -1)
 			faults += fault(conf);
+		if (d4_conf_login(conf, &s->login) == -1)
+			faults += fault(conf);
 	} else if (strncmp(s->source, "unix:", 5) != 0 &&
 	    strncmp(s->source, "folder:", 7) != 0 &&
 	    d4_net_is_addr(s->source)) {
@@ -217,6 +219,10 @@ settings_print(const struct settings *s)
 	if (*s->redis != '\0')
 		printf("  redis_d4: %s\n  redis_queue: %s\n", s->redis,
 		    s->queue);
+	if (*s->login.password != '\0')
+		printf("  redis_user: %s\n  redis_password: %zu bytes\n",
+		    *s->login.user != '\0' ? s->login.user : "default",
+		    strlen(s->login.password));
 	printf("destination: %s\n", s->destination);
 	if (s->network)
 		print_network(s);
@@ -229,6 +235,7 @@ void
 settings_free(struct settings *s)
 {
 	d4_mac_wipe(s->key, sizeof(s->key));
+	d4_conf_login_wipe(&s->login);
 	free(s->meta);
 	s->meta = NULL;
 }

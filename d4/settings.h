@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "lib/conf.h"
+#include "lib/conf-login.h"
 #include "lib/header.h"
 #include "lib/net.h"
 
@@ -25,6 +25,7 @@ struct settings {
 	size_t		buffer;		/* bytes that wait for the link */
 	size_t		window;		/* bytes kept to be sent again */
 	char		source[D4_CONF_TEXT];
+	struct d4_conf_login login;	/* at Redis */
 	char		redis[D4_CONF_TEXT];	/* "" when not configured */
 	char		queue[D4_CONF_TEXT];
 	char		destination[D4_CONF_TEXT];

@@ -341,7 +341,7 @@ redis_open(const struct source_settings *s, char why[SOURCE_WHY])
 	size = strlen(s->queue) + strlen(s->consumer) + sizeof(":d4:");
 	if ((q = calloc(1, sizeof(*q))) == NULL ||
 	    (q->own = malloc(size)) == NULL ||
-	    (q->redis = d4_redis_new(&addr, NULL, NULL)) == NULL) {
+	    (q->redis = d4_redis_new(&addr, s->user, s->password)) == NULL) {
 		(void)snprintf(why, SOURCE_WHY, "%s", strerror(errno));
 		if (q != NULL)
 			redis_free(q);

@@ -51,6 +51,8 @@ struct source;
 struct source_settings {
 	const char	*source;	/* the value as it stands */
 	const char	*redis;		/* HOST:PORT/DB or /path/to/socket/DB */
+	const char	*user;		/* at Redis; "" or NULL for none */
+	const char	*password;
 	const char	*queue;		/* the list */
 	const char	*consumer;	/* the same at each start, and nobody
 					 * else's: the sensor's uuid */

@@ -639,6 +639,18 @@ d4_net_accept(int fd, struct sockaddr_storage *peer)
 /* -- what a socket can tell ----------------------------------------------- */
 
 void
+d4_net_limit_receive(int fd, size_t bytes)
+{
+	int n = (int)bytes;
+
+#ifdef TCP_WINDOW_CLAMP
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_WINDOW_CLAMP, &n, sizeof(n));
+#else
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &n, sizeof(n));
+#endif
+}
+
+void
 d4_net_peer(const struct sockaddr_storage *sa, char host[D4_NET_HOST])
 {
 	const struct sockaddr_in *v4 = (const struct sockaddr_in *)sa;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "lib/os-host.h"
+#include "lib/uuid.h"
 
 static void
 read_uptime(struct d4_os_host *host)
@@ -77,4 +78,23 @@ d4_os_host(struct d4_os_host *host)
 	read_uptime(host);
 	read_memory(host);
 	read_clock(host);
+}
+
+void
+d4_os_boot(uint8_t boot[16])
+{
+	char text[D4_UUID_TEXT];
+	ssize_t got = -1;
+	int fd;
+
+	memset(boot, 0, 16);
+	fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	if (fd == -1)
+		return;
+	got = read(fd, text, sizeof(text) - 1);
+	(void)close(fd);
+	if (got < (ssize_t)sizeof(text) - 1)
+		return;
+	text[got] = '\0';
+	(void)d4_uuid_parse(boot, text);
 }

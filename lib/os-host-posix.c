@@ -8,3 +8,9 @@ d4_os_host(struct d4_os_host *host)
 {
 	memset(host, 0, sizeof(*host));
 }
+
+void
+d4_os_boot(uint8_t boot[16])
+{
+	memset(boot, 0, 16);
+}

@@ -24,4 +24,8 @@ struct d4_os_host {
 /* Fills it in.  What is not known is 0 and marked so. */
 void d4_os_host(struct d4_os_host *);
 
+/* Which boot of this machine it is: another value after each.  Zeros where
+ * that can't be known. */
+void d4_os_boot(uint8_t[16]);
+
 #endif

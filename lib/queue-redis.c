@@ -5,12 +5,16 @@
 
 #include "lib/clock.h"
 #include "lib/queue-backend.h"
+#include "lib/uuid.h"
 
 #define KEY_MAX		160
-#define PIPE_ITEMS	512		/* pushes that may wait for their */
-#define PIPE_BYTES	(1u << 20)	/* replies */
+#define BATCH_ITEMS	512		/* pushed together at most, */
+#define BATCH_BYTES	(1u << 20)	/* if it is not one that is longer */
 #define ANSWER_MS	5000		/* for the server to answer */
-#define RETRY_MS	1000		/* between connections */
+#define CONNECT_MS	2000
+#define RETRY_MS	1000		/* between connections, doubled */
+#define RETRY_MAX_MS	8000
+#define MARK_S		"86400"		/* a batch is remembered */
 #define BLOCK_S		"1"		/* the server waits so long at a time */
 #define BLOCK_MS	1000
 #define PEEK_ITEMS	100		/* looked at together */
@@ -28,6 +32,19 @@
     "if not item then return 0 end " \
     "redis.call('RPUSH', KEYS[2], item) return 1"
 
+/*
+ * A batch of items.  The mark says which one of this handle was the last, so
+ * that one whose answer was lost can be pushed again and is not there twice.
+ */
+#define PUSH \
+    "local max, n = tonumber(ARGV[3]), 0 " \
+    "if redis.call('GET', KEYS[2]) == ARGV[1] then return 0 end " \
+    "for i = 4, #ARGV do n = redis.call('LPUSH', KEYS[1], ARGV[i]) end " \
+    "if max > 0 and n > max then redis.call('LTRIM', KEYS[1], 0, max - 1) " \
+    "end " \
+    "redis.call('SET', KEYS[2], ARGV[1], 'EX', ARGV[2]) return n"
+#define PUSH_WORDS	8		/* before the items */
+
 struct redis_queue {
 	struct d4_queue		 q;		/* first */
 	struct d4_redis		*redis;
@@ -36,8 +53,15 @@ struct redis_queue {
 	bool			 plain;		/* without hand */
 	bool			 one_by_one;	/* the server's RPOP */
 	size_t			 usual;		/* bytes of an item */
-	int64_t			 retry_at;
-	size_t			 outstanding, bytes;	/* pushes */
+	int64_t			 retry_at, retry_ms;
+	char			 mark[KEY_MAX];	/* of the last batch */
+	uint64_t		 nbatches;
+	uint8_t			*batch;		/* items, one after the other */
+	size_t			 len, size;	/* bytes of it, that it may be */
+	size_t			 nitems;
+	bool			 sent;		/* it may have arrived: no item
+						 * comes to it */
+	size_t			 lens[BATCH_ITEMS];
 	/* A take whose reply comes later: the server waits for an item up to
 	 * this time, or has one for us. */
 	bool			 blocked;
@@ -140,74 +164,91 @@ ready(struct redis_queue *r)
 {
 	if (d4_redis_ready(r->redis))
 		return r->blocked && unblock(r, &r->early, true) == -1 ? -1 : 0;
-	r->outstanding = r->bytes = 0;
 	r->blocked = false;
 	if (d4_clock_ms() < r->retry_at)
 		return -1;
-	if (d4_redis_connect(r->redis, ANSWER_MS) == -1) {
-		r->retry_at = d4_clock_ms() + RETRY_MS;
+	if (d4_redis_connect(r->redis, CONNECT_MS) == -1) {
+		r->retry_ms = r->retry_ms == 0 ? RETRY_MS :
+		    r->retry_ms < RETRY_MAX_MS ? 2 * r->retry_ms :
+		    RETRY_MAX_MS;
+		r->retry_at = d4_clock_ms() + r->retry_ms;
 		return fail(r, d4_redis_why(r->redis));
 	}
+	r->retry_ms = 0;
 	return 0;
 }
 
 /* -- pushing --------------------------------------------------------------- */
 
-/* Cuts the list to its limit after a push made it n long. */
-static int
-trim(struct redis_queue *r, uint64_t n)
-{
-	char last[24];
-	const char *argv[] = { "LTRIM", r->key, "0", last };
-	struct d4_redis_reply reply;
-
-	if (r->q.max == 0 || n <= r->q.max)
-		return 0;
-	(void)snprintf(last, sizeof(last), "%llu",
-	    (unsigned long long)r->q.max - 1);
-	if (call(r, &reply, WORDS(argv), argv, NULL) == -1)
-		return -1;
-	r->q.dropped += n - r->q.max;
-	return 0;
-}
-
+/* The batch stays until the server has said that it has it. */
 static int
 flush_redis(struct d4_queue *q)
 {
 	struct redis_queue *r = inside(q);
+	const char *argv[PUSH_WORDS + BATCH_ITEMS];
+	size_t lens[PUSH_WORDS + BATCH_ITEMS], i, at = 0;
+	char number[24], max[24];
+	const char *first[PUSH_WORDS] = { "EVAL", PUSH, "2", r->key, r->mark,
+	    number, MARK_S, max };
 	struct d4_redis_reply reply;
-	uint64_t n = 0;
-	int rc = 0;
+	uint64_t n;
 
-	r->bytes = 0;
-	for (; r->outstanding > 0; r->outstanding--) {
-		if (d4_redis_wait(r->redis, &reply, ANSWER_MS) == -1) {
-			r->outstanding = 0;
-			return fail(r, d4_redis_why(r->redis));
-		}
-		if (check(r, &reply) == -1)
-			rc = -1;
-		else
-			n = (uint64_t)reply.number;
+	if (r->nitems == 0)
+		return 0;
+	if (ready(r) == -1)
+		return -1;
+	(void)snprintf(number, sizeof(number), "%llu",
+	    (unsigned long long)r->nbatches);
+	(void)snprintf(max, sizeof(max), "%llu", (unsigned long long)q->max);
+	for (i = 0; i < PUSH_WORDS; i++) {
+		argv[i] = first[i];
+		lens[i] = strlen(first[i]);
 	}
-	return rc == -1 ? -1 : trim(r, n);
+	for (i = 0; i < r->nitems; i++) {
+		argv[PUSH_WORDS + i] = (const char *)r->batch + at;
+		lens[PUSH_WORDS + i] = r->lens[i];
+		at += r->lens[i];
+	}
+	r->sent = true;
+	if (call(r, &reply, (int)(PUSH_WORDS + r->nitems), argv, lens) == -1)
+		return -1;
+	r->sent = false;
+	n = (uint64_t)reply.number;
+	if (q->max > 0 && n > q->max)
+		q->dropped += n - q->max;
+	r->nbatches++;
+	r->nitems = r->len = 0;
+	return 0;
 }
 
 static int
 push_redis(struct d4_queue *q, const void *data, size_t len)
 {
 	struct redis_queue *r = inside(q);
-	const char *argv[] = { "LPUSH", r->key, data };
-	const size_t lens[] = { 5, strlen(r->key), len };
+	size_t size = r->len + len;
+	uint8_t *batch;
 
+	if ((r->sent || r->nitems == BATCH_ITEMS ||
+	    (r->nitems > 0 && size > BATCH_BYTES)) && flush_redis(q) == -1)
+		return -1;
 	if (ready(r) == -1)
 		return -1;
-	if (d4_redis_send(r->redis, WORDS(argv), argv, lens) == -1)
-		return fail(r, "out of memory");
-	r->bytes += len;
-	if (++r->outstanding < PIPE_ITEMS && r->bytes < PIPE_BYTES)
-		return 0;
-	return flush_redis(q);
+	size = r->len + len;
+	if (size > r->size || r->batch == NULL) {
+		size = size < BATCH_BYTES ? size * 2 : size;
+		if ((batch = realloc(r->batch, size + 1)) == NULL)
+			return fail(r, "out of memory");
+		r->batch = batch;
+		r->size = size;
+	}
+	if (len > 0)
+		memcpy(r->batch + r->len, data, len);
+	r->len += len;
+	r->lens[r->nitems++] = len;
+	/* When this fails the next one says so. */
+	if (r->nitems == BATCH_ITEMS || r->len >= BATCH_BYTES)
+		(void)flush_redis(q);
+	return 0;
 }
 
 /* Ready for a command whose reply is waited for at once. */
@@ -430,13 +471,18 @@ static void
 close_redis(struct d4_queue *q)
 {
 	struct redis_queue *r = inside(q);
+	const char *forget[] = { "DEL", r->mark };
+	struct d4_redis_reply reply;
 
 	if (r->blocked && d4_redis_ready(r->redis))
 		(void)unblock(r, &r->early, true);
 	if (r->early.data != NULL)
 		(void)put_back_redis(q, &r->early);
 	d4_queue_item_free(&r->early);
+	if (r->nbatches > 0 && d4_redis_ready(r->redis))
+		(void)call(r, &reply, WORDS(forget), forget, NULL);
 	d4_redis_free(r->redis);
+	free(r->batch);
 	free(r);
 }
 
@@ -459,6 +505,8 @@ struct d4_queue *
 queue_redis_open(const struct d4_queue_where *w, char fault[D4_QUEUE_FAULT])
 {
 	struct redis_queue *r = calloc(1, sizeof(*r));
+	uint8_t token[D4_UUID_LEN];
+	char hex[D4_UUID_HEX];
 	int n;
 
 	if (r == NULL || (r->redis = d4_redis_new(w->redis, w->user,
@@ -473,6 +521,9 @@ queue_redis_open(const struct d4_queue_where *w, char fault[D4_QUEUE_FAULT])
 	n = snprintf(r->key, sizeof(r->key), "analyzer:%s:%s", w->type,
 	    w->uuid);
 	(void)snprintf(r->hand, sizeof(r->hand), "%s:hand", r->key);
+	d4_uuid_new(token);
+	d4_uuid_hex(hex, token);
+	(void)snprintf(r->mark, sizeof(r->mark), "d4toolkit:pushed:%s", hex);
 	if (n >= KEY_MAX)
 		(void)fail(r, "name too long");
 	/* A key of another type, or no right to it, is found out here. */

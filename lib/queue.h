@@ -80,8 +80,8 @@ const char *d4_queue_fault(const struct d4_queue *);
 /*
  * Keeps at most max items, 0 for any number: when a push makes them more the
  * oldest are dropped.  A directory's own max_size holds until this is called.
- * For a moment there are more: of Redis the pushes between two flushes, of a
- * directory up to an eighth for each other process that pushes.
+ * For a moment there are more: of a directory up to an eighth for each other
+ * process that pushes.
  */
 void d4_queue_limit(struct d4_queue *, uint64_t max);
 
@@ -91,9 +91,11 @@ uint64_t d4_queue_dropped(const struct d4_queue *);
 /*
  * Adds an item of at most D4_QUEUE_ITEM bytes.  In a directory it is there at
  * once.  To Redis it goes with others, in d4_queue_flush() or when many wait,
- * so that many pushes cost little more than one.  Returns 0, or -1.  After -1
- * of either it is not known which of the pushes since the last flush arrived;
- * the next call connects again, once a second at most and for 5 seconds.
+ * so that many pushes cost little more than one.  Returns 0, or -1: the item
+ * was not taken.  What was taken goes out with a later call when the server is
+ * back, once, whether it was there before its answer was lost or not.  That
+ * call connects again, once a second at most, later every 8 seconds, and for 2
+ * seconds.
  */
 int d4_queue_push(struct d4_queue *, const void *, size_t len);
 int d4_queue_flush(struct d4_queue *);

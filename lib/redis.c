@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 #include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +17,8 @@
 #include "lib/clock.h"
 #include "lib/redis.h"
 
+#define SILENT_MS	20000	/* without a sign of the server */
+
 struct d4_redis {
 	struct d4_redis_addr	 addr;
 	const char		*user;
@@ -21,6 +27,7 @@ struct d4_redis {
 	redisReply		*reply;		/* the last one handed out */
 	bool			 connected;	/* connect(2) has succeeded */
 	bool			 unsent;	/* commands wait to be written */
+	bool			 refused;	/* the kernel took not all */
 	int			 nsetup;	/* replies to AUTH and SELECT */
 	uint64_t		 received;
 	char			 why[256];
@@ -64,6 +71,12 @@ d4_redis_text(const struct d4_redis_addr *a, char text[D4_REDIS_NAME])
 	(void)snprintf(text, D4_REDIS_NAME, "%s/%u", where, a->db);
 }
 
+static const char *
+some(const char *text)
+{
+	return text != NULL && *text != '\0' ? text : NULL;
+}
+
 struct d4_redis *
 d4_redis_new(const struct d4_redis_addr *addr, const char *user,
     const char *password)
@@ -73,8 +86,8 @@ d4_redis_new(const struct d4_redis_addr *addr, const char *user,
 	if ((r = calloc(1, sizeof(*r))) == NULL)
 		return NULL;
 	r->addr = *addr;
-	r->user = user;
-	r->password = password;
+	r->user = some(user);
+	r->password = some(password);
 	return r;
 }
 
@@ -96,7 +109,7 @@ d4_redis_drop(struct d4_redis *r)
 	if (r->context != NULL)
 		redisFree(r->context);
 	r->context = NULL;
-	r->connected = r->unsent = false;
+	r->connected = r->unsent = r->refused = false;
 	r->nsetup = 0;
 }
 
@@ -173,6 +186,19 @@ is_ready(const struct d4_redis *r, short events)
 	return poll(&pfd, 1, 0) == 1;
 }
 
+/* A server whose machine is gone sends nothing, not even that. */
+static void
+notice_death(struct d4_redis *r)
+{
+#ifdef TCP_USER_TIMEOUT
+	unsigned int ms = SILENT_MS;
+
+	(void)setsockopt(r->context->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms,
+	    sizeof(ms));
+#endif
+	(void)redisEnableKeepAlive(r->context);
+}
+
 /* Returns 1 when connected, 0 when not yet, -1 when that failed. */
 static int
 finish_connect(struct d4_redis *r)
@@ -189,7 +215,7 @@ finish_connect(struct d4_redis *r)
 	if (err != 0)
 		return fail(r, "", strerror(err));
 	if (r->addr.net.kind != D4_NET_UNIX)
-		(void)redisEnableKeepAlive(r->context);
+		notice_death(r);
 	r->connected = true;
 	return 1;
 }
@@ -208,6 +234,30 @@ flush_commands(struct d4_redis *r)
 	return 0;
 }
 
+ssize_t
+d4_redis_write(struct d4_redis *r, const struct iovec *iov, int n)
+{
+	size_t len = 0;
+	ssize_t taken;
+	int i;
+
+	if (!d4_redis_ready(r))
+		return r->context == NULL ? -1 : 0;
+	if (flush_commands(r) == -1)
+		return -1;
+	if (r->unsent)
+		return 0;
+	for (i = 0; i < n; i++)
+		len += iov[i].iov_len;
+	while ((taken = writev(r->context->fd, iov, n)) == -1 &&
+	    errno == EINTR)
+		continue;
+	if (taken == -1 && errno != EAGAIN && errno != EWOULDBLOCK)
+		return fail(r, "", strerror(errno));
+	r->refused = taken != (ssize_t)len;
+	return taken == -1 ? 0 : taken;
+}
+
 /* The next whole reply, read from the server as far as needed. */
 static int
 read_reply(struct d4_redis *r)
@@ -224,11 +274,11 @@ read_reply(struct d4_redis *r)
 			return fail(r, "", NULL);
 		if (reply != NULL)
 			break;
-		if (!is_ready(r, POLLIN))
-			return 0;
 		before = reader->len;
 		if (redisBufferRead(r->context) != REDIS_OK)
 			return fail(r, "", NULL);
+		if (reader->len == before)
+			return 0;
 		r->received += reader->len - before;
 	}
 	r->reply = reply;
@@ -351,7 +401,7 @@ d4_redis_poll(const struct d4_redis *r, struct pollfd *pfd)
 {
 	pfd->fd = r->context == NULL ? -1 : r->context->fd;
 	pfd->events = !r->connected ? POLLOUT :
-	    r->unsent ? POLLIN | POLLOUT : POLLIN;
+	    r->unsent || r->refused ? POLLIN | POLLOUT : POLLIN;
 	pfd->revents = 0;
 }
 

@@ -16,6 +16,9 @@
  * Only resolving a name may take its time in either case.
  */
 
+#include <sys/types.h>
+#include <sys/uio.h>
+
 #include <poll.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -61,8 +64,8 @@ void d4_redis_text(const struct d4_redis_addr *, char[D4_REDIS_NAME]);
 
 /*
  * Not connected yet.  With a password it logs in, as user when there is one
- * (Redis 6); both may be NULL and are kept, not copied.  NULL when memory is
- * short.
+ * (Redis 6); both are kept, not copied, and may be NULL or "" for none.  NULL
+ * when memory is short.
  */
 struct d4_redis *d4_redis_new(const struct d4_redis_addr *, const char *user,
     const char *password);
@@ -90,6 +93,14 @@ void d4_redis_drop(struct d4_redis *);
  */
 int d4_redis_send(struct d4_redis *, int argc, const char *const argv[],
     const size_t len[]);
+
+/*
+ * Writes commands as they are (resp.h), straight from the caller's memory and
+ * behind those that were appended: as much as can be now.  Returns how many
+ * bytes were taken, 0 for none; or -1 with d4_redis_why(), as d4_redis_next()
+ * does.  A command that was taken in part has to be completed before any other.
+ */
+ssize_t d4_redis_write(struct d4_redis *, const struct iovec *, int n);
 
 /* Sends and receives what can be.  Returns 1 and the next reply; 0 when there
  * is none yet; -1 with d4_redis_why() when the connection failed: it is closed

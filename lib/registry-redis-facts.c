@@ -218,8 +218,9 @@ rds_load_facts(void *store, const uint8_t *uuid, bool mine,
 /*
  * ARGV: prefix, uuid, first, last, error's time, error, number of addresses,
  * addresses newest first, then four of each type: "t" or "e", name, first,
- * last.  An error goes with the next sign of life, but those of d4-core's
- * workers, who found data bad that came before, are theirs to take back.
+ * last.  d4-core's web pages have errors in its words.  One goes with the next
+ * sign of life; those on data that came before, which workers find bad, with
+ * the next connection.
  */
 static const char save_script[] =
     "local p, u = ARGV[1], ARGV[2] "
@@ -238,9 +239,10 @@ static const char save_script[] =
     "if etime > 0 and etime >= known then "
     "redis.call('HSET', facts, 'error_time', ARGV[5], 'error', ARGV[6]) "
     "known = etime end "
-    "if known > 0 and known >= last then redis.call('HSET', meta, 'Error', "
-    "redis.call('HGET', facts, 'error')) else "
-    "local e = redis.call('HGET', meta, 'Error') "
+    "local e = redis.call('HGET', facts, 'error') or '' "
+    "if known > 0 and known >= last and e:sub(1, 7) == 'Error: ' then "
+    "redis.call('HSET', meta, 'Error', e) else "
+    "e = redis.call('HGET', meta, 'Error') "
     "if e and e:sub(1, 12) ~= 'Error: Type=' then "
     "redis.call('HDEL', meta, 'Error') end end "
     "local n = tonumber(ARGV[7]) "

@@ -108,6 +108,10 @@ claim(struct rds *r, const struct d4_registry_live *live, bool take_over,
 	    "end "
 	    "redis.call('SET', KEYS[1], token..' '..session) end "
 	    "redis.call('HSET', p..'live:'..token, session, line) "
+	    "local meta = 'metadata_uuid:'..line:match('^%x+') "
+	    "local e = redis.call('HGET', meta, 'Error') "
+	    "if e and e:sub(1, 12) == 'Error: Type=' then "
+	    "redis.call('HDEL', meta, 'Error') end "
 	    "return {0, took}";
 	char key[RDS_KEY], line[LINE_MAX_BYTES], session[D4_UUID_HEX];
 	struct d4_redis_reply reply, one;

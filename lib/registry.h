@@ -207,7 +207,9 @@ int d4_registry_connections(struct d4_registry *,
 int d4_registry_note(struct d4_registry *, struct d4_registry_claim *,
     uint64_t records, uint64_t bytes, uint64_t now);
 
-/* The last error of a sensor, a line for people. */
+/* The last error of a sensor, a line for people.  One that begins with
+ * "Error: " is shown by d4-core's web pages, too, where Redis is the registry,
+ * until the sensor's next record. */
 int d4_registry_note_error(struct d4_registry *, const uint8_t[D4_UUID_LEN],
     const char *error, uint64_t now);
 

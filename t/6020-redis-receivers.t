@@ -129,6 +129,27 @@ is "$(r SCARD active_connection)" "$SENSORS" 'all sensors are still active'
 sleep 1
 is "$(r -n 1 HLEN "d4toolkit:live:$token")" $SENSORS 'and claimed'
 
+# ---- what an administrator changes -----------------------------------------
+
+ADMIN=$TOP/d4-admin/d4-admin
+sensor() {
+	printf '%08x-0000-4000-8000-000000000000' "$1"
+}
+is_out() {
+	[ "$(r SISMEMBER active_connection:1 "$(sensor "$1" | tr -d -)")" = 0 ]
+}
+"$ADMIN" -c second sensor kick "$(sensor 7)"
+ok 'a sensor is kicked: it is out within 2 seconds' within 2 is_out 7
+"$ADMIN" -c second sensor block "$(sensor 8)"
+ok 'another is blocked: it is out, too' within 2 is_out 8
+sleep 1
+ok 'and stays out' is_out 8
+"$ADMIN" -c second sensor unblock "$(sensor 8)"
+is_in() {
+	! is_out 8
+}
+ok 'until that is taken back' within 4 is_in
+
 kill "$sensors"
 finish "$sensors"
 ok 'when they go nothing is active' within 10 live 0

@@ -112,7 +112,7 @@ sub memory {
 # Finished files.
 sub files {
 	return grep { length } split /\n/,
-	    `find store -name .open -prune -o -path '*/registry' -prune -o \\
+	    `find store -name .open -prune -o -name .tail -prune -o -path '*/registry' -prune -o \\
 	    -type f -print`;
 }
 

@@ -3,11 +3,14 @@
 /*
  * Many sensors in one process, over TLS to a collector on loopback:
  *
- *	load -C ca.crt -k keyfile [-b bytes] [-n sensors] [-s seconds] port
+ *	load -C ca.crt -k keyfile [-b bytes] [-n sensors] [-r records]
+ *	    [-s seconds] [-u] port
  *
  * Connects all, then has all send log lines of so many bytes, a record each,
+ * for so many seconds or until each has sent that many records or a few more,
  * and prints how many records were sent, how long it took from the first to
- * the answer that the last was stored, and the rate.
+ * the answer that the last was stored, and the rate.  With -u the sensors are
+ * 00000000-0000-4000-8000-000000000000 and those that follow.
  *
  *	load -i -C ca.crt -k keyfile [-a at_once] [-n sensors] port
  *
@@ -25,6 +28,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -55,6 +59,7 @@ struct sensor {
 	uint8_t		*batch;		/* records, sealed */
 	size_t		 len;
 	size_t		 at;		/* of them that was sent */
+	size_t		 nsent;		/* batches */
 };
 
 struct load {
@@ -64,6 +69,8 @@ struct load {
 	uint16_t		 port;
 	size_t			 bytes;		/* of a record's payload */
 	size_t			 nrecords;	/* of a sensor's batch */
+	size_t			 nbatches;	/* of each, or 0: any number */
+	bool			 numbered;	/* uuids are */
 	unsigned		 ncreated;
 	uint64_t		 sent;		/* bytes of records */
 };
@@ -86,6 +93,16 @@ now(void)
 
 /* -- a sensor ---------------------------------------------------------------- */
 
+static void
+number_uuid(uint8_t uuid[D4_UUID_LEN], unsigned n)
+{
+	memset(uuid, 0, D4_UUID_LEN);
+	uuid[6] = 0x40;
+	uuid[8] = 0x80;
+	uuid[14] = (uint8_t)(n >> 8);
+	uuid[15] = (uint8_t)n;
+}
+
 /* Lines of a log, each a record. */
 static void
 seal(struct load *l, struct sensor *s)
@@ -94,7 +111,10 @@ seal(struct load *l, struct sensor *s)
 	size_t i, len = D4_HEADER_LEN + l->bytes;
 	struct d4_mac_job *jobs;
 
-	d4_uuid_new(header.uuid);
+	if (l->numbered)
+		number_uuid(header.uuid, l->ncreated);
+	else
+		d4_uuid_new(header.uuid);
 	header.timestamp = (uint64_t)time(NULL);
 	header.size = (uint32_t)l->bytes;
 	s->len = l->nrecords * len;
@@ -266,7 +286,7 @@ send_all(struct load *l, struct sensor *sensors, size_t n, unsigned seconds)
 			    sensors[i].at < sensors[i].len)
 				continue;
 			sensors[i].at = 0;
-			if (over) {
+			if (++sensors[i].nsent == l->nbatches || over) {
 				sensors[i].state = ENDING;
 				step(l, &sensors[i]);
 			}
@@ -384,13 +404,13 @@ main(int argc, char *argv[])
 {
 	struct d4_tls_client client = { .ca = NULL };
 	struct load l = { .bytes = 100 };
-	unsigned sensors = 50, seconds = 5, at_once = 64;
+	unsigned sensors = 50, seconds = 5, at_once = 64, records = 0;
 	bool is_idle = false;
 	char why[256];
 	int ch;
 
 	(void)signal(SIGPIPE, SIG_IGN);
-	while ((ch = getopt(argc, argv, "a:b:C:ik:n:s:")) != -1) {
+	while ((ch = getopt(argc, argv, "a:b:C:ik:n:r:s:u")) != -1) {
 		switch (ch) {
 		case 'a':
 			at_once = number(optarg, 50000);
@@ -410,8 +430,14 @@ main(int argc, char *argv[])
 		case 'n':
 			sensors = number(optarg, 50000);
 			break;
+		case 'r':
+			records = number(optarg, UINT_MAX);
+			break;
 		case 's':
 			seconds = number(optarg, 3600);
+			break;
+		case 'u':
+			l.numbered = true;
 			break;
 		default:
 			return 2;
@@ -421,6 +447,10 @@ main(int argc, char *argv[])
 		die("usage", "-C ca.crt -k keyfile port are needed");
 	l.port = (uint16_t)number(argv[optind], UINT16_MAX);
 	l.nrecords = is_idle ? 1 : BATCH / (D4_HEADER_LEN + l.bytes);
+	if (records > 0) {
+		l.nbatches = (records - 1) / l.nrecords + 1;
+		seconds = STUCK_MS;
+	}
 	if ((l.tls = d4_tls_client_new(&client, why)) == NULL)
 		die("TLS", why);
 	raise_limit(sensors);

@@ -24,7 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	static struct packet packets[FRAME_BATCH];
+	static struct batch batch;
 	struct frame frames[FRAME_BATCH];
 	char name[64], fault[CAPTURE_FAULT];
 	struct capture *c;
@@ -43,7 +43,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	}
 	while ((n = capture_next(c, frames, FRAME_BATCH)) != 0) {
 		assert(n > 0 && n <= FRAME_BATCH);
-		packet_decode(packets, frames, (size_t)n, false);
+		packet_decode(&batch, frames, (size_t)n, PACKET_ALL,
+		    PACKET_ALL);
 	}
 	assert(capture_next(c, frames, FRAME_BATCH) == 0);
 	capture_close(c);

@@ -51,32 +51,53 @@ cut(struct frame *f, uint16_t link, const uint8_t *data, size_t len)
 	return n;
 }
 
+/* What is wanted is the same however little else is. */
 static void
-judge(const struct packet *k, size_t n)
+compare(const struct batch *all, const struct batch *some, uint32_t packets,
+    uint32_t answers)
 {
-	struct flow_limits limits = FLOW_LIMITS;
-	uint64_t packets = 0, counted = 0;
+	size_t i, j = 0;
+
+	for (i = 0; i < some->n; i++) {
+		const struct packet *k = &some->packet[i];
+
+		if ((packets >> k->class & 1) == 0)
+			continue;
+		while (memcmp(&all->packet[j], k, sizeof(*k)) != 0)
+			assert((packets >> all->packet[j].class & 1) == 0 &&
+			    ++j < all->n);
+		j++;
+	}
+	for (; j < all->n; j++)
+		assert((packets >> all->packet[j].class & 1) == 0);
+	for (i = j = 0; i < all->nanswers; i++) {
+		if ((answers >> all->answer[i].class & 1) == 0)
+			continue;
+		assert(j < some->nanswers);
+		assert(all->answer[i].class == some->answer[j].class &&
+		    all->answer[i].time == some->answer[j].time &&
+		    all->answer[i].sport == some->answer[j].sport);
+		j++;
+	}
+	assert(j == some->nanswers);
+}
+
+static void
+judge(struct batch *b, const struct flow_limits *limits)
+{
+	uint64_t packets = 0;
 	struct seen *s = seen_new(1u << 20, 0, false);
+	struct attacks *a = attack_new(limits, 1u << 20, on_flow, &packets);
 	uint8_t index[FRAME_BATCH];
-	struct attacks *a;
 	size_t m, i;
 
-	limits.packets = 1;
-	limits.duration = limits.ppm = 0;
-	a = attack_new(&limits, 1u << 20, on_flow, &packets);
 	assert(s != NULL && a != NULL);
-	m = seen_rule(s, k, n, index);
+	m = seen_rule(s, b->packet, b->n, index);
 	for (i = 0; i < m; i++)
-		assert(k[index[i]].class >= PACKET_SYNACK &&
-		    k[index[i]].class <= PACKET_ACK);
-	for (i = 0; i < n; i++) {
-		assert(k[i].class < PACKET_CLASSES);
-		counted += k[i].class == PACKET_SYNACK ||
-		    k[i].class == PACKET_RST || k[i].class == PACKET_ICMP;
-	}
-	attack_add(a, k, n);
+		assert(PACKET_TCP_ANSWERS >> b->packet[index[i]].class & 1);
+	attack_add(a, b);
 	attack_flush(a);
-	assert(packets == counted);
+	assert(packets == b->nanswers);
 	attack_free(a);
 	seen_free(s);
 }
@@ -89,21 +110,32 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		LINK_SLL, LINK_IPV4, LINK_IPV6, LINK_SLL2, 9999
 	};
 	static struct frame f[FRAME_BATCH];
-	static struct packet full[FRAME_BATCH], brief[FRAME_BATCH];
+	static struct batch all, some;
 	static struct shadow shadow;
+	struct flow_limits limits = FLOW_LIMITS;
+	uint32_t answers, packets = PACKET_BIT(PACKET_SYN) |
+	    PACKET_TCP_ANSWERS;
 	size_t n, i;
 
 	if (len < 1)
 		return 0;
+	limits.packets = 1;
+	limits.duration = limits.ppm = 0;
+	limits.ack = data[0] & 64;
+	limits.dns = data[0] & 128;
+	answers = attack_classes(&limits);
 	n = cut(f, links[data[0] % (sizeof(links) / sizeof(*links))],
 	    data + 1, len - 1);
-	packet_decode(full, f, n, false);
-	packet_decode(brief, f, n, true);
+	packet_decode(&all, f, n, PACKET_ALL, PACKET_ALL);
+	assert(all.n == n && all.nanswers <= n);
 	for (i = 0; i < n; i++)
-		assert(full[i].class == brief[i].class ||
-		    brief[i].class == PACKET_PROTOCOL);
-	judge(full, n);
-	assert(packet_decode_pibs(&shadow, brief, f, n) <= n);
+		assert(all.packet[i].class < PACKET_CLASSES);
+	packet_decode(&some, f, n, packets, 0);
+	compare(&all, &some, packets, 0);
+	packet_decode(&some, f, n, PACKET_BIT(PACKET_SYN), answers);
+	compare(&all, &some, PACKET_BIT(PACKET_SYN), answers);
+	judge(&some, &limits);
+	assert(packet_decode_pibs(&shadow, all.packet, f, n) <= n);
 	for (i = 0; i < n; i++) {
 		union { const uint8_t *in; void *out; } u = {
 		    .in = f[i].data };

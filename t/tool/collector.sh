@@ -85,7 +85,7 @@ contents() {
 # Finished files of the store.
 files() {
 	find s -path s/registry -prune -o -path s/queues -prune -o \
-	    -path s/.open -prune -o -type f -print | sort
+	    -path s/.open -prune -o -path s/.tail -prune -o -type f -print | sort
 }
 
 # Whether nothing is unfinished.

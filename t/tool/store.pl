@@ -37,7 +37,7 @@ sub files {
 
 	for my $path (split /\n/,
 	    qx(find '$store' -type f -path '*/[0-9]*/[0-9]*/*')) {
-		next if $path =~ m{/(registry|queues|\.open)/};
+		next if $path =~ m{/(registry|queues|\.open|\.tail)/};
 		next if $path =~ /\.json(\.gz|\.zst)?$/;
 		my ($uuid, $type) = $path =~
 		    m{/([0-9a-f]{32})/(\d+)/\d{4}/\d\d/\d\d/} or next;

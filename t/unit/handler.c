@@ -47,7 +47,7 @@ send(struct shelf *s, const char *meta, const char *in, size_t len,
 			break;
 	}
 	*why = store_why(stream);
-	store_close(stream, START);
+	store_close(stream, true, START);
 	d4_meta_free(header);
 	(void)finish_drain(s->finish, 60000);
 	return result;

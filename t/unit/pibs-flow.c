@@ -28,20 +28,23 @@ on_flow(void *arg, struct flow *f, bool over, bool open)
 	r->detail = *f->detail;
 }
 
-static struct packet
+static struct answer
 synack(uint32_t target, uint32_t to, double when)
 {
-	return (struct packet){ .src = { 0, ADDR_V4 | target },
-	    .dst = { 0, ADDR_V4 | to }, .sec = (uint32_t)when,
-	    .nsec = (uint32_t)((when - (uint32_t)when) * 1e9),
+	return (struct answer){ .src = { 0, ADDR_V4 | target },
+	    .dst = { 0, ADDR_V4 | to }, .time = (uint64_t)(when * 1e9),
 	    .class = PACKET_SYNACK, .flags = 0x12, .sport = 80, .dport = 1024,
 	    .seq = to, .ack = to * 7 + 1, .bytes = 40, .ttl = 50, .proto = 6 };
 }
 
 static void
-add(struct attacks *a, struct packet k)
+add(struct attacks *a, struct answer w)
 {
-	attack_add(a, &k, 1);
+	static struct batch b = { .nanswers = 1 };
+
+	w.sec = (uint32_t)(w.time / SECOND);
+	b.answer[0] = w;
+	attack_add(a, &b);
 }
 
 static struct attacks *
@@ -118,28 +121,28 @@ test_counts(void)
 {
 	struct result r;
 	struct attacks *a = start(&r);
-	struct packet k;
+	struct answer w;
 	unsigned i, j;
 
 	for (i = 0; i < 300; i++) {
-		k = synack(9, 0x0a000000 + i, 1000 + i);
-		k.sport = i % 3 == 0 ? 443 : 80;
-		k.flags = i < 100 ? 0x12 : 0x52;
-		add(a, k);
+		w = synack(9, 0x0a000000 + i, 1000 + i);
+		w.sport = i % 3 == 0 ? 443 : 80;
+		w.flags = i < 100 ? 0x12 : 0x52;
+		add(a, w);
 		for (j = 1; i < 10 && j <= 3; j++) {
-			k.sec++;
-			add(a, k);		/* sent again */
+			w.time += SECOND;
+			add(a, w);		/* sent again */
 		}
 	}
 	for (i = 0; i < 50; i++) {
-		k = synack(9, i, 1300 + i);
-		k.class = PACKET_ICMP;
-		k.type = 3;
-		k.code = 1;
-		k.quoted = true;
-		k.reporter = (struct addr){ 0, ADDR_V4 | 77 };
-		k.ttl = 99;
-		add(a, k);
+		w = synack(9, i, 1300 + i);
+		w.class = PACKET_ICMP;
+		w.type = 3;
+		w.code = 1;
+		w.quoted = true;
+		w.reporter = (struct addr){ 0, ADDR_V4 | 77 };
+		w.ttl = 99;
+		add(a, w);
 	}
 	attack_flush(a);
 	is(r.last.packets, 380, "packets");

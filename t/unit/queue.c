@@ -586,6 +586,35 @@ test_core(struct d4_queue *q)
 	ok(push(q, "x") && command(2, out) && empty(q), "it takes ours");
 }
 
+/* What was pushed goes out once, whether the server took it and its answer was
+ * lost, or not. */
+static void
+test_redis_lost(const char *dir)
+{
+	struct d4_queue *q = reopen();
+	char path[256];
+
+	(void)d4_queue_clear(q);
+	ok(push(q, "a"), "an item");
+	is(kill(redis_pid, SIGSTOP), 0, "the server stands still");
+	ok(d4_queue_push(q, "b", 1) == 0 && d4_queue_push(q, "c", 1) == 0 &&
+	    d4_queue_flush(q) == -1, "two more: %s", d4_queue_fault(q));
+	(void)kill(redis_pid, SIGCONT);
+	ok(push(q, "d"), "it goes on, and gets one more");
+	ok(popped(q, "a") && popped(q, "b") && popped(q, "c") &&
+	    popped(q, "d"), "all are there, in order");
+	is(d4_queue_length(q), 0, "and none twice");
+	ok(d4_queue_push(q, "e", 1) == 0 && d4_queue_push(q, "f", 1) == 0,
+	    "two that it has not got");
+	redis_stop(SIGKILL);
+	ok(d4_queue_flush(q) == -1, "when it dies: %s", d4_queue_fault(q));
+	redis_start(dir, "", path);
+	is(d4_queue_flush(q), 0, "it is back");
+	ok(popped(q, "e") && popped(q, "f"), "and has them");
+	is(d4_queue_length(q), 0, "once");
+	d4_queue_close(q);
+}
+
 static void
 test_redis_faults(const char *dir)
 {
@@ -630,6 +659,7 @@ test_redis(void)
 	q = reopen();
 	test_core(q);
 	d4_queue_close(q);
+	test_redis_lost(scratch);
 	test_redis_faults(scratch);
 }
 

@@ -166,9 +166,9 @@ static void
 start(struct shelf *s, enum d4_gz_kind compress)
 {
 	struct finish_settings fs = { .root = s->root,
-	    .items = { push, NULL } };
+	    .items = { .push = push } };
 	struct store_settings ss = { .rotate_size = 150,
-	    .compress = compress, .items = { push, NULL } };
+	    .compress = compress, .items = { .push = push } };
 
 	if ((ss.finish = s->finish = finish_new(&fs)) == NULL ||
 	    (s->store = store_new(&ss)) == NULL)
@@ -193,7 +193,7 @@ send_capture(struct shelf *s)
 			abort();
 		shared->flushed = at + taken;
 	}
-	store_close(stream, now);
+	store_close(stream, true, now);
 }
 
 static void
@@ -218,7 +218,7 @@ send_files(struct shelf *s)
 			abort();
 		shared->nlines++;
 	}
-	store_close(stream, START);
+	store_close(stream, true, START);
 	d4_meta_free(header);
 }
 
@@ -239,7 +239,7 @@ recover(struct shelf *s, enum d4_gz_kind compress)
 	int rc;
 
 	start(s, compress);
-	while ((rc = recover_run(s->finish)) == 1)
+	while ((rc = recover_run(s->finish, NULL, false)) == 1)
 		(void)finish_drain(s->finish, 10);
 	return shelf_stop(s) ? rc : -1;
 }

@@ -112,6 +112,44 @@ test_commands(struct d4_redis *r)
 	is(reply.kind, D4_REDIS_NIL, "has its reply");
 }
 
+/* Commands as they are: more than the kernel takes at once, each in parts. */
+static void
+test_write(struct d4_redis *r)
+{
+	static char big[(size_t)8 << 20];
+	char head[64], tail[] = "\r\n*2\r\n$6\r\nSTRLEN\r\n$1\r\nk\r\n";
+	struct iovec iov[3] = { { .iov_base = head }, { .iov_base = big,
+	    .iov_len = sizeof(big) }, { .iov_base = tail,
+	    .iov_len = sizeof(tail) - 1 } };
+	struct d4_redis_reply reply;
+	size_t all, sent = 0;
+	int i = 0, parts = 0;
+	struct pollfd pfd;
+	ssize_t n;
+
+	iov[0].iov_len = (size_t)snprintf(head, sizeof(head),
+	    "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$%zu\r\n", sizeof(big));
+	memset(big, 'x', sizeof(big));
+	all = iov[0].iov_len + iov[1].iov_len + iov[2].iov_len;
+	while (sent < all && (n = d4_redis_write(r, iov + i, 3 - i)) != -1) {
+		sent += (size_t)n;
+		parts++;
+		while (i < 3 && (size_t)n >= iov[i].iov_len)
+			n -= (ssize_t)iov[i++].iov_len;
+		if (i == 3)
+			break;
+		iov[i].iov_base = (char *)iov[i].iov_base + n;
+		iov[i].iov_len -= (size_t)n;
+		d4_redis_poll(r, &pfd);
+		(void)poll(&pfd, 1, REDIS_MS);
+	}
+	ok(sent == all && parts > 1, "8 MiB are written in %d parts", parts);
+	ok(d4_redis_wait(r, &reply, REDIS_MS) == 0 &&
+	    reply.kind == D4_REDIS_STATUS, "they are a command");
+	ok(d4_redis_wait(r, &reply, REDIS_MS) == 0 &&
+	    reply.number == (long long)sizeof(big), "and one more");
+}
+
 static void
 test_failures(struct d4_redis *r)
 {
@@ -160,6 +198,7 @@ main(void)
 	r = make(NULL, "secret");
 	is(d4_redis_connect(r, REDIS_MS), 0, "a password alone");
 	test_commands(r);
+	test_write(r);
 	test_failures(r);
 	d4_redis_free(r);
 	redis_stop(SIGTERM);

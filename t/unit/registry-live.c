@@ -809,7 +809,8 @@ test_lease(void)
 	d4_registry_close(b);
 }
 
-/* d4-core reads its error, which goes with the next sign of life. */
+/* d4-core reads its error, which goes with the next sign of life; one on what
+ * came before with the next connection. */
 static void
 test_error(void)
 {
@@ -819,13 +820,29 @@ test_error(void)
 	(void)d4_registry_note(reg, c, 1, 1, NOON);
 	(void)d4_registry_note_error(reg, uuid(22), "bad", NOON);
 	(void)d4_registry_flush(reg, 0);
+	is(raw("HEXISTS metadata_uuid:%s Error", hex(22)), 0,
+	    "an error that d4-core has no words for is not for it");
+	(void)d4_registry_note_error(reg, uuid(22), "Error: bad", NOON);
+	(void)d4_registry_flush(reg, 0);
 	is(raw("HEXISTS metadata_uuid:%s Error", hex(22)), 1, "an error");
 	(void)d4_registry_note(reg, c, 1, 1, NOON + 1);
 	(void)d4_registry_flush(reg, 0);
 	is(raw("HEXISTS metadata_uuid:%s Error", hex(22)), 0,
 	    "the next record takes it away");
+	(void)raw("EVAL return\tredis.call('HSET',KEYS[1],'Error',"
+	    "'Error:'..string.char(32)..'Type=1') 1 metadata_uuid:%s",
+	    hex(22));
+	(void)d4_registry_note(reg, c, 1, 1, NOON + 2);
+	(void)d4_registry_flush(reg, 0);
+	is(raw("HEXISTS metadata_uuid:%s Error", hex(22)), 1,
+	    "but not one of a worker");
+	d4_registry_release(reg, c);
+	c = claim(reg, 22, 1, "192.0.2.1");
+	is(raw("HEXISTS metadata_uuid:%s Error", hex(22)), 0,
+	    "which goes with the next connection");
 	is(raw("EVAL return\ttonumber(redis.call('ZSCORE',KEYS[1],KEYS[2])) 2 "
-	    "daily_uuid:20231115 %s", hex(22)), 2, "both were counted");
+	    "daily_uuid:20231115 %s", hex(22)), 3, "all were counted");
+	d4_registry_release(reg, c);
 	d4_registry_close(reg);
 }
 

@@ -109,11 +109,11 @@ shelf_start(struct shelf *s, unsigned rotate, uint64_t rotate_size,
 {
 	struct finish_settings fs = {
 		.root = s->root, .hook = hook,
-		.items = { shelf_push, s }
+		.items = { .push = shelf_push, .cookie = s }
 	};
 	struct store_settings ss = {
 		.rotate = rotate, .rotate_size = rotate_size,
-		.compress = compress, .items = { shelf_push, s }
+		.compress = compress, .items = { .push = shelf_push, .cookie = s }
 	};
 
 	if ((s->finish = finish_new(&fs)) == NULL) {

@@ -48,7 +48,7 @@ send(struct shelf *s, uint8_t type, const void *bytes, size_t len,
 
 	stream = store_open(s->store, shelf_uuid, type, NULL, &why);
 	result = write_all(s, stream, bytes, len, slice, now, &done);
-	store_close(stream, now);
+	store_close(stream, true, now);
 	(void)finish_drain(s->finish, 60000);
 	return result;
 }
@@ -246,7 +246,7 @@ test_nothing(void)
 	(void)store_tick(s.store, START + 1001);
 	is(shelf_count(&s, ".open"), 1, "makes one");
 	is(store_figures(s.store)->nfiles, 1, "it is open");
-	store_close(stream, START + 1001);
+	store_close(stream, true, START + 1001);
 	(void)finish_drain(s.finish, 60000);
 	is(shelf_count(&s, "."), 0, "which goes when there is no more");
 	is(send(&s, 3, "", 0, 1, START), STORE_OK, "no lines");
@@ -301,7 +301,7 @@ test_rotate_by_time(void)
 	    back.len == 24 + 56 && memcmp(back.p, in.p, 24) == 0 &&
 	    memcmp(back.p + 24, in.p + 136, 56) == 0,
 	    "with the preamble");
-	store_close(stream, START + 301);
+	store_close(stream, true, START + 301);
 	ok(shelf_stop(&s), "stopped");
 	is(shelf_count(&s, "."), 2, "two files in all");
 	bytes_free(&in);
@@ -372,7 +372,7 @@ test_bad_data(void)
 	is(store_write(stream, in.p, in.len, START, &taken), STORE_BAD_DATA,
 	    "it stays refused");
 	is(taken, 0, "and takes no more");
-	store_close(stream, START);
+	store_close(stream, true, START);
 	(void)finish_drain(s.finish, 60000);
 	is(s.nitems, 1, "one file");
 	ok(s.nitems == 1 && shelf_read(s.items[0].text, &back) &&
@@ -527,7 +527,7 @@ test_full_queue(void)
 	    "full again");
 	is(taken, 5, "but it was taken");
 	is(store_flush(stream, START), STORE_FULL, "not yet done with");
-	store_close(stream, START);
+	store_close(stream, true, START);
 	ok(store_tick(s.store, START), "the end waits");
 	is(store_figures(s.store)->nstreams, 1, "a stream is left");
 	s.refuse = false;
@@ -626,7 +626,7 @@ test_full_disk(void)
 			break;
 	}
 	ok(nfull >= 20 && nfull < 1000, "it went on by itself");
-	store_close(stream, START);
+	store_close(stream, true, START);
 	(void)store_tick(s.store, START);
 	ok(shelf_stop(&s), "finished");
 	ok(join(D4_BORDER_PCAP, &s, &all) && all.len == in.len &&
@@ -661,7 +661,7 @@ test_full_end(void)
 	    STORE_OK)
 		done += taken;
 	done += taken;
-	store_close(stream, START);
+	store_close(stream, true, START);
 	ok(store_tick(s.store, START), "the end waits for room");
 	store_free(s.store);
 	s.store = store_new(&(struct store_settings){ .finish = s.finish });
@@ -735,7 +735,7 @@ test_many(void)
 	(void)store_tick(s.store, START);
 	is(store_sync(s.store, START), 0, "synced");
 	for (i = 0; i < 600; i++)
-		store_close(streams[i], START);
+		store_close(streams[i], true, START);
 	for (i = 0; i < 1000 && store_tick(s.store, START); i++)
 		(void)finish_drain(s.finish, 10);
 	ok(shelf_stop(&s), "all end");
@@ -762,7 +762,7 @@ test_waiting_name(void)
 	for (i = 0; i < 3; i++) {
 		stream = store_open(s.store, shelf_uuid, 1, NULL, &why);
 		(void)store_write(stream, in.p, in.len, START, &taken);
-		store_close(stream, START);
+		store_close(stream, true, START);
 		(void)finish_drain(s.finish, 300);
 	}
 	is(shelf_count(&s, PLACE_OPEN), 3,

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: ISC */
+#include <stdlib.h>
+#include <string.h>
+
+#include "d4-recv/stream-cmd.h"
+#include "lib/resp.h"
+
+/* Room for what stands before an entry's fields: "XADD", the key and an id. */
+#define HEAD	(2 * D4_RESP_HEAD + 4 + D4_RESP_WORD(STREAM_KEY) + \
+    D4_RESP_WORD(STREAM_ID))
+
+#define WORD(at, text)	d4_resp_word(at, text, sizeof(text) - 1)
+
+struct cmd *
+cmd_of(struct pipeline_cmd *p)
+{
+	return (struct cmd *)p;
+}
+
+/* -- memory ---------------------------------------------------------------- */
+
+static struct cmd *
+make(struct cmd_spares *spares, enum cmd_kind kind, size_t size)
+{
+	size_t n = (sizeof(struct cmd) + size) / CMD_STEP + 1;
+	struct cmd *cmd = NULL;
+
+	if (n < CMD_SIZES && spares->first[n] != NULL) {
+		cmd = cmd_of(spares->first[n]);
+		spares->first[n] = TAILQ_NEXT(&cmd->p, entry);
+		spares->size -= cmd->space;
+	} else if ((cmd = malloc(n * CMD_STEP)) == NULL)
+		return NULL;
+	memset(cmd, 0, sizeof(*cmd));
+	cmd->space = n * CMD_STEP;
+	cmd->kind = kind;
+	cmd->p.bytes = cmd->bytes;
+	return cmd;
+}
+
+void
+cmd_free(struct cmd_spares *spares, struct cmd *cmd)
+{
+	size_t n = cmd->space / CMD_STEP;
+
+	if (n >= CMD_SIZES || spares->size + cmd->space > CMD_SPARE) {
+		free(cmd);
+		return;
+	}
+	TAILQ_NEXT(&cmd->p, entry) = spares->first[n];
+	spares->first[n] = &cmd->p;
+	spares->size += cmd->space;
+}
+
+void
+cmd_spares_free(struct cmd_spares *spares)
+{
+	struct pipeline_cmd *p;
+	size_t n;
+
+	for (n = 0; spares->size > 0 && n < CMD_SIZES; n++) {
+		while ((p = spares->first[n]) != NULL) {
+			spares->first[n] = TAILQ_NEXT(p, entry);
+			spares->size -= cmd_of(p)->space;
+			free(p);
+		}
+	}
+}
+
+/* -- commands -------------------------------------------------------------- */
+
+struct cmd *
+cmd_words(struct cmd_spares *spares, enum cmd_kind kind,
+    const char *const words[])
+{
+	size_t size = D4_RESP_HEAD;
+	struct cmd *cmd;
+	char *at;
+	size_t i, n;
+
+	for (n = 0; words[n] != NULL; n++)
+		size += D4_RESP_WORD(strlen(words[n]));
+	if ((cmd = make(spares, kind, size)) == NULL)
+		return NULL;
+	at = d4_resp_count(cmd->bytes, n);
+	for (i = 0; i < n; i++)
+		at = d4_resp_word(at, words[i], strlen(words[i]));
+	cmd->p.len = (size_t)(at - cmd->bytes);
+	return cmd;
+}
+
+struct cmd *
+cmd_entry(struct cmd_spares *spares, const struct d4_header *h,
+    const char uuid[D4_UUID_HEX], const uint8_t *payload)
+{
+	struct cmd *cmd;
+	char *at;
+
+	cmd = make(spares, CMD_ADD, HEAD + D4_RESP_WORD(h->size) +
+	    7 * D4_RESP_WORD(D4_UUID_HEX));
+	if (cmd == NULL)
+		return NULL;
+	cmd->type = h->type;
+	cmd->size = h->size;
+	at = WORD(cmd->bytes + HEAD, "message");
+	at = d4_resp_word(at, payload, h->size);
+	at = WORD(at, "uuid");
+	at = d4_resp_word(at, uuid, D4_UUID_HEX - 1);
+	at = WORD(at, "timestamp");
+	at = d4_resp_number(at, h->timestamp);
+	at = WORD(at, "version");
+	at = d4_resp_number(at, h->version);
+	cmd->fields = (size_t)(at - cmd->bytes) - HEAD;
+	return cmd;
+}
+
+/* What stands before the fields ends where these begin. */
+void
+cmd_set_id(struct cmd *cmd, const char session[D4_UUID_TEXT], uint64_t ms,
+    unsigned n)
+{
+	char head[HEAD], key[STREAM_KEY], *at;
+	size_t len;
+
+	at = d4_resp_digits(cmd->id, ms);
+	*at++ = '-';
+	at = d4_resp_digits(at, n);
+	*at = '\0';
+	len = (size_t)(at - cmd->id);
+	at = d4_resp_count(head, 11);
+	at = WORD(at, "XADD");
+	at = d4_resp_word(at, key, stream_key(key, cmd->type, session));
+	at = d4_resp_word(at, cmd->id, len);
+	len = (size_t)(at - head);
+	at = cmd->bytes + HEAD - len;
+	memcpy(at, head, len);
+	cmd->p.bytes = at;
+	cmd->p.len = len + cmd->fields;
+}

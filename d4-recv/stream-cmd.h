@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef D4_RECV_STREAM_CMD_H
+#define D4_RECV_STREAM_CMD_H
+
+/*
+ * The commands by which records go into streams: an entry is formed once, and
+ * gets its id when its turn comes, or another later.  Their memory is used
+ * again, for a receiver makes one for each record.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "d4-recv/pipeline.h"
+#include "d4-recv/stream-keys.h"
+#include "lib/header.h"
+#include "lib/uuid.h"
+
+#define CMD_STEP	512	/* bytes; sizes are multiples of it */
+#define CMD_SIZES	144	/* so many of them are kept, 72 KiB */
+#define CMD_SPARE	((size_t)8 << 20)	/* bytes that are kept at most */
+
+enum cmd_kind { CMD_ADD, CMD_LENGTH, CMD_SIDE, CMD_REFUSED, CMD_KICKED };
+
+struct stream_session;
+
+struct cmd {
+	struct pipeline_cmd	 p;		/* has to be first */
+	struct stream_session	*session;	/* the caller's, or NULL */
+	enum cmd_kind		 kind;
+	size_t			 space;		/* bytes that it has */
+	/* Of entries: */
+	uint8_t			 type;
+	uint32_t		 size;		/* of the payload */
+	size_t			 fields;	/* bytes behind the id */
+	char			 id[STREAM_ID];	/* "" before it has one */
+	char			 bytes[];
+};
+
+/* Memory of commands that were freed.  Begins as zeroes. */
+struct cmd_spares {
+	struct pipeline_cmd	*first[CMD_SIZES];	/* by entry.tqe_next */
+	size_t			 size;
+};
+
+/* A command of words, the last of which is followed by NULL; session is NULL.
+ * NULL when memory is short. */
+struct cmd *cmd_words(struct cmd_spares *, enum cmd_kind,
+    const char *const words[]);
+
+/* XADD of a record of that sensor, without an id yet. */
+struct cmd *cmd_entry(struct cmd_spares *, const struct d4_header *,
+    const char uuid[D4_UUID_HEX], const uint8_t *payload);
+
+/* Gives an entry its id, ms-n, and the key of the session's stream. */
+void cmd_set_id(struct cmd *, const char session[D4_UUID_TEXT], uint64_t ms,
+    unsigned n);
+
+/* What pipeline_cmds hold. */
+struct cmd *cmd_of(struct pipeline_cmd *);
+
+void cmd_free(struct cmd_spares *, struct cmd *);
+
+/* Gives all that is kept to the system. */
+void cmd_spares_free(struct cmd_spares *);
+
+#endif
