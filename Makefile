@@ -73,11 +73,11 @@ PCAP = $(shell $(PKG_CONFIG) --libs libpcap 2>/dev/null || echo -lpcap)
 
 # -- rooms of the library -----------------------------------------------------
 
-ROOMS = header uuid type feed base64 digest border cidr table resp \
+ROOMS = header uuid type feed base64 digest sum border cidr table resp \
     mac mac-wipe mac-openssl $(if $(MB),mac-lanes,mac-nolanes) \
     meta meta-ja3 meta-line meta-value \
-    io record conf conf-login clock net net-socks stop notify log \
-    os-$(OS) os-swap-$(OS) os-host-$(OS) \
+    io record conf conf-login clock net net-socks stop secret notify log \
+    confine confine-$(OS) os-$(OS) os-swap-$(OS) os-host-$(OS) \
     tls tls-bio cert redis queue queue-dir queue-names queue-redis queue-wait \
     gz gz-zlib $(if $(GZ_ISAL),gz-isal,gz-noisal) \
     $(if $(GZ_ZSTD),gz-zstd,gz-nozstd) \
@@ -93,12 +93,13 @@ LIB = lib/libd4.a
 PROGS = d4/d4 d4-recv/d4-recv d4-meta/d4-meta d4-pibs/d4-pibs \
     d4-stdout/d4-stdout d4-admin/d4-admin
 
-d4/d4: $(patsubst %,d4/%.o,main options settings encap cut window link wire \
-    relay figures source source-folder source-redis seen)
+d4/d4: $(patsubst %,d4/%.o,main stream options settings encap cut window \
+    anchor shelf link wire relay spool spool-disk spool-form spool-recover \
+    spool-state spool-writer figures source source-folder source-redis seen)
 d4/d4: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) -pthread
 
-STORE = $(patsubst %,d4-recv/%.o,place whole complete hook finish handler \
-    line store recover settle syncer tail tail-log match)
+STORE = $(patsubst %,d4-recv/%.o,place whole complete runner hook finish \
+    handler line store recover settle syncer tail tail-log match)
 d4-recv/d4-recv: $(patsubst %,d4-recv/%.o,main settings session filter \
     supervise reload collect conn admit peers refusals errors faults \
     analyze \
@@ -134,6 +135,10 @@ d4-stdout/d4-stdout: LDLIBS += $(UUID) $(REDIS) $(GZ)
 t/unit/stdout-pcap: d4-stdout/pcap.o
 t/unit/stdout-merge: $(patsubst %,d4-stdout/%.o,merge pcap output)
 
+SPOOL = $(patsubst %,d4/%.o,spool spool-disk spool-form spool-recover \
+    spool-state spool-writer)
+WINDOW = $(patsubst %,d4/%.o,window anchor shelf) $(SPOOL)
+
 # Preloaded into the programs by the test of failing calls.
 FAULT = t/fault/fault.so
 
@@ -143,12 +148,25 @@ t/unit/session: d4-recv/session.o
 t/unit/place: d4-recv/place.o
 t/unit/match: d4-recv/match.o
 t/unit/tail: $(STORE)
+t/unit/runner: d4-recv/runner.o
 t/unit/store t/unit/handler t/unit/recover t/unit/power: $(STORE)
-t/unit/window: d4/window.o
-t/unit/cut: d4/cut.o d4/window.o
+t/unit/window: $(WINDOW)
+t/unit/spool: d4/cut.o $(WINDOW)
+t/unit/cut t/unit/resume: d4/cut.o $(WINDOW)
 t/unit/link: d4/link.o d4/wire.o
 t/unit/source t/unit/source-redis: d4/source.o d4/source-folder.o \
     d4/source-redis.o d4/seen.o
+
+# Programs that try to break out once they are confined, for t/8000-confine.t:
+# what they link in the place of d4_confine_enter() is in no other program.
+ESCAPES = $(PROGS:%=%-escape)
+$(ESCAPES): LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) $(PCAP) \
+    -pthread
+$(ESCAPES): t/escape/escape.o
+define escape
+$(1)-escape: $(patsubst %.c,%.o,$(wildcard $(dir $(1))*.c))
+endef
+$(foreach p,$(PROGS),$(eval $(call escape,$(p))))
 
 # What tests talk to the programs with.
 TOOLS = $(patsubst %.c,%,$(wildcard t/tool/*.c))
@@ -160,7 +178,7 @@ $(TOOLS) $(LOAD): LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) -pthread
 # -- rules --------------------------------------------------------------------
 
 OBJS = $(ROOMS:%=lib/%.o) $(patsubst %.c,%.o,$(wildcard d4*/*.c)) \
-    $(UNITS:%=%.o) $(TOOLS:%=%.o) $(LOAD:%=%.o)
+    $(UNITS:%=%.o) $(TOOLS:%=%.o) $(LOAD:%=%.o) t/escape/escape.o
 
 all: found $(PROGS)
 
@@ -184,6 +202,11 @@ $(PROGS) $(UNITS) $(TOOLS) $(LOAD): $(LIB)
 	    $(LDLIBS)
 
 $(UNITS) $(TOOLS) $(LOAD): %: %.o
+
+escapes: $(ESCAPES)
+$(ESCAPES): $(LIB)
+	$(CC) $(CFLAGS) $(LDHARDEN) $(LDFLAGS) -Wl,--wrap=d4_confine_enter \
+	    -o $@ $(filter %.o,$^) $(LIB) $(LDLIBS)
 
 $(FAULT): %.so: %.c .flags
 	$(CC) $(STD) $(WARN) $(CFLAGS) -fPIC -shared -o $@ $< -ldl
@@ -223,12 +246,13 @@ do-demo: all
 
 TESTS = $(wildcard t/*.t) $(UNITS)
 
-do-check: all $(UNITS) $(TOOLS) $(FAULT)
+do-check: all $(UNITS) $(TOOLS) $(FAULT) escapes
 	D4_SANITIZE='$(SANITIZE)' prove -e '' $(PROVEFLAGS) $(TESTS)
 
 bench: all $(LOAD)
 	@sh t/bench/run.sh
 	@sh t/bench/tls.sh
+	@perl t/bench/spool.pl
 	@sh t/bench/collect.sh
 	@perl t/bench/pibs.pl
 	@bash t/bench/stdout.sh
@@ -243,7 +267,7 @@ abuse: all $(LOAD) $(TOOLS)
 # Every file with both compilers, warnings as errors, into nowhere.
 LINT_CFLAGS = $(STD) $(WARN) -Werror $(DEFINES) -O2 -c -o /dev/null
 SOURCES = $(sort $(wildcard lib/*.c d4*/*.c t/unit/*.c t/tool/*.c \
-    t/fuzz/*.c t/fault/*.c t/bench/*.c))
+    t/escape/*.c t/fuzz/*.c t/fault/*.c t/bench/*.c))
 SCRIPTS = $(sort $(wildcard t/*.sh t/*.t t/tool/*.sh t/bench/*.sh) .ci/run \
     d4-admin/completion.bash)
 
@@ -271,7 +295,7 @@ install: all
 	install -d $(DESTDIR)$(BASHDIR) $(DESTDIR)$(ZSHDIR)
 	install -m 644 d4-admin/completion.bash $(DESTDIR)$(BASHDIR)/d4-admin
 	install -m 644 d4-admin/completion.zsh $(DESTDIR)$(ZSHDIR)/_d4-admin
-	install -m 644 README.md LICENSE $(DESTDIR)$(DOCDIR)
+	install -m 644 README.md SECURITY.md LICENSE $(DESTDIR)$(DOCDIR)
 	install -m 644 $(filter-out %/recv %/collector,$(wildcard conf.sample/*)) \
 	    $(DESTDIR)$(DOCDIR)/conf.sample
 	install -m 644 conf.sample/recv/* $(DESTDIR)$(DOCDIR)/conf.sample/recv
@@ -285,10 +309,12 @@ install: all
 	done
 
 clean:
-	rm -f $(PROGS) $(UNITS) $(TOOLS) $(FAULT) $(LOAD) $(LIB) .flags lib/*.[od] \
-	    d4*/*.[od] t/unit/*.[od] t/tool/*.[od] t/bench/*.[od]
+	rm -f $(PROGS) $(ESCAPES) $(UNITS) $(TOOLS) $(FAULT) $(LOAD) $(LIB) \
+	    .flags lib/*.[od] d4*/*.[od] t/unit/*.[od] t/tool/*.[od] \
+	    t/escape/*.[od] t/bench/*.[od]
 
 FORCE:
-.PHONY: all found deps deps-lint demo do-demo check do-check bench bench-idle abuse \
+.PHONY: all escapes found deps deps-lint demo do-demo check do-check bench \
+    bench-idle abuse \
     lint install clean FORCE
 .DELETE_ON_ERROR:

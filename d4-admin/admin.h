@@ -19,6 +19,7 @@ struct admin {
 	struct place		 place;
 	struct d4_registry	*reg;	/* open where the verb needs it */
 	bool			 json;
+	bool			 insecure_key;	/* others may read keys */
 	uint64_t		 now;
 };
 

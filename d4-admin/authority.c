@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: ISC */
+#include <sys/stat.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,14 +34,35 @@ authority_has(const char *dir, const char *name)
 	return authority_path(path, dir, name) == 0 && access(path, F_OK) == 0;
 }
 
+/* A key that others can read is none. */
+static int
+judge(const char *path, FILE *file, bool insecure_key)
+{
+	struct stat st;
+
+	if (fstat(fileno(file), &st) == -1 ||
+	    (st.st_mode & (S_IROTH | S_IWOTH)) == 0)
+		return 0;
+	d4_log_warnx("%s: can be read or changed by others%s%s%s", path,
+	    insecure_key ? "" : " (expected chmod o= ",
+	    insecure_key ? "" : path,
+	    insecure_key ? "" : ", or --insecure-key)");
+	return insecure_key ? 0 : 1;
+}
+
 /* Adds a file to the text. */
 static int
-load_text(const char *path, char text[PEM_MAX], size_t *len)
+load_text(const char *path, bool secret, bool insecure_key,
+    char text[PEM_MAX], size_t *len)
 {
 	FILE *file;
 
 	if ((file = fopen(path, "re")) == NULL) {
 		d4_log_warn("%s", path);
+		return 1;
+	}
+	if (secret && judge(path, file, insecure_key) != 0) {
+		(void)fclose(file);
 		return 1;
 	}
 	*len += fread(text + *len, 1, PEM_MAX - *len, file);
@@ -54,7 +77,7 @@ load_text(const char *path, char text[PEM_MAX], size_t *len)
 
 int
 authority_load(const char *dir, const char *name, const char *key,
-    struct d4_cert **cert)
+    bool insecure_key, struct d4_cert **cert)
 {
 	char path[D4_CONF_TEXT], text[PEM_MAX], why[256];
 	size_t len = 0;
@@ -63,11 +86,12 @@ authority_load(const char *dir, const char *name, const char *key,
 	*cert = NULL;
 	status = authority_path(path, dir, key != NULL ? key : name);
 	if (status == 0 && key != NULL)
-		status = load_text(path, text, &len);
+		status = load_text(path, true, insecure_key, text, &len);
 	if (status == 0)
 		status = authority_path(path, dir, name);
 	if (status == 0)
-		status = load_text(path, text, &len);
+		status = load_text(path, strcmp(name, "server.pem") == 0,
+		    insecure_key, text, &len);
 	if (status == 0 && (*cert = d4_cert_parse(text, len, why)) == NULL) {
 		d4_log_warnx("%s: %s", path, why);
 		status = 1;

@@ -28,9 +28,9 @@ int authority_path(char[D4_CONF_TEXT], const char *dir, const char *name);
 bool authority_has(const char *dir, const char *name);
 
 /* Reads a certificate, and its key from a file of its own or, with key NULL,
- * from the same. */
+ * from the same.  A key that others can read is refused, or warned of. */
 int authority_load(const char *dir, const char *name, const char *key,
-    struct d4_cert **);
+    bool insecure_key, struct d4_cert **);
 
 /* Writes certificate, key or both as a new file. */
 int authority_write(const char *path, const struct d4_cert *, bool cert,

@@ -36,7 +36,8 @@ _d4_admin() {
 	    sed -n 's/^  \([a-z]\)/\1/p')"})
 	if [[ -z $object ]]; then
 		if [[ ${words[CURRENT]} = -* ]]; then
-			compadd -- -c -d -h -i -j -p -V -v --login
+			compadd -- -c -d -h -i -j -p -V -v --insecure-key \
+			    --login
 		else
 			compadd -- ${(u)usage%% *}
 		fi

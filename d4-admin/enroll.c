@@ -58,7 +58,8 @@ guess_destination(struct enroll *e)
 	    d4_net_is_addr(source) &&
 	    d4_net_parse(&addr, source, true, &why) == 0 &&
 	    addr.kind == D4_NET_TLS &&
-	    authority_load(dir, "server.pem", NULL, &cert) == 0) {
+	    authority_load(dir, "server.pem", NULL,
+	    e->admin->insecure_key, &cert) == 0) {
 		if (d4_cert_names(cert, on_name, name) == 1 &&
 		    *name != '*' && addr.port != 0)
 			(void)snprintf(e->destination,
@@ -177,7 +178,7 @@ write_certificates(const struct enroll *e, const char *dir)
 	if (*conf == '\0' || !authority_has(conf, "rootCA.crt"))
 		return 0;
 	status = authority_load(conf, "rootCA.crt", signs ? "rootCA.key" :
-	    NULL, &ca);
+	    NULL, e->admin->insecure_key, &ca);
 	if (status == 0)
 		status = authority_path(path, dir, "rootCA.crt");
 	if (status == 0)
@@ -257,7 +258,8 @@ root_pem(const struct enroll *e, int *status)
 	*status = 0;
 	if (*conf == '\0' || !authority_has(conf, "rootCA.crt"))
 		return NULL;
-	*status = authority_load(conf, "rootCA.crt", NULL, &ca);
+	*status = authority_load(conf, "rootCA.crt", NULL,
+	    e->admin->insecure_key, &ca);
 	if (*status == 0 && (pem = d4_cert_pem(ca, false, &len)) == NULL) {
 		d4_log_warnx("memory: not enough");
 		*status = 1;

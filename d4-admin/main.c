@@ -30,13 +30,19 @@
 #include <unistd.h>
 
 #include "d4-admin/verbs.h"
+#include "lib/confine.h"
 #include "lib/io.h"
 #include "lib/log.h"
+#include "lib/redis.h"
+#include "lib/secret.h"
 #include "lib/stop.h"
 
-enum { LOGIN = 256 };
+#define FILES_MAX	256	/* descriptors; a directory's depth at most */
+
+enum { INSECURE_KEY = 256, LOGIN };
 
 static const struct option longs[] = {
+	{ "insecure-key", no_argument, NULL, INSECURE_KEY },
 	{ "login", required_argument, NULL, LOGIN },
 	{ NULL, 0, NULL, 0 }
 };
@@ -50,10 +56,10 @@ struct options {
 static void
 usage(FILE *out)
 {
-	fprintf(out, "usage: d4-admin [-hjVv] [-d store | -c directory | "
-	    "[-i host] [-p port]\n"
-	    "                [--login directory]]\n"
-	    "                object verb [argument ...]\n");
+	fprintf(out, "usage: d4-admin [-hjVv] [--insecure-key] [-d store | "
+	    "-c directory | [-i host]\n"
+	    "                [-p port] [--login directory]] object verb "
+	    "[argument ...]\n");
 }
 
 static void
@@ -69,6 +75,7 @@ help(void)
 	    "  -p port       port of the Redis server (6380)\n"
 	    "  -V            version\n"
 	    "  -v            say more on stderr\n"
+	    "  --insecure-key  take keys whose files others can read\n"
 	    "  --login       directory with redis_password for that server\n"
 	    "\n");
 	verbs_print(stdout);
@@ -84,6 +91,9 @@ take_option(struct options *o, int ch)
 		return -1;
 	case 'd':
 		o->place.store = optarg;
+		return -1;
+	case INSECURE_KEY:
+		o->place.insecure_key = true;
 		return -1;
 	case 'h':
 		help();
@@ -139,6 +149,78 @@ keep_uuid(void *cookie, const uint8_t uuid[D4_UUID_LEN])
 	return 0;
 }
 
+/* Where the verb reads an authority and writes files of its own: "" for
+ * nowhere. */
+static void
+find_files(const struct admin *a, const struct args *args, const char **ca,
+    const char **out)
+{
+	const char *conf = *a->place.conf != '\0' ? a->place.conf : ".";
+	bool tls = strcmp(args->verb->object, "tls") == 0;
+
+	*ca = args_option(args, "ca");
+	*out = args_option(args, "o");
+	if (tls && *ca == NULL)
+		*ca = conf;
+	if (tls && *out == NULL)
+		*out = args->n > 0 && strcmp(args->verb->name, "init") != 0 ?
+		    "." : conf;
+	if (strcmp(args->verb->object, "mode") == 0)
+		*out = conf;
+}
+
+static struct d4_redis_addr
+redis_of(const char *place)
+{
+	struct d4_redis_addr addr = { .db = 0 };
+	const char *why;
+
+	if (strncmp(place, "redis:", 6) != 0 ||
+	    d4_redis_parse(&addr, place, &why) == -1)
+		memset(&addr, 0, sizeof(addr));
+	return addr;
+}
+
+/* The path of a place that is a directory. */
+static const char *
+directory(const char *place)
+{
+	return strncmp(place, "redis:", 6) == 0 ? NULL : place;
+}
+
+/* The registry is open.  What the verb may do by name: */
+static int
+confine(const struct admin *a, const struct args *args)
+{
+	const struct place *p = &a->place;
+	struct d4_redis_addr registry = redis_of(p->registry);
+	struct d4_redis_addr queues = redis_of(p->queues);
+	bool imports = strcmp(args->verb->object, "import") == 0;
+	char words[D4_CONFINE_WORDS];
+	const char *ca, *out;
+	struct d4_confine_rule rules[] = {
+		{ D4_CONFINE_CONF, p->conf, 0 },
+		{ D4_CONFINE_WRITE, p->store, 0 },
+		{ D4_CONFINE_WRITE, directory(p->registry), 0 },
+		{ D4_CONFINE_WRITE, directory(p->queues), 0 },
+		{ D4_CONFINE_CONNECT, registry.net.host, registry.net.port },
+		{ D4_CONFINE_CONNECT, queues.net.host, queues.net.port },
+		{ D4_CONFINE_READ, imports && args->n > 0 ? args->operand[0] :
+		    NULL, 0 },
+		{ D4_CONFINE_CONF, NULL, 0 },
+		{ D4_CONFINE_MAKE, NULL, 0 }
+	};
+	const size_t n = sizeof(rules) / sizeof(rules[0]);
+	const struct d4_confine c = {
+		.rules = rules, .n = n, .files = FILES_MAX, .alone = true
+	};
+
+	find_files(a, args, &ca, &out);
+	rules[n - 2].path = ca;
+	rules[n - 1].path = out;
+	return d4_log_confined(d4_confine_enter(&c, words), words);
+}
+
 /* Opens what the verb needs, and does it. */
 static int
 run(struct admin *a, const struct args *args)
@@ -154,7 +236,7 @@ run(struct admin *a, const struct args *args)
 	if (verb->need >= NEED_REGISTRY && (a->reg = place_open(&a->place,
 	    verb->need == NEED_CHANGES)) == NULL)
 		return 1;
-	status = verb->run(a, args);
+	status = confine(a, args) == -1 ? 1 : verb->run(a, args);
 	d4_registry_close(a->reg);
 	return status;
 }
@@ -163,7 +245,7 @@ int
 main(int argc, char *argv[])
 {
 	struct options o = { .json = false };
-	struct admin a = { .json = false };
+	struct admin *a;
 	const struct verb *verb;
 	struct args args;
 	size_t used;
@@ -178,24 +260,34 @@ main(int argc, char *argv[])
 			return status;
 	}
 	d4_log_open("d4-admin", o.verbose);
-	argv += optind;
-	argc -= optind;
-	if ((verb = verbs_find(argv, (size_t)argc, &used)) == NULL ||
-	    args_parse(&args, verb, argv + used, (size_t)argc - used) != 0 ||
-	    place_find(&a.place, &o.place) != 0)
-		return 2;
-	if (d4_stop_install(false) == -1) {
-		d4_log_warn("signals");
+	d4_confine_begin();
+	if ((a = d4_secret_new(sizeof(*a))) == NULL) {
+		d4_log_warn("memory");
 		return 1;
 	}
-	a.json = o.json;
-	a.now = (uint64_t)time(NULL);
-	status = run(&a, &args);
-	place_wipe(&a.place);
+	argv += optind;
+	argc -= optind;
+	a->json = o.json;
+	a->insecure_key = o.place.insecure_key;
+	a->now = (uint64_t)time(NULL);
+	if ((verb = verbs_find(argv, (size_t)argc, &used)) == NULL ||
+	    args_parse(&args, verb, argv + used, (size_t)argc - used) != 0 ||
+	    place_find(&a->place, &o.place) != 0) {
+		status = 2;
+	} else if (d4_stop_install(false) == -1) {
+		d4_log_warn("signals");
+		status = 1;
+	} else {
+		status = run(a, &args);
+	}
+	d4_secret_free(a);
 	/* A file system may tell only now that it could not keep the data. */
 	if (close(STDOUT_FILENO) == -1 && errno != EINTR) {
 		d4_log_warn("stdout");
-		return 1;
+		status = 1;
 	}
+	(void)fflush(NULL);
+	if (d4_secret_erase())
+		_exit(status);
 	return status;
 }

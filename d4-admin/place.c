@@ -113,6 +113,17 @@ load_places(struct place *p, struct d4_conf *conf)
 }
 
 static int
+load_login(struct place *p, struct d4_conf *conf)
+{
+	int rc;
+
+	p->login.insecure_key = p->insecure_key;
+	if ((rc = d4_conf_login(conf, &p->login)) == 1)
+		d4_log_warnx("%s", d4_conf_fault(conf));
+	return rc == -1 ? -1 : 0;
+}
+
+static int
 find_conf(struct place *p, const char *dir)
 {
 	struct d4_conf *conf;
@@ -129,7 +140,7 @@ find_conf(struct place *p, const char *dir)
 	if (rc == 0)
 		rc = load_places(p, conf);
 	if (rc == 0)
-		rc = d4_conf_login(conf, &p->login);
+		rc = load_login(p, conf);
 	if (rc == -1)
 		d4_log_warnx("%s", d4_conf_fault(conf));
 	d4_conf_close(conf);
@@ -141,12 +152,15 @@ static int
 find_server(struct place *p, const struct place_options *o)
 {
 	char why[D4_CONF_LOGIN_WHY];
+	int rc = 0;
 
-	if (o->login != NULL &&
-	    d4_conf_login_from(o->login, &p->login, why) == -1) {
+	p->login.insecure_key = p->insecure_key;
+	if (o->login != NULL)
+		rc = d4_conf_login_from(o->login, &p->login, why);
+	if (rc != 0)
 		d4_log_warnx("%s", why);
+	if (rc == -1)
 		return 2;
-	}
 	return find_redis(p, o->host != NULL ? o->host : "127.0.0.1",
 	    o->port != NULL ? o->port : PORT);
 }
@@ -162,18 +176,13 @@ place_find(struct place *p, const struct place_options *o)
 		    "place)");
 		return 2;
 	}
+	p->insecure_key = o->insecure_key;
 	p->given = o->store != NULL || o->conf != NULL || redis;
 	if (o->store != NULL)
 		return find_store(p, o->store);
 	if (o->conf != NULL)
 		return find_conf(p, o->conf);
 	return redis ? find_server(p, o) : 0;
-}
-
-void
-place_wipe(struct place *p)
-{
-	d4_conf_login_wipe(&p->login);
 }
 
 /* As d4-recv makes it at its first start.  By the superuser it is made for whom
@@ -203,7 +212,8 @@ struct d4_registry *
 place_open(const struct place *p, bool create)
 {
 	struct d4_registry_login login = {
-		.user = p->login.user, .password = p->login.password
+		.user = p->login.user, .password = p->login.password,
+		.insecure_key = p->insecure_key
 	};
 	struct d4_registry *reg;
 	char why[256];

@@ -17,6 +17,7 @@
 
 struct place {
 	bool	given;			/* one of the options was */
+	bool	insecure_key;		/* others may read keys */
 	char	conf[D4_CONF_TEXT];	/* these are "" where there is none */
 	char	store[D4_CONF_TEXT];
 	char	registry[D4_CONF_TEXT];	/* a directory or redis:... */
@@ -28,13 +29,11 @@ struct place {
 struct place_options {
 	const char	*store, *conf;
 	const char	*host, *port, *login;	/* of Redis; the last a directory */
+	bool		 insecure_key;	/* take a password others can read */
 };
 
 /* Returns 0, or 2 and says why. */
 int place_find(struct place *, const struct place_options *);
-
-/* Overwrites the password. */
-void place_wipe(struct place *);
 
 /* Opens the registry; NULL and says why. */
 struct d4_registry *place_open(const struct place *, bool create);

@@ -177,7 +177,7 @@ tls_client(struct admin *a, const struct args *args)
 	if (args_sensor(args->operand[0], uuid) != 0)
 		return 2;
 	status = authority_load(ca_dir(a, args, "ca"), "rootCA.crt",
-	    "rootCA.key", &ca);
+	    "rootCA.key", a->insecure_key, &ca);
 	if (status == 0)
 		status = client_paths(args, uuid, crt, key);
 	if (status == 0)
@@ -214,7 +214,8 @@ on_name(void *cookie, const char *name)
 }
 
 static int
-renew_server(const char *dir, const struct d4_cert *ca)
+renew_server(const struct admin *a, const char *dir,
+    const struct d4_cert *ca)
 {
 	struct d4_cert *old, *cert = NULL;
 	char cn[D4_CERT_NAME], path[D4_CONF_TEXT];
@@ -225,7 +226,8 @@ renew_server(const char *dir, const struct d4_cert *ca)
 	};
 	int status;
 
-	if ((status = authority_load(dir, "server.pem", NULL, &old)) != 0)
+	if ((status = authority_load(dir, "server.pem", NULL,
+	    a->insecure_key, &old)) != 0)
 		return status;
 	d4_cert_cn(old, cn);
 	if (d4_cert_names(old, on_name, &names) == 0) {
@@ -255,7 +257,8 @@ is_of(const struct d4_cert *cert, const uint8_t *uuid)
 }
 
 static int
-renew_client(const struct args *args, const struct d4_cert *ca)
+renew_client(const struct admin *a, const struct args *args,
+    const struct d4_cert *ca)
 {
 	char crt[D4_CONF_TEXT], key[D4_CONF_TEXT];
 	struct d4_cert *old = NULL, *cert = NULL;
@@ -268,7 +271,7 @@ renew_client(const struct args *args, const struct d4_cert *ca)
 	if (status == 0) {
 		*strrchr(crt, '/') = *strrchr(key, '/') = '\0';
 		status = authority_load(crt, strchr(crt, '\0') + 1,
-		    strchr(key, '\0') + 1, &old);
+		    strchr(key, '\0') + 1, a->insecure_key, &old);
 		*strchr(crt, '\0') = '/';
 	}
 	if (status == 0 && !is_of(old, uuid)) {
@@ -292,12 +295,13 @@ tls_renew(struct admin *a, const struct args *args)
 	struct d4_cert *ca;
 	int status;
 
-	if (authority_load(dir, "rootCA.crt", "rootCA.key", &ca) != 0)
+	if (authority_load(dir, "rootCA.crt", "rootCA.key", a->insecure_key,
+	    &ca) != 0)
 		return 1;
 	if (args->n == 1)
-		status = renew_client(args, ca);
+		status = renew_client(a, args, ca);
 	else
-		status = renew_server(ca_dir(a, args, "o"), ca);
+		status = renew_server(a, ca_dir(a, args, "o"), ca);
 	d4_cert_free(ca);
 	return status;
 }

@@ -32,12 +32,32 @@
 #include "d4-meta/summary.h"
 #include "d4-meta/telemetry.h"
 #include "lib/conf.h"
+#include "lib/confine.h"
 #include "lib/io.h"
 #include "lib/log.h"
 #include "lib/meta.h"
 #include "lib/os.h"
+#include "lib/secret.h"
 #include "lib/stop.h"
 #include "lib/type.h"
+
+#define FILES_MAX	64	/* descriptors; a few are in use */
+
+/* All is open but the figures of others, who rename them into place. */
+static int
+confine(const struct options *o)
+{
+	struct d4_confine_rule rules[OPTIONS_METRICS_MAX];
+	struct d4_confine c = {
+		.rules = rules, .files = FILES_MAX, .alone = true
+	};
+	char words[D4_CONFINE_WORDS];
+
+	for (c.n = 0; c.n < o->nmetrics; c.n++)
+		rules[c.n] = (struct d4_confine_rule){ D4_CONFINE_LOOK,
+		    o->metrics[c.n], 0 };
+	return d4_log_confined(d4_confine_enter(&c, words), words);
+}
 
 /* A file system may tell only at the end that it could not keep the data. */
 static int
@@ -110,30 +130,29 @@ load(struct settings *s, struct d4_conf **conf, const struct options *o)
 		return -1;
 	}
 	/* Only what is sealed needs a uuid: else none is made. */
-	return settings_load(s, *conf, o->check || o->print) == 0 ? 0 : -1;
+	return settings_load(s, *conf, o->check || o->print,
+	    o->insecure_key) == 0 ? 0 : -1;
 }
 
 static int
-run_make(const struct options *o)
+run_make(const struct options *o, struct settings *s)
 {
-	struct settings s = { .keylen = 0 };
 	struct d4_conf *conf;
 	struct build b;
 	int status = 2;
 
-	if (load(&s, &conf, o) == 0) {
-		if (build_header(&b, o, conf) == -1)
+	if (load(s, &conf, o) == 0) {
+		if (build_header(&b, o, conf) == -1 || confine(o) == -1)
 			status = 1;
 		else if (o->print)
 			status = print_canonical(&b);
 		else if (o->check)
 			status = print_understood(&b,
-			    conf == NULL ? NULL : &s);
+			    conf == NULL ? NULL : s);
 		else
-			status = send_header(&b, &s);
+			status = send_header(&b, s);
 		build_free(&b);
 	}
-	settings_wipe(&s);
 	d4_conf_close(conf);
 	return status;
 }
@@ -153,6 +172,8 @@ send_telemetry(const struct options *o, struct settings *s,
 	rc = send_open(&out, s);
 	settings_wipe(s);
 	if (rc == 0)
+		rc = confine(o);
+	if (rc == 0)
 		rc = telemetry_run(t, &out, b->text, b->len);
 	send_close(&out);
 	telemetry_free(t);
@@ -160,44 +181,40 @@ send_telemetry(const struct options *o, struct settings *s,
 }
 
 static int
-run_telemetry(const struct options *o)
+run_telemetry(const struct options *o, struct settings *s)
 {
-	struct settings s = { .keylen = 0 };
 	struct d4_conf *conf;
 	struct build b;
 	int status = 2;
 
-	if (load(&s, &conf, o) == 0) {
+	if (load(s, &conf, o) == 0) {
 		if (build_telemetry(&b, o, TELEMETRY_TYPE) == -1)
 			status = 1;
 		else if (o->check)
-			status = print_understood(&b, &s);
+			status = print_understood(&b, s);
 		else
-			status = send_telemetry(o, &s, &b);
+			status = send_telemetry(o, s, &b);
 		build_free(&b);
 	}
-	settings_wipe(&s);
 	d4_conf_close(conf);
 	return status;
 }
 
 /* Shows or summarizes standard input. */
 static int
-run_stream(const struct options *o)
+run_stream(const struct options *o, struct settings *s)
 {
 	struct stream stream = { .in = STDIN_FILENO, .name = "stdin" };
-	struct settings s = { .keylen = 0 };
 	int rc;
 
 	if (o->dir != NULL || o->keyfile != NULL) {
-		if (settings_load_key(&s, o->dir, o->keyfile) == -1) {
-			settings_wipe(&s);
+		if (settings_load_key(s, o->dir, o->keyfile,
+		    o->insecure_key) == -1)
 			return 2;
-		}
 		if ((stream.mac = d4_mac_new()) != NULL)
-			stream.key = d4_mac_key_new(stream.mac, s.key,
-			    s.keylen);
-		settings_wipe(&s);
+			stream.key = d4_mac_key_new(stream.mac, s->key,
+			    s->keylen);
+		settings_wipe(s);
 		if (stream.key == NULL) {
 			d4_log_warnx("memory: not enough");
 			d4_mac_free(stream.mac);
@@ -207,26 +224,27 @@ run_stream(const struct options *o)
 	}
 	d4_os_grow_pipe(stream.in);
 	d4_os_grow_pipe(STDOUT_FILENO);
-	rc = o->mode == MODE_SHOW ? show_run(&stream) :
-	    summary_run(&stream, o->gap, o->json);
+	if ((rc = confine(o)) == 0)
+		rc = o->mode == MODE_SHOW ? show_run(&stream) :
+		    summary_run(&stream, o->gap, o->json);
 	d4_mac_key_free(stream.key);
 	d4_mac_free(stream.mac);
 	return rc == 0 ? 0 : 1;
 }
 
 static int
-run(const struct options *o)
+run(const struct options *o, struct settings *s)
 {
 	switch (o->mode) {
 	case MODE_LIST:
-		return list_print(o->json) == 0 ? 0 : 1;
+		return confine(o) == 0 && list_print(o->json) == 0 ? 0 : 1;
 	case MODE_TELEMETRY:
-		return run_telemetry(o);
+		return run_telemetry(o, s);
 	case MODE_SHOW:
 	case MODE_SUMMARY:
-		return run_stream(o);
+		return run_stream(o, s);
 	default:
-		return run_make(o);
+		return run_make(o, s);
 	}
 }
 
@@ -234,6 +252,7 @@ int
 main(int argc, char *argv[])
 {
 	struct options o;
+	struct settings *s;
 	int status;
 
 	d4_io_hold_standard();
@@ -245,6 +264,17 @@ main(int argc, char *argv[])
 		d4_log_warn("signals");
 		return 1;
 	}
-	status = run(&o);
-	return close_output() == 0 ? status : 1;
+	d4_confine_begin();
+	if ((s = d4_secret_new(sizeof(*s))) == NULL) {
+		d4_log_warn("memory");
+		return 1;
+	}
+	status = run(&o, s);
+	d4_secret_free(s);
+	if (close_output() != 0)
+		status = 1;
+	(void)fflush(NULL);
+	if (d4_secret_erase())
+		_exit(status);
+	return status;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include <errno.h>
+#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,20 +10,30 @@
 #include "lib/log.h"
 
 #define SECONDS_MAX	31536000	/* a year, for -T and -G */
+#define INSECURE_KEY	256
+
+static const struct option longs[] = {
+	{ "insecure-key", no_argument, NULL, INSECURE_KEY },
+	{ NULL, 0, NULL, 0 }
+};
 
 static void
 usage(FILE *out)
 {
-	fprintf(out, "usage: d4-meta [-npv] [-c directory] [file]\n"
-	    "       d4-meta [-npv] [-c directory] [-e encoding] [-g tag] "
-	    "[-o name=value] -t name\n"
-	    "       d4-meta -x [-v] [-c directory | -k keyfile]\n"
-	    "       d4-meta -s [-jv] [-c directory | -k keyfile] "
-	    "[-G seconds]\n"
+	fprintf(out, "usage: d4-meta [-npv] [--insecure-key] [-c directory] "
+	    "[file]\n"
+	    "       d4-meta [-npv] [--insecure-key] [-c directory] "
+	    "[-e encoding] [-g tag]\n"
+	    "               [-o name=value] -t name\n"
+	    "       d4-meta -x [-v] [--insecure-key] [-c directory | "
+	    "-k keyfile]\n"
+	    "       d4-meta -s [-jv] [--insecure-key] [-c directory | "
+	    "-k keyfile]\n"
+	    "               [-G seconds]\n"
 	    "       d4-meta -L [-j]\n"
-	    "       d4-meta -T seconds [-nv] [-e encoding] [-g tag] "
-	    "[-m file] [-o name=value]\n"
-	    "               -c directory\n"
+	    "       d4-meta -T seconds [-nv] [--insecure-key] [-e encoding] "
+	    "[-g tag]\n"
+	    "               [-m file] [-o name=value] -c directory\n"
 	    "       d4-meta -h | -V\n");
 }
 
@@ -49,7 +60,8 @@ help(void)
 	    "  -t name        member \"type\" of a meta header without a file\n"
 	    "  -V             version\n"
 	    "  -v             say more on stderr\n"
-	    "  -x             show the records on stdin as JSON lines\n");
+	    "  -x             show the records on stdin as JSON lines\n"
+	    "  --insecure-key take a key whose file others can read\n");
 }
 
 static int
@@ -170,6 +182,9 @@ static int
 take_flag(struct options *o, int letter)
 {
 	switch (letter) {
+	case INSECURE_KEY:
+		o->insecure_key = true;
+		return -1;
 	case 'h':
 		return say(help);
 	case 'j':
@@ -235,8 +250,9 @@ options_parse(struct options *o, int argc, char *argv[])
 	int ch, status;
 
 	memset(o, 0, sizeof(*o));
-	while ((ch = getopt(argc, argv, "c:e:G:g:hjk:Lm:no:psT:t:Vvx")) != -1) {
-		if (ch != '?' && strchr("ceGgkmoTt", ch) != NULL)
+	while ((ch = getopt_long(argc, argv,
+	    "c:e:G:g:hjk:Lm:no:psT:t:Vvx", longs, NULL)) != -1) {
+		if (ch != '?' && ch < INSECURE_KEY && strchr("ceGgkmoTt", ch) != NULL)
 			status = take_value(o, ch, optarg);
 		else
 			status = take_flag(o, ch);

@@ -28,6 +28,7 @@ struct options {
 	bool		 check;		/* -n */
 	bool		 print;		/* -p */
 	bool		 json;		/* -j */
+	bool		 insecure_key;
 	int		 verbose;
 	const char	*dir;		/* -c, or NULL */
 	const char	*keyfile;	/* -k, or NULL */

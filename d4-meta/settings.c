@@ -15,8 +15,26 @@ fault(const struct d4_conf *conf)
 	return 1;
 }
 
+/* The key; one that others can read is none.  Returns 0, or 1 and says why. */
+static int
+load_key(struct settings *s, struct d4_conf *conf, const char *name,
+    bool insecure_key)
+{
+	int rc;
+
+	s->keylen = sizeof(s->key);
+	if (d4_conf_key(conf, name, s->key, &s->keylen) == -1)
+		return fault(conf);
+	if (d4_conf_is_sample(s->key, s->keylen))
+		return 0;
+	if ((rc = d4_conf_closed(conf, name, insecure_key)) != 0)
+		(void)fault(conf);
+	return rc == -1;
+}
+
 int
-settings_load(struct settings *s, struct d4_conf *conf, bool check)
+settings_load(struct settings *s, struct d4_conf *conf, bool check,
+    bool insecure_key)
 {
 	uint64_t n;
 	int faults = 0;
@@ -30,9 +48,7 @@ settings_load(struct settings *s, struct d4_conf *conf, bool check)
 		s->snaplen = (size_t)n;
 	else
 		faults += fault(conf);
-	s->keylen = sizeof(s->key);
-	if (d4_conf_key(conf, "key", s->key, &s->keylen) == -1)
-		faults += fault(conf);
+	faults += load_key(s, conf, "key", insecure_key);
 	if (d4_conf_has(conf, "spool") && d4_conf_text(conf, "spool",
 	    s->spool, "a directory") == -1)
 		faults += fault(conf);
@@ -45,7 +61,8 @@ settings_load(struct settings *s, struct d4_conf *conf, bool check)
 }
 
 int
-settings_load_key(struct settings *s, const char *dir, const char *file)
+settings_load_key(struct settings *s, const char *dir, const char *file,
+    bool insecure_key)
 {
 	char parent[D4_CONF_TEXT] = ".";
 	const char *name = "key", *slash;
@@ -68,12 +85,9 @@ settings_load_key(struct settings *s, const char *dir, const char *file)
 		d4_log_warn("%s", dir);
 		return -1;
 	}
-	s->keylen = sizeof(s->key);
-	rc = d4_conf_key(conf, name, s->key, &s->keylen);
-	if (rc == -1)
-		(void)fault(conf);
+	rc = load_key(s, conf, name, insecure_key);
 	d4_conf_close(conf);
-	return rc;
+	return rc == 0 ? 0 : -1;
 }
 
 void

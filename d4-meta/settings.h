@@ -25,15 +25,17 @@ struct settings {
 /*
  * Reads what sealing needs: version, uuid, key, snaplen; and spool where it is
  * there.  A line on stderr for each fault.  With check the directory is left
- * as it is: a uuid that is missing is not made.  Returns how many faults there
- * were.
+ * as it is: a uuid that is missing is not made; insecure_key takes a key that
+ * others can read.  Returns how many faults there were.
  */
-int settings_load(struct settings *, struct d4_conf *, bool check);
+int settings_load(struct settings *, struct d4_conf *, bool check,
+    bool insecure_key);
 
 /* Reads the key alone, from the configuration directory or, when that is NULL,
  * from the file, which follows the same rules.  Returns 0, or -1 and says why
  * on stderr. */
-int settings_load_key(struct settings *, const char *dir, const char *file);
+int settings_load_key(struct settings *, const char *dir, const char *file,
+    bool insecure_key);
 
 /* Prints what was understood to stdout, the key's length in place of the
  * key. */

@@ -33,7 +33,9 @@ struct telemetry *
 telemetry_new(const struct options *o, const struct settings *s)
 {
 	struct telemetry *t;
+	struct d4_os_host host;
 
+	d4_os_host(&host);
 	if ((t = calloc(1, sizeof(*t))) == NULL)
 		return NULL;
 	if ((t->line = d4_meta_line_new()) == NULL) {
@@ -80,18 +82,17 @@ add_identity(struct telemetry *t)
 }
 
 static void
-add_load(struct telemetry *t)
+add_load(struct telemetry *t, const struct d4_os_host *host)
 {
-	double load[3];
 	int i;
 
-	if (getloadavg(load, 3) != 3) {
+	if (!host->has_load) {
 		d4_meta_line_null(t->line, "load");
 		return;
 	}
 	d4_meta_line_list(t->line, "load");
 	for (i = 0; i < 3; i++)
-		d4_meta_line_real(t->line, NULL, load[i], 4);
+		d4_meta_line_real(t->line, NULL, host->load[i], 4);
 	d4_meta_line_close(t->line);
 }
 
@@ -204,7 +205,7 @@ report(struct telemetry *t, struct send *out)
 		d4_meta_line_uint(t->line, "uptime", host.uptime);
 	else
 		d4_meta_line_null(t->line, "uptime");
-	add_load(t);
+	add_load(t, &host);
 	add_memory(t, &host);
 	add_spool(t);
 	add_clock(t, &host);

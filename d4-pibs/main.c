@@ -21,17 +21,23 @@
  *	hash.[ch]	hashing under a random key
  */
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "d4-pibs/capture.h"
 #include "d4-pibs/run.h"
 #include "d4-pibs/settings.h"
+#include "lib/confine.h"
 #include "lib/log.h"
 #include "lib/queue.h"
+#include "lib/secret.h"
 #include "lib/stop.h"
 
+#define FILES_MAX	64	/* descriptors; a dozen are in use */
+#define RULES		5	/* beside those for files */
 
 static int
 take_files(struct run *run, const struct settings *s)
@@ -44,22 +50,6 @@ take_files(struct run *run, const struct settings *s)
 		if (run_file(run, s->files[i]) == -1)
 			rc = -1;
 	}
-	return rc;
-}
-
-static int
-take_interface(struct run *run, const struct settings *s)
-{
-	char fault[CAPTURE_FAULT];
-	struct capture *c = capture_open_live(s->interface, s->filter, fault);
-	int rc;
-
-	if (c == NULL) {
-		d4_log_warnx("%s: %s", s->interface, fault);
-		return -1;
-	}
-	rc = run_capture(run, c, s->interface);
-	capture_close(c);
 	return rc;
 }
 
@@ -82,18 +72,50 @@ find_redis(struct d4_redis_addr *addr, const struct settings *s)
 	return -1;
 }
 
+/*
+ * Outputs, and an interface, are open.  The files that a queue names may be
+ * anywhere.  A filter is compiled anew for each kind of link, and there may be
+ * names in it, as tcpdump has them.
+ */
+static int
+confine(const struct settings *s, const struct d4_redis_addr *redis)
+{
+	static struct d4_confine_rule rules[RULES + SETTINGS_FILES];
+	struct d4_confine c = { .rules = rules, .files = FILES_MAX };
+	char words[D4_CONFINE_WORDS], queue[PATH_MAX] = "";
+	bool named = s->uuid != NULL || s->dir != NULL;
+	const struct d4_confine_rule first[RULES] = {
+		{ D4_CONFINE_READ, named ? "/" : NULL, 0 },
+		{ D4_CONFINE_WRITE, queue, 0 },
+		{ D4_CONFINE_CONNECT, redis->net.host, redis->net.port },
+		{ D4_CONFINE_REPLACE, s->state, 0 },
+		{ D4_CONFINE_CONNECT, s->filter != NULL ? "names" : NULL, 53 }
+	};
+	size_t i;
+
+	/* As d4_queue_open() has it. */
+	if (s->uuid != NULL && s->dir != NULL)
+		(void)snprintf(queue, sizeof(queue), "%s/queues/1/%s", s->dir,
+		    s->uuid);
+	else if (s->dir != NULL)
+		(void)snprintf(queue, sizeof(queue), "%s", s->dir);
+	memcpy(rules, first, sizeof(first));
+	c.n = RULES;
+	for (i = 0; i < s->nfiles; i++)
+		rules[c.n++] = (struct d4_confine_rule){ D4_CONFINE_READ,
+		    s->files[i], 0 };
+	return d4_log_confined(d4_confine_enter(&c, words), words);
+}
+
 static struct d4_queue *
-open_queue(const struct settings *s)
+open_queue(const struct settings *s, const struct d4_redis_addr *redis)
 {
 	struct d4_queue_where where = { .type = "1", .uuid = s->uuid };
 	char fault[D4_QUEUE_FAULT];
-	struct d4_redis_addr redis;
 	struct d4_queue *q;
 
 	if (s->host != NULL) {
-		if (find_redis(&redis, s) == -1)
-			return NULL;
-		where.redis = &redis;
+		where.redis = redis;
 		where.user = s->login.user;
 		where.password = s->login.password;
 	} else if (s->uuid != NULL)
@@ -111,9 +133,10 @@ open_queue(const struct settings *s)
  * would stop the queue for ever.
  */
 static int
-take_queue(struct run *run, const struct settings *s)
+take_queue(struct run *run, const struct settings *s,
+    const struct d4_redis_addr *redis)
 {
-	struct d4_queue *q = open_queue(s);
+	struct d4_queue *q = open_queue(s, redis);
 	struct d4_queue_item item;
 	int rc = q == NULL ? -1 : 0, got = 0;
 
@@ -139,6 +162,29 @@ take_queue(struct run *run, const struct settings *s)
 	return rc;
 }
 
+/* All that was named on the command line. */
+static int
+take(struct run *run, const struct settings *s)
+{
+	struct d4_redis_addr redis = { .db = 0 };
+	char fault[CAPTURE_FAULT];
+	struct capture *live = NULL;
+	int rc = -1;
+
+	if (s->host != NULL && find_redis(&redis, s) == -1)
+		return -1;
+	if (s->interface != NULL && (live = capture_open_live(s->interface,
+	    s->filter, fault)) == NULL) {
+		d4_log_warnx("%s: %s", s->interface, fault);
+		return -1;
+	}
+	if (confine(s, &redis) == 0)
+		rc = live != NULL ? run_capture(run, live, s->interface) :
+		    s->nfiles > 0 ? take_files(run, s) : take_queue(run, s, &redis);
+	capture_close(live);
+	return rc;
+}
+
 int
 main(int argc, char *argv[])
 {
@@ -150,6 +196,7 @@ main(int argc, char *argv[])
 	if ((status = settings_parse(&s, argc, argv)) != -1)
 		return status;
 	d4_log_open("d4-pibs", s.verbose);
+	d4_confine_begin();
 	if (d4_stop_install(false) == -1) {
 		d4_log_warn("signals");
 		return 1;
@@ -158,11 +205,13 @@ main(int argc, char *argv[])
 		free(s.filter);
 		return status;
 	}
-	rc = s.nfiles > 0 ? take_files(run, &s) :
-	    s.interface != NULL ? take_interface(run, &s) :
-	    take_queue(run, &s);
+	rc = take(run, &s);
 	if (run_close(run) == -1)
 		rc = -1;
 	free(s.filter);
+	d4_conf_login_wipe(&s.login);
+	(void)fflush(NULL);
+	if (d4_secret_erase())
+		_exit(rc == 0 ? 0 : 1);
 	return rc == 0 ? 0 : 1;
 }

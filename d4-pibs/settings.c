@@ -17,7 +17,8 @@
 
 enum {
 	OPT_ALSO = 256, OPT_BINS, OPT_BINS_FILE, OPT_EXPIRE, OPT_FLUSH,
-	OPT_FORMAT, OPT_INTERVAL, OPT_LOGIN, OPT_MEMORY, OPT_MIN_DURATION,
+	OPT_FORMAT, OPT_INSECURE_KEY, OPT_INTERVAL, OPT_LOGIN, OPT_MEMORY,
+	OPT_MIN_DURATION,
 	OPT_MIN_PACKETS, OPT_MIN_PPM, OPT_MISP, OPT_OPEN, OPT_PIBS, OPT_PLOT,
 	OPT_SLIDE, OPT_STATE, OPT_TELESCOPE, OPT_WINDOW
 };
@@ -32,6 +33,7 @@ static const struct option longs[] = {
 	{ "format", required_argument, NULL, OPT_FORMAT },
 	{ "help", no_argument, NULL, 'h' },
 	{ "interval", required_argument, NULL, OPT_INTERVAL },
+	{ "insecure-key", no_argument, NULL, OPT_INSECURE_KEY },
 	{ "login", required_argument, NULL, OPT_LOGIN },
 	{ "memory", required_argument, NULL, OPT_MEMORY },
 	{ "min-duration", required_argument, NULL, OPT_MIN_DURATION },
@@ -67,6 +69,7 @@ help(void)
 	    "  -i interface    capture live\n"
 	    "  -u uuid         take names of captures from the queue uuid:\n"
 	    "  -z host -p port -y db   in Redis (port 6380, db 0)\n"
+	    "  --insecure-key          take one that others can read\n"
 	    "  --login directory       with its redis_password, redis_user\n"
 	    "  -d directory    in that store; without -u the queue itself\n"
 	    "  -f, --follow    wait for more names\n"
@@ -101,14 +104,15 @@ refuse(const char *option, const char *value, const char *expected)
 }
 
 static int
-login(struct settings *s, const char *dir)
+login(struct settings *s)
 {
 	char why[D4_CONF_LOGIN_WHY];
+	int rc;
 
-	if (d4_conf_login_from(dir, &s->login, why) == 0)
+	if ((rc = d4_conf_login_from(s->login_dir, &s->login, why)) == 0)
 		return -1;
 	d4_log_warnx("%s", why);
-	return 2;
+	return rc == 1 ? -1 : 2;
 }
 
 /* Decimal digits alone.  Returns -1 to go on, or 2. */
@@ -249,7 +253,11 @@ set_long(struct settings *s, int ch)
 		s->attacks = true;
 		return -1;
 	case OPT_LOGIN:
-		return login(s, optarg);
+		s->login_dir = optarg;
+		return -1;
+	case OPT_INSECURE_KEY:
+		s->login.insecure_key = true;
+		return -1;
 	case OPT_OPEN:
 		s->open = true;
 		return -1;
@@ -347,7 +355,7 @@ complain(const char *words)
 }
 
 static int
-check_input(const struct settings *s)
+check_input(struct settings *s)
 {
 	uint8_t uuid[D4_UUID_LEN];
 	int inputs = (s->nfiles > 0) + (s->interface != NULL) +
@@ -359,14 +367,14 @@ check_input(const struct settings *s)
 		return complain("-u wants a server (-z) or a directory (-d)");
 	if (s->uuid == NULL && s->host != NULL)
 		return complain("-z wants a queue (-u)");
-	if (s->host == NULL && *s->login.password != '\0')
+	if (s->host == NULL && s->login_dir != NULL)
 		return complain("--login wants a server (-z)");
 	/* What names a key or a path must be what it says. */
 	if (s->uuid != NULL && d4_uuid_parse(uuid, s->uuid) == -1)
 		return refuse("-u", s->uuid, "a uuid");
 	if (s->follow && s->uuid == NULL && s->dir == NULL)
 		return complain("-f is for queues");
-	return -1;
+	return s->login_dir != NULL ? login(s) : -1;
 }
 
 static int

@@ -21,6 +21,7 @@ struct settings {
 	const char	*uuid, *host, *dir;	/* of a queue */
 	uint16_t	 port;
 	uint32_t	 db;
+	const char	*login_dir;		/* --login, or NULL */
 	struct d4_conf_login login;		/* --login */
 	bool		 follow;
 	char		*filter;		/* or NULL; freed by the end */

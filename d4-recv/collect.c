@@ -105,7 +105,8 @@ static struct d4_registry_login
 redis_login(const struct settings *s)
 {
 	struct d4_registry_login login = {
-		.user = s->login.user, .password = s->login.password
+		.user = s->login.user, .password = s->login.password,
+		.insecure_key = s->insecure_key
 	};
 
 	return login;
@@ -216,6 +217,8 @@ open_store(struct collect *c)
 	struct finish_settings finish = {
 		.root = s->destination,
 		.hook = *s->hook != '\0' ? s->hook : NULL,
+		.runner = c->s->runners != NULL ?
+		    c->s->runners[c->s->worker] : -1,
 		.items = analyze_items(c->analyze)
 	};
 	struct store_settings store;
@@ -270,20 +273,25 @@ open_stdin(struct collect *c)
 		conn_new(&c->ctx, fd, "stdin");
 }
 
-/* A connection may hold a socket and a file.  Where there are not descriptors
- * enough for both of all, a third of them is for files, which are ended sooner
- * then. */
-static void
-fit_descriptors(struct collect *c)
+/* A connection may hold a socket and a file. */
+static unsigned
+most_connections(const struct collect_settings *s)
 {
-	unsigned wanted = c->s->from_stdin ? 1 :
-	    c->s->settings->max_connections;
-	rlim_t need = 2 * (rlim_t)wanted + SPARE_FILES, places;
-	rlim_t best = need + (rlim_t)wanted;
+	return s->from_stdin ? 1 : s->settings->max_connections;
+}
+
+static rlim_t
+descriptors(const struct collect_settings *s)
+{
+	return 2 * (rlim_t)most_connections(s) + SPARE_FILES;
+}
+
+void
+collect_raise_limit(const struct collect_settings *s)
+{
+	rlim_t need = descriptors(s), best = need + most_connections(s);
 	struct rlimit limit;
 
-	c->ctx.max_connections = wanted;
-	c->max_files = 0;
 	if (getrlimit(RLIMIT_NOFILE, &limit) == -1 || limit.rlim_cur >= best)
 		return;
 	/* A third one for its tail, where it can be had. */
@@ -300,6 +308,23 @@ fit_descriptors(struct collect *c)
 		return;
 	limit.rlim_cur = limit.rlim_max;
 	(void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* Where there are not descriptors enough for both of all, a third of them is for
+ * files, which are ended sooner then. */
+static void
+fit_descriptors(struct collect *c)
+{
+	unsigned wanted = most_connections(c->s);
+	struct rlimit limit;
+	rlim_t places;
+
+	c->ctx.max_connections = wanted;
+	c->max_files = 0;
+	collect_raise_limit(c->s);
+	if (getrlimit(RLIMIT_NOFILE, &limit) == -1 ||
+	    limit.rlim_cur >= descriptors(c->s))
+		return;
 	places = limit.rlim_cur > 2 * SPARE_FILES ?
 	    limit.rlim_cur - SPARE_FILES : limit.rlim_cur / 2;
 	if (wanted > places / 3 * 2) {
@@ -322,8 +347,8 @@ begin(struct collect *c)
 		d4_log_warn("epoll");
 		return -1;
 	}
-	if (c->s->tls && (c->ctx.tls = reload_open_tls(c->s->settings)) == NULL)
-		return -1;
+	if (c->s->tls != NULL)
+		c->ctx.tls = *c->s->tls;
 	if (open_mac(c) == -1 || open_registry(c) == -1 ||
 	    open_streams(c) == -1 || open_store(c) == -1 ||
 	    watch(c, d4_stop_fd(), &stop_tag) == -1)
@@ -411,10 +436,12 @@ reload(struct collect *c)
 	struct d4_tls_context *tls = NULL;
 
 	if (reload_settings(c->s->settings, c->s->dir,
-	    c->s->tls ? &tls : NULL) == -1)
+	    c->s->tls != NULL ? &tls : NULL) == -1)
 		return;
-	d4_tls_context_free(c->ctx.tls);
-	c->ctx.tls = tls;
+	if (tls != NULL) {
+		d4_tls_context_free(c->ctx.tls);
+		c->ctx.tls = tls;
+	}
 	fit_descriptors(c);
 	take_settings(c);
 }

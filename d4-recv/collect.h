@@ -4,21 +4,27 @@
 
 /*
  * One worker of the collector: opens registry, store and queues, and serves
- * its listening descriptors from one epoll loop until a signal.
+ * its listening descriptors from one epoll loop until a signal.  The process is
+ * confined already.
  */
 
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "d4-recv/settings.h"
+#include "lib/tls.h"
 
 struct collect_settings {
 	struct settings	*settings;	/* replaced by a reload */
 	const char	*dir;		/* the configuration, for a reload */
+	unsigned	 worker;	/* our number, from 0 */
 	const int	*listeners;	/* that do not block; or */
 	size_t		 nlisteners;
 	bool		 from_stdin;	/* one sensor, on stdin */
-	bool		 tls;		/* on the listeners */
+	struct d4_tls_context **tls;	/* on the listeners, or NULL; replaced by
+					 * a reload */
+	const int	*runners;	/* of hooks, one for each worker; NULL:
+					 * there are none */
 	unsigned	 stats_s;	/* a line of figures so often, or 0 */
 	const char	*metrics;	/* file, or NULL */
 };
@@ -29,6 +35,10 @@ enum collect_result {
 	COLLECT_FAILED,		/* something was lost, which was said */
 	COLLECT_NOT_BEGUN	/* what it needs can't be had, which was said */
 };
+
+/* Has as many descriptors allowed as the settings need, where that is ours to
+ * do: before privileges are given up it is. */
+void collect_raise_limit(const struct collect_settings *);
 
 enum collect_result collect_run(const struct collect_settings *);
 

@@ -258,7 +258,7 @@ finish_new(const struct finish_settings *settings)
 	    (f->root = realpath(settings->root, NULL)) != NULL &&
 	    (f->complete.entries = make_directory(f->complete.root,
 	    PLACE_OPEN, 0700)) != -1 && open_wake(f->wake) == 0 &&
-	    (f->hook = hook_new()) != NULL &&
+	    (f->hook = hook_new(settings->runner)) != NULL &&
 	    hook_set(f->hook, settings->hook) == 0 && start_thread(f) == 0)
 		return f;
 	err = errno;

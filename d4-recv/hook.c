@@ -2,17 +2,13 @@
 #include <sys/wait.h>
 
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <spawn.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "d4-recv/hook.h"
+#include "d4-recv/runner.h"
 #include "lib/log.h"
-
-#define AT_ONCE	4
 
 struct file {
 	struct file	*next;
@@ -23,19 +19,21 @@ struct hook {
 	char		*program;	/* or NULL */
 	struct file	*first, **last;	/* that wait */
 	size_t		 nwait;
-	pid_t		 running[AT_ONCE]; /* 0: none */
+	int		 runner;
+	bool		 gone;		/* the runner is, as was said */
+	unsigned	 running;
 	uint64_t	 nrun, nfailed;
 };
 
-extern char **environ;
-
 struct hook *
-hook_new(void)
+hook_new(int runner)
 {
 	struct hook *h;
 
-	if ((h = calloc(1, sizeof(*h))) != NULL)
-		h->last = &h->first;
+	if ((h = calloc(1, sizeof(*h))) == NULL)
+		return NULL;
+	h->last = &h->first;
+	h->runner = runner;
 	return h;
 }
 
@@ -55,7 +53,9 @@ hook_free(struct hook *h)
 {
 	if (h == NULL)
 		return;
-	(void)hook_set(h, NULL);
+	while (h->first != NULL)
+		remove_first(h);
+	free(h->program);
 	free(h);
 }
 
@@ -68,6 +68,9 @@ hook_set(struct hook *h, const char *program)
 		return -1;
 	free(h->program);
 	h->program = copy;
+	/* It reads for itself which program that is. */
+	if (h->runner != -1 && !h->gone && runner_reload(h->runner) == -1)
+		d4_log_warn("hook");
 	while (copy == NULL && h->first != NULL)
 		remove_first(h);
 	return 0;
@@ -91,80 +94,60 @@ hook_add(struct hook *h, const char *path)
 	return 0;
 }
 
-/* Starts it with signals as they are for a new program, whatever the loop
- * blocks and ignores.  Returns 0 or an errno. */
-static int
-spawn(struct hook *h, const char *path, pid_t *pid)
+static const char *
+name(const struct hook *h)
 {
-	char *argv[] = { h->program, NULL, NULL };
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attr;
-	sigset_t none, all;
-	char *copy;
-	int err;
-
-	if ((argv[1] = copy = strdup(path)) == NULL)
-		return ENOMEM;
-	(void)sigemptyset(&none);
-	(void)sigfillset(&all);
-	(void)posix_spawnattr_init(&attr);
-	(void)posix_spawn_file_actions_init(&actions);
-	(void)posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK |
-	    POSIX_SPAWN_SETSIGDEF);
-	(void)posix_spawnattr_setsigmask(&attr, &none);
-	(void)posix_spawnattr_setsigdefault(&attr, &all);
-	err = posix_spawn_file_actions_addopen(&actions, STDIN_FILENO,
-	    "/dev/null", O_RDONLY, 0);
-	if (err == 0)
-		err = posix_spawn_file_actions_addopen(&actions,
-		    STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-	if (err == 0)
-		err = posix_spawnp(pid, h->program, &actions, &attr, argv,
-		    environ);
-	(void)posix_spawn_file_actions_destroy(&actions);
-	(void)posix_spawnattr_destroy(&attr);
-	free(copy);
-	return err;
+	return h->program == NULL ? "hook" : h->program;
 }
 
 static void
-reap(struct hook *h, pid_t *pid)
+take_end(struct hook *h, const struct runner_end *end)
 {
-	int status;
-	pid_t got;
-
-	if (*pid == 0 || (got = waitpid(*pid, &status, WNOHANG)) == 0)
-		return;
-	*pid = 0;
-	if (got == -1 || (WIFEXITED(status) && WEXITSTATUS(status) == 0))
+	h->running--;
+	if (end->err == 0 && WIFEXITED(end->status) &&
+	    WEXITSTATUS(end->status) == 0)
 		return;
 	h->nfailed++;
-	if (WIFEXITED(status))
-		d4_log_warnx("%s: exit status %d",
-		    h->program == NULL ? "hook" : h->program,
-		    WEXITSTATUS(status));
+	errno = end->err;
+	if (end->err != 0)
+		d4_log_warn("%s", name(h));
+	else if (WIFEXITED(end->status))
+		d4_log_warnx("%s: exit status %d", name(h),
+		    WEXITSTATUS(end->status));
 	else
-		d4_log_warnx("%s: killed by signal %d",
-		    h->program == NULL ? "hook" : h->program,
-		    WTERMSIG(status));
+		d4_log_warnx("%s: killed by signal %d", name(h),
+		    WTERMSIG(end->status));
+}
+
+/* Nobody runs hooks any more, and nobody can be had who would. */
+static void
+give_up(struct hook *h)
+{
+	d4_log_warn("%s: hooks are not run before a new start", name(h));
+	h->gone = true;
+	h->nfailed += h->running;
+	h->running = 0;
 }
 
 void
 hook_tick(struct hook *h)
 {
-	size_t i;
+	struct runner_end end;
+	int rc = 0;
 
-	for (i = 0; i < AT_ONCE; i++) {
-		reap(h, &h->running[i]);
-		if (h->running[i] != 0 || h->first == NULL)
-			continue;
-		errno = spawn(h, h->first->path, &h->running[i]);
+	while (!h->gone && h->running > 0 &&
+	    (rc = runner_next(h->runner, &end)) == 1)
+		take_end(h, &end);
+	if (rc == -1)
+		give_up(h);
+	while (h->first != NULL && h->running < RUNNER_AT_ONCE) {
+		if (!h->gone && runner_ask(h->runner, h->first->path) == -1)
+			give_up(h);
 		h->nrun++;
-		if (errno != 0) {
-			h->running[i] = 0;
+		if (h->gone)
 			h->nfailed++;
-			d4_log_warn("%s", h->program);
-		}
+		else
+			h->running++;
 		remove_first(h);
 	}
 }

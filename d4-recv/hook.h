@@ -14,21 +14,23 @@
 
 struct hook;
 
-/* NULL when memory is short. */
-struct hook *hook_new(void);
+/* Hooks are run by that process (runner.h), -1: none are.  NULL when memory is
+ * short. */
+struct hook *hook_new(int runner);
 
 /* What waits is not run any more; what runs goes on by itself.  Takes NULL. */
 void hook_free(struct hook *);
 
-/* The program, by path or as the shell finds it; NULL: none, and what waits is
- * forgotten.  0, or -1 when memory is short. */
+/* The program, by path or as the shell finds it, for messages: the runner looks
+ * it up anew; NULL: none, and what waits is forgotten.  0, or -1 when memory is
+ * short. */
 int hook_set(struct hook *, const char *program);
 
 /* Has it run for that file; nothing without a program.  0, or -1 when memory
  * is short. */
 int hook_add(struct hook *, const char *path);
 
-/* Reaps those that ended and starts others. */
+/* Takes note of those that ended and has others started. */
 void hook_tick(struct hook *);
 
 size_t hook_nwait(const struct hook *);

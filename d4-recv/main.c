@@ -22,10 +22,13 @@
  *	store.[ch]	streams become files; place.[ch] where, line.[ch] lines
  *	handler.[ch]	what extended types want
  *	finish.[ch]	finished files: complete.[ch], hook.[ch]
+ *	runner.[ch]	the process that runs hooks
  *	recover.[ch]	what a dead process left; whole.[ch]
  *	analyze.[ch]	items into the queues that want them
  *	figures.[ch]	what was done, for people and machines
  */
+
+#include <sys/stat.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -38,24 +41,32 @@
 
 #include "d4-recv/collect.h"
 #include "d4-recv/filter.h"
+#include "d4-recv/reload.h"
+#include "d4-recv/runner.h"
 #include "d4-recv/settings.h"
 #include "d4-recv/supervise.h"
 #include "lib/conf.h"
+#include "lib/confine.h"
 #include "lib/io.h"
 #include "lib/log.h"
 #include "lib/mac.h"
 #include "lib/net.h"
 #include "lib/os.h"
+#include "lib/redis.h"
+#include "lib/secret.h"
 #include "lib/stop.h"
 
 #define LISTENERS	256	/* descriptors to listen on, at most */
 #define ADDRESSES	4	/* that one name may stand for */
 #define FIRST_PASSED	3	/* of a service manager, sd_listen_fds(3) */
+#define FILTER_FILES	64	/* descriptors of a filter; it has a few */
+#define WORKERS		64	/* at most */
 
-enum { METRICS = 256, STATS };
+enum { INSECURE_KEY = 256, METRICS, STATS };
 
 static const struct option longs[] = {
 	{ "help", no_argument, NULL, 'h' },
+	{ "insecure-key", no_argument, NULL, INSECURE_KEY },
 	{ "metrics", required_argument, NULL, METRICS },
 	{ "stats", required_argument, NULL, STATS },
 	{ "version", no_argument, NULL, 'V' },
@@ -68,14 +79,16 @@ struct options {
 	const char	*metrics;
 	unsigned	 stats_s;
 	bool		 check;
+	bool		 insecure_key;
 	int		 verbose;
 };
 
 static void
 usage(FILE *out)
 {
-	fprintf(out, "usage: d4-recv [-hnVv] [-M file] [--metrics file] "
-	    "[--stats seconds]\n               -c directory\n");
+	fprintf(out, "usage: d4-recv [-hnVv] [-M file] [--insecure-key] "
+	    "[--metrics file]\n               [--stats seconds] "
+	    "-c directory\n");
 }
 
 static void
@@ -89,6 +102,7 @@ help(void)
 	    "  -n            check the configuration, print it, do nothing\n"
 	    "  -V            version\n"
 	    "  -v            say more on stderr; -vv more\n"
+	    "  --insecure-key  take keys whose files others can read\n"
 	    "  --metrics     write figures there, in Prometheus text form\n"
 	    "  --stats       a line of figures each so many seconds\n");
 }
@@ -131,6 +145,9 @@ take_option(struct options *o, int ch)
 	case 'v':
 		o->verbose++;
 		return -1;
+	case INSECURE_KEY:
+		o->insecure_key = true;
+		return -1;
 	case METRICS:
 		o->metrics = optarg;
 		return -1;
@@ -168,9 +185,25 @@ load(struct settings *s, const struct options *o)
 		d4_log_warn("%s", o->dir);
 		return -1;
 	}
-	faults = settings_load(s, conf);
+	faults = settings_load(s, conf, NULL, o->insecure_key);
 	d4_conf_close(conf);
 	return faults == 0 ? 0 : -1;
+}
+
+/* All is open but what the meta header is written to. */
+static int
+confine_filter(const struct options *o)
+{
+	const struct d4_confine_rule rules[] = {
+		{ D4_CONFINE_CREATE, o->meta_file, 0 }
+	};
+	const struct d4_confine c = {
+		.rules = rules, .n = sizeof(rules) / sizeof(rules[0]),
+		.files = FILTER_FILES, .alone = true
+	};
+	char words[D4_CONFINE_WORDS];
+
+	return d4_log_confined(d4_confine_enter(&c, words), words);
 }
 
 static int
@@ -191,7 +224,9 @@ run_filter(const struct settings *s, const struct options *o)
 		d4_log_info(2, "HMAC by %s", d4_mac_name(f.mac));
 		d4_os_grow_pipe(f.in);
 		d4_os_grow_pipe(f.out);
-		rc = filter_run(&f);
+		rc = confine_filter(o);
+		if (rc == 0)
+			rc = filter_run(&f);
 	}
 	session_free(&f.session);
 	d4_mac_key_free(f.key);
@@ -259,32 +294,148 @@ open_listeners(const struct settings *s, int fds[LISTENERS], bool *shared)
 	return total;
 }
 
+/* The path of a place that is a directory; NULL when it is Redis. */
+static const char *
+directory(const char *place)
+{
+	return strncmp(place, "redis:", 6) == 0 ? NULL : place;
+}
+
+static struct d4_redis_addr
+redis_of(const char *place)
+{
+	struct d4_redis_addr addr = { .db = 0 };
+	const char *why;
+
+	if (*place == '\0' || directory(place) != NULL ||
+	    d4_redis_parse(&addr, place, &why) == -1)
+		memset(&addr, 0, sizeof(addr));
+	return addr;
+}
+
+/* A directory that is missing can't be allowed.  Who opens it says what is
+ * wrong. */
+static void
+make_directories(const struct settings *s)
+{
+	if (s->keeps_files)
+		(void)mkdir(s->destination, 0750);
+	if (directory(s->registry) != NULL)
+		(void)mkdir(s->registry, 0750);
+	if (directory(s->queues) != NULL)
+		(void)mkdir(s->queues, 0750);
+}
+
+/*
+ * The workers open store, registry and queues by themselves, now and whenever
+ * one is started again, and all of us read the configuration for a reload.
+ */
+static int
+confine_collector(const struct settings *s, const struct options *o)
+{
+	struct d4_redis_addr registry = redis_of(s->registry);
+	struct d4_redis_addr queues = redis_of(s->queues);
+	struct d4_redis_addr stream = redis_of(s->stream);
+	const struct d4_confine_rule rules[] = {
+		{ D4_CONFINE_CONF, o->dir, 0 },
+		/* Whether the machine was started anew, for the tails. */
+		{ D4_CONFINE_READ, "/proc/sys/kernel/random/boot_id", 0 },
+		{ D4_CONFINE_WRITE, s->keeps_files ? s->destination : NULL, 0 },
+		{ D4_CONFINE_WRITE, directory(s->registry), 0 },
+		{ D4_CONFINE_WRITE, directory(s->queues), 0 },
+		{ D4_CONFINE_CONNECT, registry.net.host, registry.net.port },
+		{ D4_CONFINE_CONNECT, queues.net.host, queues.net.port },
+		{ D4_CONFINE_CONNECT, stream.net.host, stream.net.port },
+		{ D4_CONFINE_REPLACE, o->metrics, 0 },
+		{ D4_CONFINE_REMOVE, s->listens &&
+		    s->addr.kind == D4_NET_UNIX ? s->addr.path : NULL, 0 }
+	};
+	const struct d4_confine c = {
+		.rules = rules, .n = sizeof(rules) / sizeof(rules[0])
+	};
+	char words[D4_CONFINE_WORDS];
+
+	return d4_log_confined(d4_confine_enter(&c, words), words);
+}
+
+/* What needs privileges and the whole of the file system is done. */
+static int
+give_up(const struct collect_settings *c, const struct options *o)
+{
+	const struct settings *s = c->settings;
+	char words[D4_CONFINE_WORDS];
+
+	collect_raise_limit(c);
+	if (*s->user != '\0' && d4_confine_user(s->user, words) == -1) {
+		d4_log_warnx("user: %s", words);
+		return -1;
+	}
+	make_directories(s);
+	return confine_collector(s, o);
+}
+
+/* Where files are kept a hook may come with any reload. */
+static int
+start_runner(const struct settings *s, const struct options *o, int *runners)
+{
+	struct runner_settings r = {
+		.dir = o->dir, .program = s->hook, .root = s->destination,
+		.user = s->user
+	};
+
+	if (!s->keeps_files ||
+	    runner_start(&r, runners, s->listens ? s->workers : 1) == 0)
+		return 0;
+	d4_log_warn("hook");
+	return -1;
+}
+
+static int
+run_workers(struct collect_settings *c, const struct options *o)
+{
+	const struct settings *s = c->settings;
+	struct d4_tls_context *tls = NULL;
+	int fds[LISTENERS], n, rc = -1;
+	bool shared;
+
+	if ((n = open_listeners(s, fds, &shared)) == -1)
+		return -1;
+	if (s->addr.kind == D4_NET_TLS) {
+		if ((tls = reload_open_tls(s)) == NULL)
+			return -1;
+		c->tls = &tls;
+	}
+	if (give_up(c, o) == 0)
+		rc = supervise_run(c, fds, (size_t)n, s->workers, shared);
+	d4_tls_context_free(tls);
+	if (s->addr.kind == D4_NET_UNIX && getenv("LISTEN_FDS") == NULL)
+		(void)unlink(s->addr.path);
+	return rc;
+}
+
 static int
 run_collector(struct settings *s, const struct options *o)
 {
 	struct collect_settings c = {
 		.settings = s, .dir = o->dir, .from_stdin = !s->listens,
-		.tls = s->listens && s->addr.kind == D4_NET_TLS,
 		.stats_s = o->stats_s, .metrics = o->metrics
 	};
-	int fds[LISTENERS], n, rc;
-	bool shared;
+	int runners[WORKERS];
 
-	if (!s->listens)
-		return collect_run(&c) == COLLECT_OK ? 0 : -1;
-	if ((n = open_listeners(s, fds, &shared)) == -1)
+	if (start_runner(s, o, runners) == -1)
 		return -1;
-	rc = supervise_run(&c, fds, (size_t)n, s->workers, shared);
-	if (s->addr.kind == D4_NET_UNIX && getenv("LISTEN_FDS") == NULL)
-		(void)unlink(s->addr.path);
-	return rc;
+	if (s->keeps_files)
+		c.runners = runners;
+	if (s->listens)
+		return run_workers(&c, o);
+	return give_up(&c, o) == 0 && collect_run(&c) == COLLECT_OK ? 0 : -1;
 }
 
 int
 main(int argc, char *argv[])
 {
 	struct options o = { .dir = NULL };
-	struct settings s = { .keylen = 0 };
+	struct settings *s;
 	int status;
 
 	d4_io_hold_standard();
@@ -292,17 +443,26 @@ main(int argc, char *argv[])
 	if ((status = parse_options(&o, argc, argv)) != -1)
 		return status;
 	d4_log_open("d4-recv", o.verbose);
-	if (load(&s, &o) == -1)
+	d4_confine_begin();
+	if ((s = d4_secret_new(sizeof(*s))) == NULL) {
+		d4_log_warn("memory");
+		return 1;
+	}
+	if (load(s, &o) == -1)
 		status = 2;
 	else if (o.check)
-		status = settings_print(&s) == 0 ? 0 : 1;
-	else if (d4_stop_install(s.stores) == -1) {
+		status = settings_print(s) == 0 ? 0 : 1;
+	else if (d4_stop_install(s->stores) == -1) {
 		d4_log_warn("signals");
 		status = 1;
-	} else if (s.stores)
-		status = run_collector(&s, &o) == 0 ? 0 : 1;
+	} else if (s->stores)
+		status = run_collector(s, &o) == 0 ? 0 : 1;
 	else
-		status = run_filter(&s, &o) == 0 ? 0 : 1;
-	settings_free(&s);
+		status = run_filter(s, &o) == 0 ? 0 : 1;
+	settings_free(s);
+	d4_secret_free(s);
+	(void)fflush(NULL);
+	if (d4_secret_erase())
+		_exit(status);
 	return status;
 }

@@ -3,7 +3,7 @@
 
 #include "d4-recv/reload.h"
 #include "lib/log.h"
-#include "lib/mac.h"
+#include "lib/secret.h"
 
 struct d4_tls_context *
 reload_open_tls(const struct settings *s)
@@ -45,6 +45,7 @@ may_replace(const struct settings *old, const struct settings *fresh,
 		d4_log_warnx("%s/sync: cannot change before a new start", dir);
 		may = false;
 	}
+	may = is_same(dir, "user", old->user, fresh->user) && may;
 	if (old->workers == fresh->workers)
 		return may;
 	d4_log_warnx("%s/workers: cannot change before a new start", dir);
@@ -52,7 +53,7 @@ may_replace(const struct settings *old, const struct settings *fresh,
 }
 
 static int
-load(struct settings *fresh, const char *dir)
+load(struct settings *fresh, const struct settings *old, const char *dir)
 {
 	struct d4_conf *conf;
 	int faults = 1;
@@ -61,7 +62,7 @@ load(struct settings *fresh, const char *dir)
 	if ((conf = d4_conf_open(dir)) == NULL)
 		d4_log_warn("%s", dir);
 	else
-		faults = settings_load(fresh, conf);
+		faults = settings_load(fresh, conf, old, old->insecure_key);
 	d4_conf_close(conf);
 	return faults == 0 ? 0 : -1;
 }
@@ -70,16 +71,23 @@ int
 reload_settings(struct settings *s, const char *dir,
     struct d4_tls_context **tls)
 {
-	struct settings fresh;
+	struct settings *fresh;
+	int rc = -1;
 
-	if (load(&fresh, dir) == 0 && may_replace(s, &fresh, dir) &&
-	    (tls == NULL || (*tls = reload_open_tls(&fresh)) != NULL)) {
+	if ((fresh = d4_secret_new(sizeof(*fresh))) == NULL)
+		d4_log_warn("memory");
+	else if (load(fresh, s, dir) == 0 && may_replace(s, fresh, dir) &&
+	    (tls == NULL || fresh->keeps_tls ||
+	    (*tls = reload_open_tls(fresh)) != NULL)) {
 		settings_free(s);
-		*s = fresh;
-		d4_mac_wipe(fresh.key, sizeof(fresh.key));
-		return 0;
+		*s = *fresh;
+		rc = 0;
+	} else {
+		settings_free(fresh);
 	}
-	d4_log_warnx("%s: not taken, the old configuration stays", dir);
-	settings_free(&fresh);
-	return -1;
+	if (rc == -1)
+		d4_log_warnx("%s: not taken, the old configuration stays",
+		    dir);
+	d4_secret_free(fresh);
+	return rc;
 }

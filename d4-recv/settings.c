@@ -16,6 +16,31 @@ fault(const struct d4_conf *conf)
 	return 1;
 }
 
+/* A secret that others can read is none. */
+static int
+guard(const struct settings *s, struct d4_conf *conf, const char *name)
+{
+	int rc = d4_conf_closed(conf, name, s->insecure_key);
+
+	if (rc != 0)
+		(void)fault(conf);
+	return rc == -1;
+}
+
+/* Whether what was read before privileges were given up has to do. */
+static bool
+keeps(const struct settings *old, struct d4_conf *conf, const char *name)
+{
+	char path[D4_CONF_TEXT];
+
+	if (old == NULL || !d4_conf_denied(conf, name) ||
+	    d4_conf_path(conf, name, path) == -1)
+		return false;
+	d4_log_warnx("%s: cannot be read by the user we are now: the old one "
+	    "stays until a new start", path);
+	return true;
+}
+
 static int
 on_type(void *cookie, const char *entry)
 {
@@ -171,7 +196,8 @@ load_path(struct d4_conf *conf, const char *name, char path[D4_CONF_TEXT])
 }
 
 static int
-load_tls(struct settings *s, struct d4_conf *conf)
+load_tls(struct settings *s, struct d4_conf *conf,
+    const struct settings *old)
 {
 	static const char *const words[] = { "no", "yes" };
 	size_t choice = 0;
@@ -186,6 +212,8 @@ load_tls(struct settings *s, struct d4_conf *conf)
 		    "certificate chain and key, PEM");
 		faults += fault(conf);
 	}
+	s->keeps_tls = keeps(old, conf, "server.pem");
+	faults += guard(s, conf, "server.pem");
 	if (d4_conf_has(conf, "bind_uuid"))
 		faults += load_word(conf, "bind_uuid", words, 2, &choice);
 	s->bind_uuid = choice == 1;
@@ -257,6 +285,23 @@ load_places(struct settings *s, struct d4_conf *conf)
 	return fault(conf);
 }
 
+/* Where the password can't be read any more user and password stay. */
+static int
+load_login(struct settings *s, struct d4_conf *conf,
+    const struct settings *old)
+{
+	int rc;
+
+	if (keeps(old, conf, "redis_password")) {
+		s->login = old->login;
+		return 0;
+	}
+	s->login.insecure_key = s->insecure_key;
+	if ((rc = d4_conf_login(conf, &s->login)) != 0)
+		(void)fault(conf);
+	return rc == -1;
+}
+
 static int
 load_stream(struct settings *s, struct d4_conf *conf)
 {
@@ -309,7 +354,8 @@ load_resume(struct settings *s, struct d4_conf *conf)
 }
 
 static int
-load_store(struct settings *s, struct d4_conf *conf)
+load_store(struct settings *s, struct d4_conf *conf,
+    const struct settings *old)
 {
 	static const char *const kinds[] = { "none", "gz", "zst" };
 	static const enum d4_gz_kind gz[] = {
@@ -320,11 +366,13 @@ load_store(struct settings *s, struct d4_conf *conf)
 
 	faults += load_resume(s, conf);
 	faults += load_places(s, conf);
-	if (d4_conf_login(conf, &s->login) == -1)
-		faults += fault(conf);
+	faults += load_login(s, conf, old);
 	faults += load_stream(s, conf);
 	if (d4_conf_has(conf, "hook") && d4_conf_text(conf, "hook", s->hook,
 	    "the path of a program") == -1)
+		faults += fault(conf);
+	if (d4_conf_has(conf, "user") && d4_conf_text(conf, "user", s->user,
+	    "the name of a user") == -1)
 		faults += fault(conf);
 	if (d4_conf_has(conf, "compress"))
 		faults += load_word(conf, "compress", kinds, 3, &choice);
@@ -348,21 +396,36 @@ load_store(struct settings *s, struct d4_conf *conf)
 	return faults;
 }
 
+static int
+load_key(struct settings *s, struct d4_conf *conf, const struct settings *old)
+{
+	if (keeps(old, conf, "key")) {
+		memcpy(s->key, old->key, old->keylen);
+		s->keylen = old->keylen;
+		return 0;
+	}
+	s->keylen = sizeof(s->key);
+	if (d4_conf_key(conf, "key", s->key, &s->keylen) == -1)
+		return fault(conf);
+	return d4_conf_is_sample(s->key, s->keylen) ? 0 :
+	    guard(s, conf, "key");
+}
+
 int
-settings_load(struct settings *s, struct d4_conf *conf)
+settings_load(struct settings *s, struct d4_conf *conf,
+    const struct settings *old, bool insecure_key)
 {
 	int faults = 0;
 
 	memset(s, 0, sizeof(*s));
+	s->insecure_key = insecure_key;
 	faults += load_ends(s, conf);
 	faults += load_mode(s, conf);
-	s->keylen = sizeof(s->key);
-	if (d4_conf_key(conf, "key", s->key, &s->keylen) == -1)
-		faults += fault(conf);
+	faults += load_key(s, conf, old);
 	faults += load_lists(s, conf);
-	faults += load_tls(s, conf);
+	faults += load_tls(s, conf, old);
 	if (s->stores)
-		faults += load_store(s, conf);
+		faults += load_store(s, conf, old);
 	return faults;
 }
 
@@ -385,12 +448,13 @@ print_store(const struct settings *s)
 	printf("sync: %s\nmax_age: %llu s\nmonotonic: %s\n", syncs[s->sync],
 	    (unsigned long long)s->max_age, s->monotonic ? "yes" : "no");
 	printf("registry: %s\nqueues: %s\nrotate: %u s\nrotate_size: %llu\n"
-	    "compress: %s\nhook: %s\nworkers: %u\nquiet: %u s\n"
+	    "compress: %s\nhook: %s\nuser: %s\nworkers: %u\nquiet: %u s\n"
 	    "max_connections: %u\nmax_per_address: %u\n"
 	    "max_unauthenticated: %u\n", s->registry, s->queues, s->rotate,
 	    (unsigned long long)s->rotate_size,
 	    *suffix == '.' ? suffix + 1 : "none",
-	    *s->hook != '\0' ? s->hook : "none", s->workers, s->quiet,
+	    *s->hook != '\0' ? s->hook : "none",
+	    *s->user != '\0' ? s->user : "the same", s->workers, s->quiet,
 	    s->max_connections, s->max_per_address, s->max_unauthenticated);
 }
 

@@ -20,6 +20,7 @@ struct settings {
 	char		destination[D4_CONF_TEXT];
 	uint8_t		key[D4_CONF_TEXT];	/* of sensors without their own */
 	size_t		keylen;
+	bool		insecure_key;	/* others may read keys */
 	struct rules	rules;
 
 	/* A collector's; a filter has none of them. */
@@ -30,6 +31,7 @@ struct settings {
 	bool		registered_only;	/* mode registration */
 	char		server_pem[D4_CONF_TEXT];	/* paths, "" without */
 	char		client_ca[D4_CONF_TEXT];
+	bool		keeps_tls;	/* they can't be read any more */
 	bool		bind_uuid;	/* to the client's certificate */
 	char		registry[D4_CONF_TEXT];
 	char		queues[D4_CONF_TEXT];
@@ -37,6 +39,7 @@ struct settings {
 	bool		stream_disconnects;	/* when it is full */
 	struct d4_conf_login login;	/* at Redis */
 	char		hook[D4_CONF_TEXT];	/* "" without */
+	char		user[D4_CONF_TEXT];	/* to become, "" without */
 	unsigned	workers;
 	unsigned	rotate;		/* seconds */
 	uint64_t	rotate_size;	/* bytes, 0: no limit */
@@ -50,9 +53,15 @@ struct settings {
 	unsigned	max_unauthenticated;
 };
 
-/* Reads all of it, with a line on stderr for each fault.  Returns how many
- * faults there were.  settings_free() is owed in any case. */
-int settings_load(struct settings *, struct d4_conf *);
+/*
+ * Reads all of it, with a line on stderr for each fault; insecure_key takes keys
+ * that others can read, with a warning.  Of a reload old is what there was, else
+ * NULL: a secret that we may not read any more, since privileges were given up,
+ * stays as it was, which is said.  Returns how many faults there were.
+ * settings_free() is owed in any case.
+ */
+int settings_load(struct settings *, struct d4_conf *,
+    const struct settings *old, bool insecure_key);
 
 /* Prints what was understood to stdout, the key's length in place of the key.
  * Returns 0, or -1 with errno when stdout fails. */

@@ -15,6 +15,7 @@
 #include "lib/log.h"
 #include "lib/notify.h"
 #include "lib/os.h"
+#include "lib/secret.h"
 #include "lib/stop.h"
 
 #define RESTART_MS	1000	/* between two starts of a worker */
@@ -24,6 +25,7 @@
 struct worker {
 	pid_t		 pid;		/* 0: none */
 	int64_t		 started_ms;
+	unsigned	 number;
 	unsigned	 starts;
 	bool		 hopeless;
 	int		*listeners;
@@ -36,10 +38,14 @@ static void
 work(const struct collect_settings *s, const struct worker *w, pid_t parent)
 {
 	struct collect_settings own = *s;
+	enum collect_result result;
 
 	d4_os_end_with_parent();
-	if (getppid() != parent)
+	if (getppid() != parent) {
+		d4_secret_wipe();
 		_exit(0);
+	}
+	own.worker = w->number;
 	own.listeners = w->listeners;
 	own.nlisteners = w->nlisteners;
 	if (own.metrics != NULL)
@@ -47,9 +53,12 @@ work(const struct collect_settings *s, const struct worker *w, pid_t parent)
 	/* Signals came for the parent; the child has its own wake-up. */
 	if (d4_stop_install_child() == -1) {
 		d4_log_warn("signals");
+		d4_secret_wipe();
 		_exit(1);
 	}
-	_exit((int)collect_run(&own));
+	result = collect_run(&own);
+	(void)d4_secret_erase();
+	_exit((int)result);
 }
 
 static void
@@ -136,9 +145,14 @@ reload(const struct collect_settings *s, struct worker *workers, unsigned n)
 {
 	struct d4_tls_context *tls = NULL;
 
-	if (reload_settings(s->settings, s->dir, s->tls ? &tls : NULL) == 0)
-		signal_all(workers, n, SIGHUP);
-	d4_tls_context_free(tls);
+	if (reload_settings(s->settings, s->dir,
+	    s->tls != NULL ? &tls : NULL) == -1)
+		return;
+	if (tls != NULL) {
+		d4_tls_context_free(*s->tls);
+		*s->tls = tls;
+	}
+	signal_all(workers, n, SIGHUP);
 }
 
 /* Until a signal, or until a worker can't begin: -1. */
@@ -221,6 +235,7 @@ supervise_run(const struct collect_settings *s, const int *listeners,
 				workers[i].listeners[workers[i].nlisteners++] =
 				    listeners[k];
 		}
+		workers[i].number = i;
 		name_metrics(&workers[i], s->metrics, i);
 	}
 	for (i = 0; i < n; i++)

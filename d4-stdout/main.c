@@ -16,6 +16,8 @@
  */
 
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "d4-stdout/about.h"
@@ -24,11 +26,43 @@
 #include "d4-stdout/options.h"
 #include "d4-stdout/output.h"
 #include "d4-stdout/supply.h"
+#include "lib/confine.h"
 #include "lib/io.h"
 #include "lib/log.h"
 #include "lib/notify.h"
 #include "lib/os.h"
+#include "lib/secret.h"
 #include "lib/stop.h"
+
+#define FILES_MAX	64	/* descriptors; a dozen are in use */
+
+/*
+ * All that is opened, at first or later: the queue, the files that it names,
+ * wherever they are unless a root says, and figures.
+ */
+static int
+confine(const struct options *o)
+{
+	bool names = o->content != CONTENT_ITEM;
+	char queue[PATH_MAX] = "", words[D4_CONFINE_WORDS];
+	const struct d4_confine_rule rules[] = {
+		{ D4_CONFINE_WRITE, queue, 0 },
+		{ D4_CONFINE_CONNECT, o->redis.net.host, o->redis.net.port },
+		{ D4_CONFINE_READ, !names ? NULL : o->root != NULL ? o->root :
+		    "/", 0 },
+		{ D4_CONFINE_REPLACE, o->metrics, 0 }
+	};
+	const struct d4_confine c = {
+		.rules = rules, .n = sizeof(rules) / sizeof(rules[0]),
+		.files = FILES_MAX, .alone = true
+	};
+
+	/* As d4_queue_open() has it. */
+	if (o->store != NULL)
+		(void)snprintf(queue, sizeof(queue), "%s/queues/%s/%s",
+		    o->store, o->type, o->uuid);
+	return d4_log_confined(d4_confine_enter(&c, words), words);
+}
 
 static int
 run(const struct options *o)
@@ -70,9 +104,18 @@ main(int argc, char *argv[])
 	if ((status = options_parse(&o, argc, argv)) != -1)
 		return status;
 	d4_log_open("d4-stdout", o.verbose);
+	d4_confine_begin();
 	if (d4_stop_install(false) == -1) {
 		d4_log_warn("signals");
 		return 1;
 	}
-	return o.list || o.show > 0 ? about_print(&o) : run(&o);
+	if (confine(&o) == -1)
+		status = 1;
+	else
+		status = o.list || o.show > 0 ? about_print(&o) : run(&o);
+	d4_conf_login_wipe(&o.login);
+	(void)fflush(NULL);
+	if (d4_secret_erase())
+		_exit(status);
+	return status;
 }

@@ -17,11 +17,12 @@
 #define STATS_MAX	86400
 #define PLACE_MAX	300		/* bytes of an address */
 
-enum { LOGIN = 256, METRICS, ROOT, STATS };
+enum { INSECURE_KEY = 256, LOGIN, METRICS, ROOT, STATS };
 
 static const struct option longs[] = {
 	{ "files", no_argument, NULL, 'f' },
 	{ "help", no_argument, NULL, 'h' },
+	{ "insecure-key", no_argument, NULL, INSECURE_KEY },
 	{ "ip", required_argument, NULL, 'i' },
 	{ "login", required_argument, NULL, LOGIN },
 	{ "metrics", required_argument, NULL, METRICS },
@@ -46,12 +47,14 @@ usage(FILE *out)
 {
 	fprintf(out, "usage: d4-stdout [-aefmnvz] [-c count] "
 	    "[-d directory | -S socket | -i address\n"
-	    "                 -p port] [--login directory] [--metrics file]\n"
-	    "                 [--root directory] [--stats seconds] -t type "
-	    "-u uuid\n"
+	    "                 -p port] [--insecure-key] [--login directory]\n"
+	    "                 [--metrics file] [--root directory] "
+	    "[--stats seconds]\n"
+	    "                 -t type -u uuid\n"
 	    "       d4-stdout -l [-k count] [-d directory | -S socket | "
 	    "-i address -p port]\n"
-	    "                 [--login directory] -t type -u uuid\n"
+	    "                 [--insecure-key] [--login directory] -t type "
+	    "-u uuid\n"
 	    "       d4-stdout -h | -V\n");
 }
 
@@ -80,6 +83,7 @@ help(void)
 	    "  -V            version\n"
 	    "  -v            say more on stderr\n"
 	    "  -z            with -f: decompress\n"
+	    "  --insecure-key  take a password that others can read\n"
 	    "  --login       directory with redis_password, redis_user\n"
 	    "  --metrics     write figures there, in Prometheus text form\n"
 	    "  --root        open only files beneath this directory\n"
@@ -179,6 +183,9 @@ take_value(struct options *o, struct parts *p, int ch)
 		return type(o, optarg);
 	case 'u':
 		return uuid(o, optarg);
+	case INSECURE_KEY:
+		o->login.insecure_key = true;
+		break;
 	case LOGIN:
 		p->login = optarg;
 		break;
@@ -292,10 +299,13 @@ login(struct options *o, const char *dir)
 {
 	char why[D4_CONF_LOGIN_WHY];
 
-	if (dir == NULL || d4_conf_login_from(dir, &o->login, why) == 0)
+	int rc;
+
+	if (dir == NULL ||
+	    (rc = d4_conf_login_from(dir, &o->login, why)) == 0)
 		return -1;
 	d4_log_warnx("%s", why);
-	return 2;
+	return rc == 1 ? -1 : 2;
 }
 
 /* Whether the options go together: each line of the synopsis. */

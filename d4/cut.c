@@ -3,14 +3,17 @@
 #include <string.h>
 
 #include "d4/cut.h"
+#include "lib/bytes.h"
 #include "lib/log.h"
 
 #define SPACE	((size_t)512 << 10)	/* more than any preamble */
 #define ROOM	((size_t)64 << 10)	/* the least that is read at a time */
+#define PAYLOADS 1024			/* the most of them, if they are full */
 
 struct cut {
 	struct window	*window;
 	struct d4_border *border;
+	bool		 lines;
 	bool		 opaque;	/* every byte is a unit */
 	uint8_t		 type;
 	size_t		 snaplen;
@@ -45,6 +48,7 @@ cut_new(struct window *window, enum d4_border_kind kind, uint8_t type,
 		return NULL;
 	}
 	c->window = window;
+	c->lines = kind == D4_BORDER_LINES;
 	c->opaque = kind == D4_BORDER_OPAQUE;
 	c->type = type;
 	c->snaplen = snaplen;
@@ -64,19 +68,42 @@ cut_free(struct cut *c)
 }
 
 /*
+ * How much of what lies before end goes into the next record.  With split it
+ * begins a unit that is the only one, or any byte is.
+ */
+static size_t
+piece(struct cut *c, size_t end, bool split)
+{
+	size_t short_one, len = end - c->begin;
+
+	if (len > c->snaplen)
+		len = c->snaplen;
+	if (split && window_wants_anchor(c->window) &&
+	    !window_anchors(c->window, len)) {
+		short_one = window_shortest_anchor(c->window);
+		if (short_one > 0 && short_one < len)
+			return short_one;
+	}
+	return len;
+}
+
+/*
  * Adds what lies before end as records: whole units, or with within the next
  * part of one, which it is the last of when whole.
  */
 static int
 add(struct cut *c, size_t end, bool whole, int flags)
 {
+	bool split = c->opaque || (!c->within && c->nunits <= 1 &&
+	    (flags & WINDOW_PREAMBLE) == 0);
 	size_t len;
 
 	if (!c->within)
 		c->dropping = c->drop && (flags & WINDOW_PREAMBLE) == 0 &&
 		    window_full(c->window);
 	for (; c->begin < end; c->begin += len) {
-		len = end - c->begin < c->snaplen ? end - c->begin : c->snaplen;
+		len = piece(c, end, split);
+		split = c->opaque;
 		if (c->dropping)
 			continue;
 		if (c->opaque || (whole && len == end - c->begin))
@@ -91,6 +118,22 @@ add(struct cut *c, size_t end, bool whole, int flags)
 		c->ndropped += c->nunits;
 	c->nunits = 0;
 	return 0;
+}
+
+/* Whether the units so far had better go alone, as an anchor. */
+static bool
+makes_anchor(struct cut *c)
+{
+	size_t short_one;
+
+	if (!window_wants_anchor(c->window))
+		return false;
+	if (window_anchors(c->window, c->unit - c->begin))
+		return true;
+	if (c->nunits > 1)
+		return false;
+	short_one = window_shortest_anchor(c->window);
+	return short_one > 0 && short_one < c->unit - c->begin;
 }
 
 /*
@@ -115,7 +158,7 @@ take_unit(struct cut *c)
 	}
 	c->nunits++;
 	c->unit = c->scanned;
-	if (c->within || len > c->snaplen || flags != 0) {
+	if (c->within || len > c->snaplen || flags != 0 || makes_anchor(c)) {
 		if (add(c, c->unit, true, flags) == -1)
 			return -1;
 	}
@@ -185,8 +228,10 @@ scan(struct cut *c)
 size_t
 cut_space(struct cut *c, uint8_t **at)
 {
+	size_t room = SPACE - c->len, most = PAYLOADS * c->snaplen;
+
 	*at = c->buf + c->len;
-	return SPACE - c->len;
+	return room < most ? room : most;
 }
 
 int
@@ -203,14 +248,39 @@ cut_take(struct cut *c, size_t n)
 	return 0;
 }
 
+void
+cut_go_on(struct cut *c, const uint8_t *records, size_t len)
+{
+	size_t at, n, border;
+
+	for (at = 0; at + D4_HEADER_LEN <= len; at += D4_HEADER_LEN + n) {
+		n = d4_get32le(records + at + D4_SIZE_AT);
+		if (n > len - at - D4_HEADER_LEN || d4_border_scan(c->border,
+		    records + at + D4_HEADER_LEN, n, &border) == -1)
+			return;
+	}
+}
+
+static int
+add_rest(struct cut *c)
+{
+	if (c->begin == c->len)
+		return 0;
+	c->nunits = 1;
+	return add(c, c->len, true, 0);
+}
+
+int
+cut_rest(struct cut *c)
+{
+	return c->lines || c->opaque ? add_rest(c) : 0;
+}
+
 int
 cut_finish(struct cut *c)
 {
-	if (c->begin < c->len) {
-		c->nunits = 1;
-		if (add(c, c->len, true, 0) == -1)
-			return -1;
-	}
+	if (add_rest(c) == -1)
+		return -1;
 	return window_add(c->window, c->type, NULL, 0, WINDOW_END);
 }
 

@@ -8,7 +8,8 @@
  * own and adds all to the window.  A unit longer than snaplen takes several
  * records; one longer than D4_BORDER_UNIT_MAX, a line that never ends, counts
  * as another each time it reaches that.  The end of an unfinished unit waits
- * for the rest of it.
+ * for the rest of it.  Where the window wants an anchor a record ends early:
+ * behind a unit, or within one that then takes two.
  *
  * Data that is not what its type says is still carried, cut at snaplen.
  */
@@ -30,11 +31,21 @@ struct cut *cut_new(struct window *, enum d4_border_kind, uint8_t type,
 /* Takes NULL. */
 void cut_free(struct cut *);
 
-/* Where the next bytes are to be put: at least 64 KiB. */
+/* Where the next bytes are to be put: at least 1 KiB, or 64 KiB with payloads
+ * that are not tiny. */
 size_t cut_space(struct cut *, uint8_t **at);
 
 /* Takes n bytes put there and adds what they make whole.  -1: no memory. */
 int cut_take(struct cut *, size_t n);
+
+/* The data goes on behind a preamble, these records: only before the first
+ * bytes.  A preamble that makes no sense is passed over. */
+void cut_go_on(struct cut *, const uint8_t *records, size_t len);
+
+/* What is left of a line is added as if it were whole: whoever goes on after
+ * this run completes it.  The rest of any other unit is of no use and stays.
+ * -1: no memory. */
+int cut_rest(struct cut *);
 
 /* The end: adds what is left, then the record of size 0 that ends a stream. */
 int cut_finish(struct cut *);

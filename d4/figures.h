@@ -15,6 +15,8 @@ struct figures {
 	uint64_t	 resent;	/* bytes sent again after a loss */
 	uint64_t	 dropped;	/* units left out, see --drop */
 	uint64_t	 waiting;	/* bytes not yet sent */
+	bool		 has_spool;
+	uint64_t	 spooled;	/* bytes in the spool's files */
 	bool		 up;		/* connected now */
 
 	int64_t		 last_ms;	/* of the line before, for the rate */

@@ -14,6 +14,7 @@ struct link {
 	enum link_state		 state;
 	struct wire		*wire;	/* NULL while DOWN, or with a descriptor */
 	size_t			 sent;	/* not yet said */
+	size_t			 unacked;	/* when it was lost */
 	char			 why[256];
 };
 
@@ -72,15 +73,17 @@ link_poll(const struct link *l, bool want_write, struct pollfd *pfd)
 	return l->state == LINK_UP && want_write ? 1 : 0;
 }
 
-/* Nothing lent is in use any more. */
+/* Nothing lent is in use any more then. */
 static void
-take_end(struct link *l)
+drop_wire(struct link *l, enum link_state state, const char *why)
 {
-	(void)snprintf(l->why, sizeof(l->why), "%s", wire_why(l->wire));
-	l->state = l->state == LINK_CLOSING && wire_arrived(l->wire) ?
-	    LINK_CLOSED : LINK_DOWN;
+	(void)snprintf(l->why, sizeof(l->why), "%s", why);
+	if (l->wire != NULL)
+		l->unacked = l->state == LINK_DIALING ? 0 :
+		    wire_unacked(l->wire);
 	wire_free(l->wire);
 	l->wire = NULL;
+	l->state = state;
 }
 
 enum link_state
@@ -94,7 +97,9 @@ link_step(struct link *l)
 	state = wire_look(l->wire, &taken);
 	l->sent += taken;
 	if (state == WIRE_ENDED)
-		take_end(l);
+		drop_wire(l, l->state == LINK_CLOSING &&
+		    wire_arrived(l->wire) ? LINK_CLOSED : LINK_DOWN,
+		    wire_why(l->wire));
 	else if (state == WIRE_UP && l->state == LINK_DIALING)
 		l->state = LINK_UP;
 	return l->state;
@@ -113,8 +118,7 @@ link_write(struct link *l, const void *bytes, size_t len)
 	}
 	if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)
 		return 0;
-	(void)snprintf(l->why, sizeof(l->why), "%s", strerror(errno));
-	l->state = LINK_DOWN;
+	drop_wire(l, LINK_DOWN, strerror(errno));
 	return -1;
 }
 
@@ -125,6 +129,21 @@ link_sent(struct link *l)
 
 	l->sent = 0;
 	return sent;
+}
+
+size_t
+link_unacked(const struct link *l)
+{
+	if (l->settings.fd != -1)
+		return 0;
+	return l->wire != NULL && l->state != LINK_DIALING ?
+	    wire_unacked(l->wire) : l->unacked;
+}
+
+void
+link_lose(struct link *l, const char *why)
+{
+	drop_wire(l, LINK_DOWN, why);
 }
 
 void

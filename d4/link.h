@@ -74,6 +74,13 @@ ssize_t link_write(struct link *, const void *, size_t len);
  * call.  The rest of them is lost with the link. */
 size_t link_sent(struct link *);
 
+/* How many of the bytes sent the peer's system has not acknowledged, at most,
+ * as far as that can be known; of a link that was lost, when it was. */
+size_t link_unacked(const struct link *);
+
+/* Ends it without a word, to DOWN. */
+void link_lose(struct link *, const char *why);
+
 /* Says that this was all, behind what was handed over, waiting at most
  * timeout_ms for the peer to say so too.  From UP to CLOSING. */
 void link_close(struct link *, int timeout_ms);

@@ -9,9 +9,13 @@
  *	encap.[ch]	from a descriptor to a descriptor, at the cost of a copy
  *	source*.[ch]	every other source, behind one set of calls
  *	cut.[ch]	from bytes to records, at the borders of the type
- *	window.[ch]	sealed records, waiting or kept to be sent again
+ *	anchor.[ch]	at which records a lost stream may be resumed
+ *	shelf.[ch]	sealed records in memory
+ *	spool*.[ch]	sealed records in a directory
+ *	window.[ch]	what of them waits, and what is kept to be sent again
  *	link.[ch]	the way to the destination, lost and found
  *	relay.[ch]	the loop over source, link and clock
+ *	stream.[ch]	which stream that is, and what it begins with
  *	figures.[ch]	what was done, for people and machines
  */
 
@@ -26,30 +30,22 @@
 
 #include "d4/encap.h"
 #include "d4/options.h"
-#include "d4/relay.h"
-#include "d4/settings.h"
+#include "d4/stream.h"
 #include "lib/conf.h"
+#include "lib/confine.h"
 #include "lib/io.h"
 #include "lib/log.h"
 #include "lib/mac.h"
 #include "lib/notify.h"
 #include "lib/os.h"
 #include "lib/record.h"
+#include "lib/redis.h"
+#include "lib/secret.h"
 #include "lib/stop.h"
 #include "lib/type.h"
 #include "lib/uuid.h"
 
-/* What both ways of working need. */
-struct work {
-	const struct options	*o;
-	struct settings		 s;
-	struct source		*source;
-	int			 out;		/* -1: over the network */
-	struct d4_mac		*mac;
-	struct d4_mac_key	*key;
-	struct d4_header	 header;
-	char			 uuid[D4_UUID_TEXT];
-};
+#define FILES_MAX	256	/* descriptors; a dozen are in use */
 
 static int
 genkey(void)
@@ -73,7 +69,7 @@ genkey(void)
 }
 
 static int
-load(struct work *w)
+load(struct stream *w)
 {
 	struct d4_conf *conf;
 	int faults;
@@ -82,18 +78,20 @@ load(struct work *w)
 		d4_log_warn("%s", w->o->dir);
 		return -1;
 	}
-	faults = settings_load(&w->s, conf, w->o->check);
+	faults = settings_load(&w->s, conf, w->o->check,
+	    w->o->insecure_key);
 	d4_conf_close(conf);
 	return faults == 0 ? 0 : -1;
 }
 
 static struct source_settings
-source_of(const struct work *w)
+source_of(const struct stream *w)
 {
 	struct source_settings source = {
 		.source = w->s.source, .redis = w->s.redis,
 		.user = w->s.login.user, .password = w->s.login.password,
-		.queue = w->s.queue, .consumer = w->uuid, .json = w->o->json
+		.queue = w->s.queue, .consumer = w->uuid, .json = w->o->json,
+		.files = *w->s.spool_files != '\0' ? w->s.spool_files : NULL
 	};
 
 	return source;
@@ -102,7 +100,7 @@ source_of(const struct work *w)
 /* Opens the ends.  What can't be opened is a fault of the configuration.
  * Returns -1 to go on, or the exit status. */
 static int
-open_ends(struct work *w)
+open_ends(struct stream *w)
 {
 	struct source_settings source = source_of(w);
 	char why[SOURCE_WHY];
@@ -132,7 +130,7 @@ open_ends(struct work *w)
 }
 
 static int
-open_mac(struct work *w)
+open_mac(struct stream *w)
 {
 	w->header.version = w->s.version;
 	w->header.type = w->s.data_type;
@@ -147,9 +145,78 @@ open_mac(struct work *w)
 	return 0;
 }
 
+/* What is read by its name: a folder, whose pattern is left out here, or a
+ * FIFO that we may not write to and open again. */
+static const char *
+source_path(const struct settings *s, char path[D4_CONF_TEXT])
+{
+	static const char folder[] = "folder:";
+
+	if (strcmp(s->source, "stdin") == 0 ||
+	    strcmp(s->source, "d4server") == 0 ||
+	    strncmp(s->source, "unix:", 5) == 0)
+		return NULL;
+	if (strncmp(s->source, folder, sizeof(folder) - 1) != 0)
+		return s->source;
+	(void)snprintf(path, D4_CONF_TEXT, "%s",
+	    s->source + sizeof(folder) - 1);
+	path[strcspn(path, "%")] = '\0';
+	return path;
+}
+
+static struct d4_redis_addr
+redis_of(const struct settings *s)
+{
+	struct d4_redis_addr addr = { .db = 0 };
+	const char *why;
+
+	if (*s->redis != '\0' && d4_redis_parse(&addr, s->redis, &why) == -1)
+		memset(&addr, 0, sizeof(addr));
+	return addr;
+}
+
+/* All is open.  What is done by name from now on: */
+static int
+confine(const struct stream *w)
+{
+	const struct settings *s = &w->s;
+	const struct d4_net_addr *to = w->o->use_proxy ? &w->o->proxy :
+	    &s->addr;
+	bool folder = strncmp(s->source, "folder:", 7) == 0;
+	bool roots = s->network && s->addr.kind == D4_NET_TLS &&
+	    *s->ca == '\0' && !w->o->insecure;
+	struct d4_redis_addr redis = redis_of(s);
+	char words[D4_CONFINE_WORDS], path[D4_CONF_TEXT];
+	const struct d4_confine_rule rules[] = {
+		/* The destination, and a source that is Redis. */
+		{ D4_CONFINE_CONNECT, s->network ? to->host : NULL, to->port },
+		{ D4_CONFINE_CONNECT, redis.net.host, redis.net.port },
+		/* OpenSSL looks a certificate up when it meets its name. */
+		{ D4_CONFINE_READ, roots ? "/etc/ssl/certs" : NULL, 0 },
+		{ D4_CONFINE_READ, roots ? "/usr/share/ca-certificates" :
+		    NULL, 0 },
+		{ D4_CONFINE_READ, roots ? "/usr/local/share/ca-certificates" :
+		    NULL, 0 },
+		{ D4_CONFINE_READ, roots ? getenv("SSL_CERT_DIR") : NULL, 0 },
+		/* Files yet to come, or a FIFO; a socket is removed. */
+		{ folder ? D4_CONFINE_LOOK : D4_CONFINE_READ,
+		    source_path(s, path), 0 },
+		{ D4_CONFINE_REMOVE, strncmp(s->source, "unix:", 5) == 0 ?
+		    s->source + strlen("unix:") : NULL, 0 },
+		{ D4_CONFINE_MAKE, s->spool, 0 },
+		{ D4_CONFINE_REPLACE, w->o->metrics, 0 }
+	};
+	const struct d4_confine c = {
+		.rules = rules, .n = sizeof(rules) / sizeof(rules[0]),
+		.files = FILES_MAX, .alone = !s->network
+	};
+
+	return d4_log_confined(d4_confine_enter(&c, words), words);
+}
+
 /* From a descriptor to a descriptor. */
 static int
-run_encap(struct work *w)
+run_encap(struct stream *w)
 {
 	struct encap e = {
 		.in = source_fd(w->source), .out = w->out,
@@ -162,41 +229,17 @@ run_encap(struct work *w)
 	e.record = d4_record_new(&w->header, w->s.snaplen, w->mac, w->key);
 	if (e.record == NULL) {
 		d4_log_warnx("memory: not enough");
-		return -1;
+		return 1;
 	}
 	d4_notify_send("READY=1");
 	if (encap_open(&e, w->s.meta, w->s.metalen, w->s.snaplen) == 0)
 		rc = encap_run(&e);
 	d4_record_free(e.record);
-	return rc;
-}
-
-/*
- * Every session over a network begins with a record of size 0, so that the
- * collector knows the sensor before it has something to say, and then with the
- * meta header.  For the existing server both must be of type 2 then.
- */
-static int
-add_opening(const struct work *w, struct window *window)
-{
-	uint64_t now = (uint64_t)time(NULL);
-	size_t at, len;
-
-	if (w->s.network && window_add_opening(window, w->s.metalen > 0 ?
-	    D4_TYPE_META : w->s.data_type, NULL, 0, now) == -1)
-		return -1;
-	for (at = 0; at < w->s.metalen; at += len) {
-		len = w->s.metalen - at < w->s.snaplen ? w->s.metalen - at :
-		    w->s.snaplen;
-		if (window_add_opening(window, D4_TYPE_META, w->s.meta + at,
-		    len, now) == -1)
-			return -1;
-	}
-	return 0;
+	return rc == 0 ? 0 : 1;
 }
 
 static struct d4_tls_context *
-open_tls(const struct work *w)
+open_tls(const struct stream *w)
 {
 	struct d4_tls_client client = {
 		.ca = *w->s.ca != '\0' ? w->s.ca : NULL,
@@ -215,85 +258,40 @@ open_tls(const struct work *w)
 	return tls;
 }
 
-static struct link *
-open_link(const struct work *w, struct d4_tls_context *tls)
-{
-	struct link_settings settings = {
-		.fd = w->out, .addr = w->s.addr, .tls = tls,
-		.use_proxy = w->o->use_proxy, .proxy = w->o->proxy
-	};
-
-	return link_new(&settings);
-}
-
-/* From any source to a destination that may come and go. */
-static int
-run_relay(struct work *w, struct d4_tls_context *tls)
-{
-	struct relay_settings r = {
-		.source = w->source, .source_name = w->s.source,
-		.link_name = w->s.destination,
-		.retry_s = w->s.network ? w->o->retry_s : 0,
-		.rate = w->o->rate, .stats_s = w->o->stats_s,
-		.metrics = w->o->metrics
-	};
-	char labels[64];
-	int rc = -1;
-
-	(void)snprintf(labels, sizeof(labels), "uuid=\"%s\",type=\"%u\"",
-	    w->uuid, w->s.data_type);
-	r.labels = labels;
-	r.link = open_link(w, tls);
-	r.window = window_new(&w->header, w->s.snaplen, w->mac, w->key,
-	    w->s.network ? w->s.window : 0, w->s.buffer);
-	/* Where nothing can be begun anew nothing is gained by borders. */
-	if (r.window != NULL)
-		r.cut = cut_new(r.window, w->s.network || w->o->drop ?
-		    d4_type_get(w->s.data_type)->border : D4_BORDER_OPAQUE,
-		    w->s.data_type, w->s.snaplen, w->o->drop, w->s.source);
-	if (r.link == NULL || r.cut == NULL ||
-	    add_opening(w, r.window) == -1)
-		d4_log_warnx("memory: not enough");
-	else
-		rc = relay_run(&r);
-	link_free(r.link);	/* the window's bytes are lent to it */
-	cut_free(r.cut);
-	window_free(r.window);
-	return rc;
-}
-
 /* Whether there is more to do than to copy. */
 static bool
-needs_relay(const struct work *w)
+needs_relay(const struct stream *w)
 {
 	return w->s.network || source_fd(w->source) == -1 || w->o->drop ||
 	    w->o->rate > 0 || w->o->stats_s > 0 || w->o->metrics != NULL;
 }
 
 static int
-run(struct work *w)
+run(struct stream *w)
 {
 	struct d4_tls_context *tls = NULL;
-	int rc;
+	int status;
 
 	if (w->s.network && w->s.addr.kind == D4_NET_TLS &&
 	    (tls = open_tls(w)) == NULL)
 		return 2;
-	if (open_mac(w) == -1)
+	if (open_mac(w) == -1 || confine(w) == -1) {
+		d4_tls_context_free(tls);
 		return 1;
-	rc = needs_relay(w) ? run_relay(w, tls) : run_encap(w);
+	}
+	status = needs_relay(w) ? stream_run(w, tls) : run_encap(w);
 	d4_tls_context_free(tls);
 	/* A file system may tell only now that it could not keep the data. */
 	if (w->out != -1 && close(w->out) == -1 && errno != EINTR) {
 		d4_log_warn("%s", w->s.destination);
-		rc = -1;
+		status = 1;
 	}
-	return rc == 0 ? 0 : 1;
+	return status;
 }
 
 /* -n: all that can be known without opening the ends. */
 static int
-check(struct work *w)
+check(struct stream *w)
 {
 	struct source_settings source = source_of(w);
 	struct d4_tls_context *tls;
@@ -317,7 +315,7 @@ check(struct work *w)
 }
 
 static int
-work(struct work *w)
+work(struct stream *w)
 {
 	int status;
 
@@ -347,7 +345,7 @@ int
 main(int argc, char *argv[])
 {
 	struct options o;
-	struct work w = { .o = &o, .out = -1 };
+	struct stream *w;
 	int status;
 
 	d4_io_hold_standard();
@@ -357,9 +355,20 @@ main(int argc, char *argv[])
 	d4_log_open("d4", o.verbose);
 	if (o.genkey)
 		return genkey();
-	status = work(&w);
-	d4_mac_key_free(w.key);
-	d4_mac_free(w.mac);
-	settings_free(&w.s);
+	d4_confine_begin();
+	if ((w = d4_secret_new(sizeof(*w))) == NULL) {
+		d4_log_warn("memory");
+		return 1;
+	}
+	w->o = &o;
+	w->out = -1;
+	status = work(w);
+	d4_mac_key_free(w->key);
+	d4_mac_free(w->mac);
+	settings_free(&w->s);
+	d4_secret_free(w);
+	(void)fflush(NULL);
+	if (d4_secret_erase())
+		_exit(status);
 	return status;
 }

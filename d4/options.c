@@ -13,7 +13,7 @@
 #define RATE_MAX	((uint64_t)1 << 40)
 
 enum {
-	DROP = 256, GENKEY, INSECURE, JSON, METRICS, PROXY, RATE, RETRY, STATS
+	DROP = 256, GENKEY, INSECURE, INSECURE_KEY, JSON, METRICS, PROXY, RATE, RETRY, STATS
 };
 
 static const struct option longs[] = {
@@ -21,6 +21,7 @@ static const struct option longs[] = {
 	{ "genkey", no_argument, NULL, GENKEY },
 	{ "help", no_argument, NULL, 'h' },
 	{ "insecure", no_argument, NULL, INSECURE },
+	{ "insecure-key", no_argument, NULL, INSECURE_KEY },
 	{ "json", no_argument, NULL, JSON },
 	{ "metrics", required_argument, NULL, METRICS },
 	{ "proxy", required_argument, NULL, PROXY },
@@ -34,11 +35,11 @@ static const struct option longs[] = {
 static void
 usage(FILE *out)
 {
-	fprintf(out, "usage: d4 [-hnVv] [--drop] [--insecure] [--json] "
-	    "[--metrics file]\n"
-	    "          [--proxy socks5://host:port] [--rate bytes] "
-	    "[--retry seconds]\n"
-	    "          [--stats seconds] -c directory\n"
+	fprintf(out, "usage: d4 [-hnVv] [--drop] [--insecure] "
+	    "[--insecure-key] [--json]\n"
+	    "          [--metrics file] [--proxy socks5://host:port] "
+	    "[--rate bytes]\n"
+	    "          [--retry seconds] [--stats seconds] -c directory\n"
 	    "       d4 --genkey\n");
 }
 
@@ -55,6 +56,7 @@ help(void)
 	    "  --drop        leave data out when the buffer is full, count it\n"
 	    "  --genkey      print a fresh key\n"
 	    "  --insecure    do not verify the server's certificate\n"
+	    "  --insecure-key  take keys whose files others can read\n"
 	    "  --json        source folder: send files as they are\n"
 	    "  --metrics     write figures there, in Prometheus text form\n"
 	    "  --proxy       reach the destination through a SOCKS5 proxy\n"
@@ -117,6 +119,9 @@ take_long(struct options *o, int ch)
 		break;
 	case INSECURE:
 		o->insecure = true;
+		break;
+	case INSECURE_KEY:
+		o->insecure_key = true;
 		break;
 	case JSON:
 		o->json = true;

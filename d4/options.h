@@ -15,6 +15,7 @@ struct options {
 	bool		 genkey;
 	int		 verbose;	/* -v, how often */
 	bool		 insecure;
+	bool		 insecure_key;
 	bool		 use_proxy;
 	struct d4_net_addr proxy;
 	unsigned int	 retry_s;	/* longest wait; 0: one attempt */

@@ -6,7 +6,8 @@
  * From any source to a destination that may be lost and found again: one loop
  * over the source, the link and the clock.  While the link is down the source
  * is read into the window until that is full; then its writer has to wait, or
- * with drop whole units are left out.
+ * with drop whole units are left out: the new ones, or with a spool the oldest
+ * of it.
  */
 
 #include <stdbool.h>
@@ -19,10 +20,16 @@
 
 /* All of it is the caller's. */
 struct relay_settings {
-	struct source	*source;
+	struct source	*source;	/* NULL: nothing more is read */
 	struct link	*link;
 	struct window	*window;
 	struct cut	*cut;
+	struct spool	*spool;		/* the window's, or NULL */
+	const char	*spool_name;
+	bool		 again;		/* the source can be read again from
+					 * where the spool ends */
+	bool		 closed;	/* the stream's last record was added */
+	bool		 drop;
 	const char	*source_name;	/* for messages */
 	const char	*link_name;
 	const char	*labels;	/* of the metrics: name="value",... */
@@ -36,8 +43,9 @@ struct relay_settings {
 /*
  * Goes on until the source ends and all has been handed over, or a signal.
  * Says what goes wrong on stderr.  Returns 0, or -1 when something that was
- * read could not be sent.
+ * read could not be sent, with a spool: is not in it.  *over is whether the
+ * stream has come to its end and arrived.
  */
-int relay_run(const struct relay_settings *);
+int relay_run(const struct relay_settings *, bool *over);
 
 #endif

@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: ISC */
 #include <stdint.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "d4/seen.h"
+#include "lib/bytes.h"
+#include "lib/io.h"
+#include "lib/sum.h"
 
+#define ENTRY	24	/* bytes on a disk: the two numbers and their sum */
+#define ENTRIES	512	/* read or written at a time */
 #define PLACES	64	/* to begin with; a power of two */
 
 /* Two files with one inode number differ in the other half, but for a chance
@@ -101,10 +107,10 @@ grow(struct seen *s)
 	return 0;
 }
 
-int
-seen_add(struct seen *s, const struct stat *st)
+static int
+add(struct seen *s, struct id id)
 {
-	struct id id = id_of(st), *at;
+	struct id *at;
 
 	/* Three in four at most. */
 	if (s->n >= s->nplaces / 4 * 3 && grow(s) == -1)
@@ -115,4 +121,81 @@ seen_add(struct seen *s, const struct stat *st)
 		s->n++;
 	}
 	return 0;
+}
+
+int
+seen_add(struct seen *s, const struct stat *st)
+{
+	return add(s, id_of(st));
+}
+
+size_t
+seen_count(const struct seen *s)
+{
+	return s->n;
+}
+
+static void
+put_entry(uint8_t p[ENTRY], struct id id)
+{
+	d4_put64le(p, id.ino);
+	d4_put64le(p + 8, id.rest);
+	d4_put64le(p + 16, d4_sum_add(0, p, 16));
+}
+
+int
+seen_note(int fd, const struct stat *st)
+{
+	uint8_t p[ENTRY];
+
+	put_entry(p, id_of(st));
+	return d4_io_write_full(fd, p, sizeof(p), NULL);
+}
+
+int
+seen_save(const struct seen *s, int fd)
+{
+	uint8_t p[ENTRIES * ENTRY];
+	size_t i, n = 0;
+
+	for (i = 0; i < s->nplaces; i++) {
+		if (s->places[i].rest == 0)
+			continue;
+		put_entry(p + n++ * ENTRY, s->places[i]);
+		if (n == ENTRIES) {
+			if (d4_io_write_full(fd, p, sizeof(p), NULL) == -1)
+				return -1;
+			n = 0;
+		}
+	}
+	return d4_io_write_full(fd, p, n * ENTRY, NULL);
+}
+
+int
+seen_load(struct seen *s, int fd, size_t *count)
+{
+	uint8_t p[ENTRIES * ENTRY];
+	struct id id;
+	off_t total = 0;
+	ssize_t n;
+	size_t at;
+
+	*count = 0;
+	do {
+		if ((n = d4_io_read_full(fd, p, sizeof(p))) == -1)
+			return -1;
+		for (at = 0; at + ENTRY <= (size_t)n; at += ENTRY) {
+			id.ino = d4_get64le(p + at);
+			id.rest = d4_get64le(p + at + 8);
+			if (d4_get64le(p + at + 16) != d4_sum_add(0, p + at,
+			    16) || id.rest == 0)
+				continue;
+			if (add(s, id) == -1)
+				return -1;
+			++*count;
+		}
+		total += n;
+	} while (n == (ssize_t)sizeof(p));
+	/* What was torn must not shift what is added. */
+	return total % ENTRY == 0 ? 0 : ftruncate(fd, total - total % ENTRY);
 }

@@ -10,9 +10,12 @@
 #include "lib/type.h"
 #include "lib/uuid.h"
 
-#define WINDOW_DEFAULT	((uint64_t)8 << 20)
+#define WINDOW_MAX	((uint64_t)8 << 20)	/* also the default */
 #define BUFFER_DEFAULT	((uint64_t)8 << 20)
 #define MEMORY_MAX	((uint64_t)1 << 30)
+#define SPOOL_MIN	((uint64_t)32 << 20)
+#define SPOOL_DEFAULT	((uint64_t)1 << 30)
+#define SPOOL_MAX	((uint64_t)1 << 50)
 #define KEY_SHORT	16	/* bytes; fewer can be guessed */
 
 static int
@@ -20,6 +23,17 @@ fault(const struct d4_conf *conf)
 {
 	d4_log_warnx("%s", d4_conf_fault(conf));
 	return 1;
+}
+
+/* A secret that others can read is none. */
+static int
+guard(const struct settings *s, struct d4_conf *conf, const char *name)
+{
+	int rc = d4_conf_closed(conf, name, s->insecure_key);
+
+	if (rc != 0)
+		(void)fault(conf);
+	return rc == -1;
 }
 
 static int
@@ -31,10 +45,23 @@ load_number(struct d4_conf *conf, const char *name, uint64_t min, uint64_t max,
 }
 
 static int
+load_window(struct d4_conf *conf, uint64_t *window)
+{
+	if (d4_conf_number(conf, "window", 0, MEMORY_MAX, window) == -1)
+		return fault(conf);
+	if (*window <= WINDOW_MAX)
+		return 0;
+	(void)d4_conf_refuse(conf, "window", "is too large: collectors know "
+	    "again no more than the last 16 MiB",
+	    "a number from 0 to 8388608");
+	return fault(conf);
+}
+
+static int
 load_numbers(struct settings *s, struct d4_conf *conf)
 {
 	uint64_t version = 0, type = 0, snaplen = 0;
-	uint64_t buffer = BUFFER_DEFAULT, window = WINDOW_DEFAULT;
+	uint64_t buffer = BUFFER_DEFAULT, window = WINDOW_MAX;
 	int faults = 0;
 
 	faults += load_number(conf, "version", 1, UINT8_MAX, &version);
@@ -43,13 +70,24 @@ load_numbers(struct settings *s, struct d4_conf *conf)
 	if (d4_conf_has(conf, "buffer"))
 		faults += load_number(conf, "buffer", 1, MEMORY_MAX, &buffer);
 	if (d4_conf_has(conf, "window"))
-		faults += load_number(conf, "window", 0, MEMORY_MAX, &window);
+		faults += load_window(conf, &window);
 	s->version = (uint8_t)version;
 	s->type = s->data_type = (uint8_t)type;
 	s->snaplen = (size_t)snaplen;
 	s->buffer = (size_t)buffer;
 	s->window = (size_t)window;
 	return faults;
+}
+
+static int
+load_login(struct settings *s, struct d4_conf *conf)
+{
+	int rc;
+
+	s->login.insecure_key = s->insecure_key;
+	if ((rc = d4_conf_login(conf, &s->login)) != 0)
+		(void)fault(conf);
+	return rc == -1;
 }
 
 static int
@@ -68,8 +106,7 @@ load_source(struct settings *s, struct d4_conf *conf)
 		if (d4_conf_text(conf, "redis_queue", s->queue,
 		    "the name of a list") == -1)
 			faults += fault(conf);
-		if (d4_conf_login(conf, &s->login) == -1)
-			faults += fault(conf);
+		faults += load_login(s, conf);
 	} else if (strncmp(s->source, "unix:", 5) != 0 &&
 	    strncmp(s->source, "folder:", 7) != 0 &&
 	    d4_net_is_addr(s->source)) {
@@ -98,6 +135,30 @@ load_destination(struct settings *s, struct d4_conf *conf)
 	return 0;
 }
 
+static int
+load_spool(struct settings *s, struct d4_conf *conf)
+{
+	static const char expected[] = "a directory";
+	int faults = 0;
+
+	s->spool_size = SPOOL_DEFAULT;
+	if (d4_conf_has(conf, "spool_size"))
+		faults += load_number(conf, "spool_size", SPOOL_MIN,
+		    SPOOL_MAX, &s->spool_size);
+	if (!d4_conf_has(conf, "spool"))
+		return faults;
+	if (d4_conf_text(conf, "spool", s->spool, expected) == -1)
+		return faults + fault(conf);
+	(void)snprintf(s->spool_files, sizeof(s->spool_files), "%s/files",
+	    s->spool);
+	if (!s->network) {
+		(void)d4_conf_refuse(conf, "spool", "is for destinations on a "
+		    "network", "no such file");
+		faults += fault(conf);
+	}
+	return faults;
+}
+
 /* The certificates are read by OpenSSL; here is only said where they are. */
 static int
 load_certificates(struct settings *s, struct d4_conf *conf)
@@ -117,7 +178,7 @@ load_certificates(struct settings *s, struct d4_conf *conf)
 	if (cert && (d4_conf_path(conf, "client.crt", s->cert) == -1 ||
 	    d4_conf_path(conf, "client.key", s->cert_key) == -1))
 		faults += fault(conf);
-	return faults;
+	return faults + guard(s, conf, "client.key");
 }
 
 /*
@@ -153,31 +214,31 @@ load_meta(struct settings *s, struct d4_conf *conf)
 static int
 load_key(struct settings *s, struct d4_conf *conf)
 {
-	static const char sample[] = "private key to change";
-
 	s->keylen = sizeof(s->key);
 	if (d4_conf_key(conf, "key", s->key, &s->keylen) == -1)
 		return fault(conf);
-	if (s->keylen == sizeof(sample) - 1 &&
-	    memcmp(s->key, sample, s->keylen) == 0)
+	if (d4_conf_is_sample(s->key, s->keylen)) {
 		d4_log_warnx("key: is the sample; everybody knows it");
-	else if (s->keylen < KEY_SHORT)
+		return 0;
+	}
+	if (s->keylen < KEY_SHORT)
 		d4_log_warnx("key: is shorter than %d bytes", KEY_SHORT);
-	if (d4_conf_exposed(conf, "key"))
-		d4_log_warnx("key: its file can be read by others");
-	return 0;
+	return guard(s, conf, "key");
 }
 
 int
-settings_load(struct settings *s, struct d4_conf *conf, bool check)
+settings_load(struct settings *s, struct d4_conf *conf, bool check,
+    bool insecure_key)
 {
 	int faults = 0;
 
+	s->insecure_key = insecure_key;
 	faults += load_numbers(s, conf);
 	s->new_uuid = check && d4_conf_blank(conf, "uuid");
 	faults += load_key(s, conf);
 	faults += load_source(s, conf);
 	faults += load_destination(s, conf);
+	faults += load_spool(s, conf);
 	faults += load_certificates(s, conf);
 	faults += load_meta(s, conf);
 	/* Last, so that a directory with faults is not given a uuid. */
@@ -197,6 +258,9 @@ print_network(const struct settings *s)
 	    s->addr.kind == D4_NET_TLS ? ", TLS" : "");
 	printf("  buffer: %zu bytes\n  window: %zu bytes\n", s->buffer,
 	    s->window);
+	if (*s->spool != '\0')
+		printf("  spool: %s, %llu bytes\n", s->spool,
+		    (unsigned long long)s->spool_size);
 	if (s->addr.kind != D4_NET_TLS)
 		return;
 	printf("  trusted: %s\n", *s->ca != '\0' ? s->ca :

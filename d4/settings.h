@@ -21,9 +21,13 @@ struct settings {
 	bool		new_uuid;	/* none yet, and none was made */
 	uint8_t		key[D4_CONF_TEXT];
 	size_t		keylen;
+	bool		insecure_key;	/* others may read it */
 	size_t		snaplen;
 	size_t		buffer;		/* bytes that wait for the link */
 	size_t		window;		/* bytes kept to be sent again */
+	char		spool[D4_CONF_TEXT];	/* a directory; "": none */
+	uint64_t	spool_size;	/* bytes */
+	char		spool_files[D4_CONF_TEXT + 8];	/* a file in it, "" */
 	char		source[D4_CONF_TEXT];
 	struct d4_conf_login login;	/* at Redis */
 	char		redis[D4_CONF_TEXT];	/* "" when not configured */
@@ -41,10 +45,11 @@ struct settings {
 /*
  * Reads all of it, with a line on stderr for each fault, and a warning for
  * what is allowed but weak.  With check the directory is left as it is: a uuid
- * that is missing is not made.  Returns how many faults there were.
- * settings_free() is owed in any case.
+ * that is missing is not made; insecure_key takes keys that others can read.
+ * Returns how many faults there were.  settings_free() is owed in any case.
  */
-int settings_load(struct settings *, struct d4_conf *, bool check);
+int settings_load(struct settings *, struct d4_conf *, bool check,
+    bool insecure_key);
 
 /* Prints what was understood to stdout, the key's length in place of the key.
  * Returns 0, or -1 with errno when stdout fails. */

@@ -29,10 +29,18 @@
 #define BLIND_MS	1000	/* the same, when nothing else would tell */
 #define NAME_MS		1000	/* to see whether the name has changed */
 #define RETRY_MS	1000	/* when there are no descriptors left */
+#define NOTES_MORE	1000	/* entries that are not worth a new file */
+#define TEMPORARY	".tmp"
 
 struct file {
 	struct timespec	 mtime;
 	char		*path;
+};
+
+/* A file that was handed out, up to that mark. */
+struct handed {
+	uint64_t	 mark;
+	struct stat	 st;
 };
 
 struct folder {
@@ -55,10 +63,19 @@ struct folder {
 	size_t		 nqueue;
 	size_t		 room;
 
+	const char	*files;		/* of the caller: see source.h */
+	int		 notes;		/* that file, -1: not or not yet */
+	size_t		 nnotes;	/* entries in it */
+	struct handed	*handed;	/* files not yet noted, oldest first */
+	size_t		 nhanded;
+	size_t		 handed_room;
+	uint64_t	 made;		/* bytes, up to the end of out */
+
 	int64_t		 pause;		/* open none before */
 	bool		 stuck;		/* descriptors are short, as was said */
 	int		 fd;		/* the file being read, or -1 */
 	char		*path;		/* its name */
+	struct stat	 st;		/* what it was when opened */
 	uint8_t		*plain;		/* PLAIN_LEN, unless json */
 	char		*out;		/* BASE64_LEN and a newline */
 	size_t		 at;		/* next byte of out */
@@ -314,6 +331,107 @@ look(struct folder *f)
 	    l.unsettled ? SETTLE_S * 1000 : LOOK_MS));
 }
 
+/* -- which files were sent ------------------------------------------------- */
+
+static void
+not_noted(struct folder *f)
+{
+	d4_log_warn("%s", f->files);
+	if (f->notes != -1)
+		(void)close(f->notes);
+	f->notes = -1;
+	f->files = NULL;
+}
+
+/* What an earlier run has sent. */
+static void
+load_notes(struct folder *f)
+{
+	f->notes = open(f->files, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC |
+	    O_NOFOLLOW, 0600);
+	if (f->notes == -1 || seen_load(f->seen, f->notes, &f->nnotes) == -1)
+		not_noted(f);
+}
+
+/* Leaves out those that are there no more, when they are many.  A power failure
+ * leaves the one file or the other. */
+static void
+renew_notes(struct folder *f)
+{
+	char path[PATH_MAX];
+	int fd, n;
+
+	if (f->notes == -1 || f->fd != -1 || f->at < f->nout ||
+	    f->nhanded > 0 ||
+	    f->nnotes < 2 * seen_count(f->seen) + NOTES_MORE)
+		return;
+	n = snprintf(path, sizeof(path), "%s" TEMPORARY, f->files);
+	if (n < 0 || (size_t)n >= sizeof(path))
+		return;
+	fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC |
+	    O_NOFOLLOW, 0600);
+	if (fd == -1 || seen_save(f->seen, fd) == -1 || fsync(fd) == -1 ||
+	    rename(path, f->files) == -1) {
+		d4_log_warn("%s", path);
+		if (fd != -1)
+			(void)close(fd);
+		return;
+	}
+	(void)close(f->notes);
+	f->notes = fd;
+	f->nnotes = seen_count(f->seen);
+}
+
+/* The file has been read to its end, which is that of out. */
+static void
+hand_out(struct folder *f)
+{
+	struct handed *handed = f->handed;
+
+	if (f->notes == -1)
+		return;
+	if (f->nhanded == f->handed_room) {
+		size_t room = f->handed_room > 0 ? 2 * f->handed_room : 64;
+
+		/* Not noted, it comes again some day. */
+		handed = realloc(handed, room * sizeof(*handed));
+		if (handed == NULL)
+			return;
+		f->handed = handed;
+		f->handed_room = room;
+	}
+	handed[f->nhanded].mark = f->made;
+	handed[f->nhanded++].st = f->st;
+}
+
+static uint64_t
+folder_mark(const void *state)
+{
+	const struct folder *f = state;
+
+	return f->made - (f->nout - f->at);
+}
+
+static void
+folder_sent(void *state, uint64_t mark)
+{
+	struct folder *f = state;
+	size_t i;
+
+	for (i = 0; i < f->nhanded && f->handed[i].mark <= mark; i++) {
+		if (f->notes != -1 &&
+		    seen_note(f->notes, &f->handed[i].st) == -1)
+			not_noted(f);
+		f->nnotes++;
+	}
+	if (i == 0)
+		return;
+	f->nhanded -= i;
+	memmove(f->handed, f->handed + i, f->nhanded * sizeof(*f->handed));
+	if (f->notes != -1 && fdatasync(f->notes) == -1)
+		not_noted(f);
+}
+
 /* -- what happens in between ----------------------------------------------- */
 
 /* A file was completed.  While others wait to be found by the next look, so
@@ -358,6 +476,8 @@ attend(struct folder *f)
 	enum d4_os_watched what;
 	char path[PATH_MAX];
 
+	if (f->files != NULL && f->notes == -1)
+		load_notes(f);
 	on_time(f);
 	while ((what = d4_os_watch_next(f->watch, path)) !=
 	    D4_OS_WATCH_NONE) {
@@ -368,8 +488,10 @@ attend(struct folder *f)
 	}
 	if (f->next == f->nqueue) {
 		f->next = f->nqueue = 0;
-		if (f->due <= d4_clock_ms())
+		if (f->due <= d4_clock_ms()) {
 			look(f);
+			renew_notes(f);
+		}
 	}
 }
 
@@ -419,6 +541,7 @@ open_file(struct folder *f, const char *path)
 		errno = ENOMEM;
 		return not_opened(f, path, &st);
 	}
+	f->st = st;
 	f->stuck = false;
 	return 1;
 }
@@ -476,8 +599,11 @@ read_part(struct folder *f)
 		f->nout = D4_BASE64_ENCODED((size_t)got);
 		d4_base64_encode(f->out, f->plain, (size_t)got);
 	}
+	f->made += f->nout;
 	if ((size_t)got < want) {
 		f->out[f->nout++] = '\n';
+		f->made++;
+		hand_out(f);
 		leave_file(f);
 	}
 }
@@ -490,6 +616,9 @@ folder_close(void *state)
 	struct folder *f = state;
 
 	leave_file(f);
+	if (f->notes != -1)
+		(void)close(f->notes);
+	free(f->handed);
 	while (f->next < f->nqueue)
 		free(f->queue[f->next++].path);
 	free(f->queue);
@@ -523,7 +652,8 @@ folder_open(const struct source_settings *s, char why[SOURCE_WHY])
 		(void)snprintf(why, SOURCE_WHY, "%s", strerror(errno));
 		return NULL;
 	}
-	f->fd = -1;
+	f->fd = f->notes = -1;
+	f->files = s->files;
 	f->pattern = s->source + strlen(SCHEME);
 	f->json = s->json;
 	f->told = time(NULL);
@@ -586,5 +716,5 @@ folder_poll(const void *state, struct pollfd *pfd)
 
 const struct source_kind source_folder = {
 	folder_check, folder_open, folder_close, folder_read, folder_poll,
-	NULL, NULL
+	folder_mark, folder_sent
 };

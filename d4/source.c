@@ -102,6 +102,29 @@ source_fd(const struct source *src)
 	return p->fd;
 }
 
+bool
+source_file(const struct source *src, struct source_file *file)
+{
+	struct stat st;
+	off_t at;
+	int fd;
+
+	if ((fd = source_fd(src)) == -1 || fstat(fd, &st) == -1 ||
+	    !S_ISREG(st.st_mode) || (at = lseek(fd, 0, SEEK_CUR)) == -1)
+		return false;
+	file->dev = (uint64_t)st.st_dev;
+	file->ino = (uint64_t)st.st_ino;
+	file->size = (uint64_t)st.st_size;
+	file->offset = (uint64_t)at;
+	return true;
+}
+
+int
+source_seek(const struct source *src, uint64_t offset)
+{
+	return lseek(source_fd(src), (off_t)offset, SEEK_SET) == -1 ? -1 : 0;
+}
+
 ssize_t
 source_read(struct source *src, void *buf, size_t len)
 {

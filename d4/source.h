@@ -33,7 +33,8 @@
  * changed later is sent again whole.  Left out: names that begin with a dot or
  * end in ".tmp" or ".part", symbolic links, whatever is no regular file.  Each
  * comes as base64 (or as it is, json) and a newline behind it.  Memory: some
- * 40 bytes for each file there is.
+ * 40 bytes for each file there is.  With settings.files a file that was sent
+ * does not come again in a later run; one on its way in a crash may.
  */
 
 #include <sys/types.h>
@@ -58,6 +59,8 @@ struct source_settings {
 					 * else's: the sensor's uuid */
 	bool		 json;		/* folder: file bytes as they are, not
 					 * base64 */
+	const char	*files;		/* folder: where to keep which files
+					 * were sent, or NULL */
 };
 
 /* Whether the settings have a meaning; nothing is opened.  Returns 0, or -1
@@ -82,6 +85,19 @@ void source_close(struct source *);
  */
 int source_fd(const struct source *);
 
+/* A file that can be read again from any place in it. */
+struct source_file {
+	uint64_t	dev, ino;	/* which */
+	uint64_t	size;		/* now */
+	uint64_t	offset;		/* of the next byte to be read */
+};
+
+/* Whether the source is one, and which. */
+bool source_file(const struct source *, struct source_file *);
+
+/* Has it go on at that offset.  Returns 0, or -1 with errno. */
+int source_seek(const struct source *, uint64_t offset);
+
 /*
  * Reads up to len bytes, len > 0.  Returns the bytes; 0 at the end (only stdin,
  * a file); or -1 with errno, EAGAIN when it waits (see source_poll()), else a
@@ -101,7 +117,8 @@ const char *source_why(const struct source *);
  * after each read and says how far the source has been read, in bytes, so that
  * the caller may count on from one mark to the next; sent(mark) when all up to
  * that mark was handed to the destination.  The list's items are removed then,
- * not before; until then they are held in memory too.  The others ignore it.
+ * not before; until then they are held in memory too.  A folder's files are
+ * noted.  The others ignore it.
  */
 uint64_t source_mark(const struct source *);
 void source_sent(struct source *, uint64_t mark);

@@ -2,22 +2,33 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "d4/anchor.h"
+#include "d4/shelf.h"
 #include "d4/window.h"
 #include "lib/bytes.h"
 #include "lib/record.h"
 
-#define CHUNK_RECORDS	1024	/* what a batch of record.h takes at most */
-#define SEAL_CHUNKS	64	/* sealed together */
+#define THIN	64	/* so many anchors a window are enough */
 
-/* Records in one buffer, in the order of the stream. */
-struct chunk {
-	struct chunk		*next;
-	struct d4_record	*batch;
-	size_t			 n;		/* records in it */
-	size_t			 first;		/* the first not yet dropped */
-	size_t			 first_at;	/* where that begins */
-	uint8_t			 flags[CHUNK_RECORDS];
-	uint32_t		 lens[CHUNK_RECORDS];	/* of the records */
+/*
+ * A spool remembers the head from time to time.  Until it has, nothing is sent
+ * that lies so far behind the one it has that a receiver, who knows the last
+ * 16 MiB, would not find that again.
+ */
+#define HEAD_STEP	((uint64_t)1 << 20)
+#define HEAD_AHEAD	((uint64_t)15 << 20)
+
+/* Records of a preamble; those who refer to it share it. */
+struct preamble {
+	size_t	 users;
+	size_t	 len;
+	uint8_t	 bytes[];
+};
+
+/* Where a session may begin, and what it has to begin with there. */
+struct place {
+	uint64_t	 pos;
+	struct preamble	*preamble;	/* NULL: none */
 };
 
 struct bytes {
@@ -33,147 +44,120 @@ struct window {
 	struct d4_mac_key	*key;
 	size_t			 keep;
 	size_t			 buffer;
+	struct anchor		*anchor;
+	struct shelf		*shelf;		/* all, or those not in */
+	struct spool		*spool;		/* the spool, or NULL */
+	uint64_t		 second;	/* of what is added */
+	bool			 border;	/* a unit ended with the last */
 
-	struct chunk		*head, *tail;	/* all chunks, oldest first */
-	struct chunk		*spare;		/* one kept for the next need */
-	struct chunk		*at;		/* being sent, or NULL */
-	size_t			 at_sent;	/* bytes of it that were sent */
-	size_t			 kept;		/* bytes from head to sent */
-	size_t			 waiting;	/* bytes from sent to tail */
+	/* Positions, in bytes of records from the stream's beginning. */
+	struct place		 head;
+	uint64_t		 acked;		/* the most ever acknowledged */
+	uint64_t		 sent;
+	uint64_t		 reached;	/* the most ever sent */
+	uint64_t		 end;
+	uint64_t		 given;		/* to the spool */
+	uint64_t		 asked;		/* the spool to remember */
+	uint64_t		 records;	/* added */
 
-	struct bytes		 hello;		/* opens every session */
-	struct bytes		 preamble;	/* of what was dropped */
-	size_t			 opening_len;	/* of both, in this session */
+	struct bytes		 hello;
+	struct bytes		 opening;	/* of this session */
 	size_t			 opening_sent;
 
-	uint64_t		 records;	/* added */
-	uint64_t		 end;		/* bytes added */
-	uint64_t		 reached;	/* the most ever sent of them */
+	/* The walk over records behind what is sent. */
+	struct run		 run;
+	size_t			 next;		/* in the run: not sent whole */
+	uint64_t		 next_at;	/* where that begins */
+	struct preamble		*preamble;	/* in force there */
+	struct place		*anchors;	/* passed, behind the head */
+	size_t			 nanchors;
+	size_t			 room;
 };
 
-struct window *
-window_new(const struct d4_header *header, size_t snaplen, struct d4_mac *mac,
-    struct d4_mac_key *key, size_t keep, size_t buffer)
-{
-	struct window *w;
+/* -- preambles and places --------------------------------------------------- */
 
-	if ((w = calloc(1, sizeof(*w))) == NULL)
-		return NULL;
-	w->header = *header;
-	w->snaplen = snaplen;
-	w->mac = mac;
-	w->key = key;
-	w->keep = keep;
-	w->buffer = buffer;
-	return w;
+static struct preamble *
+hold(struct preamble *p)
+{
+	if (p != NULL)
+		p->users++;
+	return p;
 }
 
 static void
-chunk_free(struct chunk *c)
+let_go(struct preamble *p)
 {
-	if (c == NULL)
-		return;
-	d4_record_free(c->batch);
-	free(c);
+	if (p != NULL && --p->users == 0)
+		free(p);
 }
 
-void
-window_free(struct window *w)
+/* Another preamble: of the old one, unless that is NULL, and this record. */
+static struct preamble *
+extend(const struct preamble *old, const uint8_t *record, size_t len)
 {
-	struct chunk *c;
+	size_t before = old != NULL ? old->len : 0;
+	struct preamble *p;
 
-	if (w == NULL)
-		return;
-	while ((c = w->head) != NULL) {
-		w->head = c->next;
-		chunk_free(c);
-	}
-	chunk_free(w->spare);
-	free(w->hello.buf);
-	free(w->preamble.buf);
-	free(w);
-}
-
-static struct chunk *
-chunk_new(struct window *w)
-{
-	struct chunk *c = w->spare;
-
-	if (c != NULL) {
-		w->spare = NULL;
-		return c;
-	}
-	if ((c = calloc(1, sizeof(*c))) == NULL)
+	if ((p = malloc(sizeof(*p) + before + len)) == NULL)
 		return NULL;
-	c->batch = d4_record_new(&w->header, w->snaplen, w->mac, w->key);
-	if (c->batch == NULL) {
-		free(c);
-		return NULL;
-	}
-	return c;
+	p->users = 1;
+	p->len = before + len;
+	if (old != NULL)
+		memcpy(p->bytes, old->bytes, before);
+	memcpy(p->bytes + before, record, len);
+	return p;
 }
 
-/* Gives a chunk back that nothing refers to any more. */
 static void
-chunk_drop(struct window *w, struct chunk *c)
+move_head(struct window *w, uint64_t pos, struct preamble *preamble)
 {
-	if (w->spare != NULL) {
-		chunk_free(c);
-		return;
-	}
-	d4_record_clear(c->batch);
-	c->next = NULL;
-	c->n = c->first = c->first_at = 0;
-	w->spare = c;
-}
+	struct preamble *old = w->head.preamble;
 
-/* Goes on to the next chunk where one has been sent to its end. */
-static void
-settle(struct window *w)
-{
-	size_t len;
-
-	while (w->at != NULL && w->at->next != NULL) {
-		(void)d4_record_bytes(w->at->batch, &len);
-		if (w->at_sent < len)
-			break;
-		w->at = w->at->next;
-		w->at_sent = 0;
-	}
+	w->head.pos = pos;
+	w->head.preamble = hold(preamble);
+	let_go(old);
+	if (w->spool == NULL)
+		shelf_drop(w->shelf, pos);
+	else if (pos - w->asked >= HEAD_STEP)
+		window_rest(w);
 }
 
 static int
-chunk_append(struct window *w)
+push_anchor(struct window *w, uint64_t pos)
 {
-	struct chunk *c;
+	uint64_t last = w->nanchors > 0 ? w->anchors[w->nanchors - 1].pos :
+	    w->head.pos;
 
-	if ((c = chunk_new(w)) == NULL)
-		return -1;
-	if (w->tail != NULL)
-		w->tail->next = c;
-	else
-		w->head = w->at = c;
-	w->tail = c;
-	settle(w);
+	if (pos - last < w->keep / THIN || pos == last)
+		return 0;
+	if (w->nanchors == w->room) {
+		size_t room = w->room > 0 ? 2 * w->room : 2 * THIN;
+		struct place *anchors;
+
+		anchors = realloc(w->anchors, room * sizeof(*anchors));
+		if (anchors == NULL)
+			return -1;
+		w->anchors = anchors;
+		w->room = room;
+	}
+	w->anchors[w->nanchors].pos = pos;
+	w->anchors[w->nanchors++].preamble = hold(w->preamble);
 	return 0;
 }
 
-int
-window_add(struct window *w, uint8_t type, const void *data, size_t len,
-    int flags)
+/* Forgets the first n anchors. */
+static void
+shift_anchors(struct window *w, size_t n)
 {
-	if ((w->tail == NULL || w->tail->n == CHUNK_RECORDS ||
-	    d4_record_put(w->tail->batch, type, data, len) == -1) &&
-	    (chunk_append(w) == -1 ||
-	    d4_record_put(w->tail->batch, type, data, len) == -1))
-		return -1;
-	w->tail->flags[w->tail->n] = (uint8_t)flags;
-	w->tail->lens[w->tail->n++] = (uint32_t)(D4_HEADER_LEN + len);
-	w->waiting += D4_HEADER_LEN + len;
-	w->end += D4_HEADER_LEN + len;
-	w->records++;
-	return 0;
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		let_go(w->anchors[i].preamble);
+	w->nanchors -= n;
+	memmove(w->anchors, w->anchors + n, w->nanchors * sizeof(*w->anchors));
 }
+
+/* -- the window ------------------------------------------------------------- */
 
 static int
 append(struct bytes *b, const uint8_t *data, size_t len)
@@ -192,9 +176,80 @@ append(struct bytes *b, const uint8_t *data, size_t len)
 	return 0;
 }
 
+/* With the stream of the spool.  What lies there may have been sent, and more
+ * in its last second: so another one begins. */
+static int
+go_on(struct window *w, struct spool *spool)
+{
+	const struct spool_stream *s = spool_stream(spool);
+	struct preamble *p = NULL;
+
+	if (s->head_preamblelen > 0 && (p = extend(NULL, s->head_preamble,
+	    s->head_preamblelen)) == NULL)
+		return -1;
+	w->spool = spool;
+	w->end = w->given = s->end;
+	w->head.pos = w->asked = w->reached = s->head;
+	w->head.preamble = p;
+	window_clock(w, s->second + 1);
+	return append(&w->hello, s->opening, s->openinglen) == -1 ? -1 :
+	    window_rewind(w);
+}
+
+struct window *
+window_new(const struct d4_header *header, size_t snaplen, struct d4_mac *mac,
+    struct d4_mac_key *key, size_t keep, size_t buffer,
+    struct spool *spool)
+{
+	struct window *w;
+
+	if ((w = calloc(1, sizeof(*w))) == NULL)
+		return NULL;
+	w->header = *header;
+	w->snaplen = snaplen;
+	w->mac = mac;
+	w->key = key;
+	w->keep = keep;
+	w->buffer = buffer;
+	w->border = true;
+	w->anchor = anchor_new(snaplen, keep);
+	w->shelf = shelf_new(header, snaplen, mac, key,
+	    spool != NULL ? spool_stream(spool)->end : 0);
+	if (w->anchor == NULL || w->shelf == NULL ||
+	    (spool != NULL && go_on(w, spool) == -1)) {
+		window_free(w);
+		return NULL;
+	}
+	return w;
+}
+
+void
+window_free(struct window *w)
+{
+	if (w == NULL)
+		return;
+	shift_anchors(w, w->nanchors);
+	let_go(w->preamble);
+	let_go(w->head.preamble);
+	anchor_free(w->anchor);
+	shelf_free(w->shelf);
+	free(w->anchors);
+	free(w->hello.buf);
+	free(w->opening.buf);
+	free(w);
+}
+
+void
+window_clock(struct window *w, uint64_t timestamp)
+{
+	if (timestamp > w->second)
+		w->second = timestamp;
+	anchor_second(w->anchor, w->second);
+}
+
 int
 window_add_opening(struct window *w, uint8_t type, const void *data,
-    size_t len, uint64_t timestamp)
+    size_t len)
 {
 	struct d4_record *one;
 	const uint8_t *bytes;
@@ -203,206 +258,284 @@ window_add_opening(struct window *w, uint8_t type, const void *data,
 
 	one = d4_record_new(&w->header, w->snaplen, w->mac, w->key);
 	if (one != NULL && d4_record_put(one, type, data, len) == 0 &&
-	    d4_record_seal(one, timestamp) == 0) {
+	    d4_record_seal(one, w->second) == 0) {
 		bytes = d4_record_bytes(one, &n);
-		rc = append(&w->hello, bytes, n);
-		w->opening_len = w->hello.len;
+		rc = append(&w->hello, bytes, n) == -1 ||
+		    append(&w->opening, bytes, n) == -1 ? -1 : 0;
 	}
 	d4_record_free(one);
 	return rc;
 }
 
 int
-window_seal(struct window *w, uint64_t timestamp)
+window_add(struct window *w, uint8_t type, const void *data, size_t len,
+    int flags)
 {
-	struct d4_record *batches[SEAL_CHUNKS];
-	struct chunk *c;
-	size_t n = 0;
+	if (anchor_take(w->anchor, len, w->border && len > 0 &&
+	    (flags & WINDOW_PREAMBLE) == 0))
+		flags |= WINDOW_ANCHOR;
+	if (shelf_add(w->shelf, type, data, len, (uint8_t)flags) == -1)
+		return -1;
+	w->border = (flags & WINDOW_END) != 0;
+	w->end += D4_HEADER_LEN + len;
+	w->records++;
+	return 0;
+}
 
-	/* Only the chunk being sent and those behind it can hold new ones. */
-	for (c = w->at; c != NULL; c = c->next) {
-		batches[n++] = c->batch;
-		if (n < SEAL_CHUNKS && c->next != NULL)
-			continue;
-		if (d4_record_seal_all(batches, n, timestamp) == -1)
+int
+window_seal(struct window *w)
+{
+	struct run run;
+
+	if (shelf_seal(w->shelf, w->second) == -1)
+		return -1;
+	while (w->spool != NULL && shelf_run(w->shelf, w->given, &run) == 1) {
+		if (spool_add(w->spool, &run, w->given) == -1)
 			return -1;
-		n = 0;
+		w->given = run.pos + run.len;
+		shelf_drop(w->shelf, w->given);
 	}
 	return 0;
 }
 
-/* Whether the stream behind the opening brings a preamble of its own. */
-static bool
-head_resets(const struct window *w)
+bool
+window_wants_anchor(const struct window *w)
 {
-	const struct chunk *c = w->head;
-
-	if (c != NULL && c->first == c->n && c->next != NULL)
-		c = c->next;
-	return c != NULL && c->first < c->n &&
-	    (c->flags[c->first] & WINDOW_RESET) != 0;
+	return anchor_due(w->anchor);
 }
 
-/* What lies ahead bytes behind at in a buffer: moves on by its length where
- * that is not within. */
-static size_t
-look_ahead(const uint8_t *bytes, size_t len, size_t *ahead, const uint8_t **at)
+bool
+window_anchors(const struct window *w, size_t len)
 {
-	if (*ahead >= len) {
-		*ahead -= len;
-		return 0;
-	}
-	*at = bytes + *ahead;
-	return len - *ahead;
+	return anchor_unused(w->anchor, len);
 }
 
 size_t
-window_next(const struct window *w, size_t ahead, const uint8_t **at)
+window_shortest_anchor(struct window *w)
 {
-	const struct chunk *c;
-	const uint8_t *bytes;
-	size_t len, sent = w->at_sent;
+	return anchor_shortest(w->anchor);
+}
 
-	ahead += w->opening_sent;
-	if ((len = look_ahead(w->hello.buf, w->hello.len, &ahead, at)) > 0)
-		return len;
-	len = w->opening_len - w->hello.len;
-	if ((len = look_ahead(w->preamble.buf, len, &ahead, at)) > 0)
-		return len;
-	for (c = w->at; c != NULL; c = c->next) {
-		bytes = d4_record_bytes(c->batch, &len);
-		len = look_ahead(bytes + sent, len - sent, &ahead, at);
-		if (len > 0)
-			return len;
-		sent = 0;
+/* -- the link's side -------------------------------------------------------- */
+
+/*
+ * Whether what lies there must wait.  Where a unit is so long that there is no
+ * anchor to move to, nothing is gained by waiting: then it goes on when the
+ * peer's system has all.
+ */
+static bool
+is_held(const struct window *w, uint64_t pos)
+{
+	uint64_t head;
+
+	if (w->spool == NULL || w->keep == 0)
+		return false;
+	head = spool_head(w->spool);
+	return pos > head + HEAD_AHEAD && (head < w->head.pos ||
+	    w->acked < pos);
+}
+
+static size_t
+record_len(const uint8_t *record)
+{
+	return D4_HEADER_LEN + (size_t)d4_get32le(record + D4_SIZE_AT);
+}
+
+/* Looks at what lies behind what is sent.  Returns as shelf_run(). */
+static int
+look(struct window *w)
+{
+	bool before = w->run.bytes != NULL;
+	uint64_t at = w->run.pos;
+	int rc;
+
+	rc = w->spool != NULL ? spool_run(w->spool, w->sent, &w->run) :
+	    shelf_run(w->shelf, w->sent, &w->run);
+	if (rc != 1 || (before && w->run.pos == at))
+		return rc;
+	w->next = 0;
+	for (at = w->run.pos; at < w->next_at; w->next++)
+		at += record_len(w->run.bytes + (at - w->run.pos));
+	return rc;
+}
+
+/* The records at a position ahead of what is sent.  A spool has but one run in
+ * memory at a time: the next comes when that was sent.  Returns as look(). */
+static int
+look_ahead(struct window *w, uint64_t pos, struct run *run)
+{
+	if (w->spool == NULL)
+		return shelf_run(w->shelf, pos, run);
+	if (look(w) != 1 || pos >= w->run.pos + w->run.len)
+		return 0;
+	*run = w->run;
+	return 1;
+}
+
+size_t
+window_next(struct window *w, size_t ahead, const uint8_t **at)
+{
+	size_t opening = w->opening.len - w->opening_sent;
+	struct run run;
+	uint64_t pos;
+
+	if (ahead < opening) {
+		*at = w->opening.buf + w->opening_sent + ahead;
+		return opening - ahead;
+	}
+	pos = w->sent + (ahead - opening);
+	if (is_held(w, pos)) {
+		if (w->asked < w->head.pos)
+			window_rest(w);
+		return 0;
+	}
+	if (pos == w->end || look_ahead(w, pos, &run) != 1)
+		return 0;
+	*at = run.bytes + (pos - run.pos);
+	return run.len - (size_t)(pos - run.pos);
+}
+
+/* The record was sent whole. */
+static int
+pass(struct window *w, const uint8_t *record, size_t len, int flags)
+{
+	struct preamble *p;
+
+	if ((flags & WINDOW_ANCHOR) != 0 && push_anchor(w, w->next_at) == -1)
+		return -1;
+	if ((flags & WINDOW_PREAMBLE) != 0) {
+		p = extend((flags & WINDOW_RESET) != 0 ? NULL : w->preamble,
+		    record, len);
+		if (p == NULL)
+			return -1;
+		let_go(w->preamble);
+		w->preamble = p;
+	}
+	w->next++;
+	w->next_at += len;
+	if (w->keep == 0 && (flags & WINDOW_END) != 0)
+		move_head(w, w->next_at, w->preamble);
+	return 0;
+}
+
+/* Some of the run, or all, was sent. */
+static int
+pass_some(struct window *w)
+{
+	const uint8_t *record;
+	size_t len;
+
+	while (w->next < w->run.n) {
+		record = w->run.bytes + (w->next_at - w->run.pos);
+		len = record_len(record);
+		if (w->next_at + len > w->sent)
+			break;
+		if (pass(w, record, len, w->run.flags[w->next]) == -1)
+			return -1;
 	}
 	return 0;
 }
 
-/* The length of the unit at the head, all its records; 0 when not all of it
- * was sent. */
-static size_t
-head_unit(const struct window *w)
+int
+window_sent(struct window *w, size_t n)
 {
-	const struct chunk *c = w->head;
-	size_t i = c->first, unit = 0;
+	size_t part = w->opening.len - w->opening_sent;
 
-	for (;;) {
-		if (i == c->n) {
-			if ((c = c->next) == NULL)
-				return 0;
-			i = 0;
-			continue;
-		}
-		unit += c->lens[i];
-		if (unit > w->kept)
-			return 0;
-		if ((c->flags[i++] & WINDOW_END) != 0)
-			return unit;
+	part = part < n ? part : n;
+	w->opening_sent += part;
+	for (n -= part; n > 0; n -= part) {
+		if (look(w) != 1)
+			return -1;
+		part = w->run.len - (size_t)(w->sent - w->run.pos);
+		part = part < n ? part : n;
+		w->sent += part;
+		if (w->sent > w->reached)
+			w->reached = w->sent;
+		if (pass_some(w) == -1)
+			return -1;
 	}
-}
-
-/* Drops the first record; one of the preamble is kept for the opening. */
-static int
-drop_record(struct window *w)
-{
-	struct chunk *c = w->head;
-	const uint8_t *bytes;
-	size_t len, all;
-
-	if (c->first == c->n) {
-		w->head = c->next;
-		chunk_drop(w, c);
-		c = w->head;
-	}
-	bytes = d4_record_bytes(c->batch, &all) + c->first_at;
-	len = c->lens[c->first];
-	if ((c->flags[c->first] & WINDOW_RESET) != 0)
-		w->preamble.len = 0;
-	if ((c->flags[c->first] & WINDOW_PREAMBLE) != 0 &&
-	    append(&w->preamble, bytes, len) == -1)
-		return -1;
-	c->first++;
-	c->first_at += len;
-	w->kept -= len;
-	return (int)len;
-}
-
-/* Drops what is not to be kept; short of memory it stays. */
-static void
-trim(struct window *w)
-{
-	size_t unit;
-	int len = 0;
-
-	while (len != -1 && w->kept > w->keep && (unit = head_unit(w)) > 0 &&
-	    w->kept - unit >= w->keep) {
-		while (unit > 0 && (len = drop_record(w)) != -1)
-			unit -= (size_t)len;
-	}
-}
-
-/* Of the opening; returns how many of n were not of it. */
-static size_t
-send_opening(struct window *w, size_t n)
-{
-	size_t left = w->opening_len - w->opening_sent;
-
-	if (left > n)
-		left = n;
-	w->opening_sent += left;
-	return n - left;
+	return 0;
 }
 
 void
-window_sent(struct window *w, size_t n)
+window_unacked(struct window *w, size_t n)
 {
-	size_t len;
+	size_t i;
 
-	if ((n = send_opening(w, n)) == 0)
+	if (w->sent > n && w->sent - n > w->acked)
+		w->acked = w->sent - n;
+	for (i = 0; i < w->nanchors && w->keep > 0 &&
+	    w->anchors[i].pos + w->keep <= w->acked; i++)
+		continue;
+	if (i == 0)
 		return;
-	w->kept += n;
-	w->waiting -= n;
-	if (w->end - w->waiting > w->reached)
-		w->reached = w->end - w->waiting;
-	for (; n > 0; n -= len) {
-		(void)d4_record_bytes(w->at->batch, &len);
-		len -= w->at_sent;
-		if (len > n)
-			len = n;
-		w->at_sent += len;
-		settle(w);
-	}
-	trim(w);
+	move_head(w, w->anchors[i - 1].pos, w->anchors[i - 1].preamble);
+	shift_anchors(w, i);
+}
+
+/* Whether the stream goes on with a preamble of its own. */
+static bool
+head_resets(struct window *w)
+{
+	return w->sent < w->end && look(w) == 1 &&
+	    (w->run.flags[w->next] & WINDOW_RESET) != 0;
+}
+
+/* Another hello, which no stream of this sensor had. */
+static int
+renew_hello(struct window *w)
+{
+	struct d4_mac_job job = { .key = w->key, .record = w->hello.buf };
+
+	if (w->hello.len == 0)
+		return 0;
+	job.len = record_len(w->hello.buf);
+	window_clock(w, window_hello_time(w) + 1);
+	d4_put64le(w->hello.buf + D4_TIMESTAMP_AT, w->second);
+	return d4_mac_seal(w->mac, &job, 1);
+}
+
+int
+window_rewind(struct window *w)
+{
+	shift_anchors(w, w->nanchors);
+	let_go(w->preamble);
+	w->preamble = hold(w->head.preamble);
+	w->sent = w->next_at = w->head.pos;
+	w->run.bytes = NULL;
+	w->run.n = w->next = 0;
+	w->opening.len = w->opening_sent = 0;
+	if ((w->keep == 0 && renew_hello(w) == -1) ||
+	    append(&w->opening, w->hello.buf, w->hello.len) == -1)
+		return -1;
+	return w->preamble == NULL || head_resets(w) ? 0 :
+	    append(&w->opening, w->preamble->bytes, w->preamble->len);
 }
 
 size_t
-window_rewind(struct window *w)
+window_kept(const struct window *w)
 {
-	size_t again = w->kept;
-
-	w->at = w->head;
-	w->at_sent = w->head != NULL ? w->head->first_at : 0;
-	w->waiting += w->kept;
-	w->kept = 0;
-	/* The preamble of this session stays as it is, whatever comes. */
-	w->opening_len = w->hello.len +
-	    (head_resets(w) ? 0 : w->preamble.len);
-	w->opening_sent = 0;
-	settle(w);
-	return again;
+	return (size_t)(w->sent - w->head.pos);
 }
 
 size_t
 window_waiting(const struct window *w)
 {
-	return w->waiting;
+	return (size_t)(w->end - w->sent);
 }
 
 bool
 window_full(const struct window *w)
 {
+	if (w->spool != NULL)
+		return spool_full(w->spool);
 	return w->end - w->reached >= w->buffer;
+}
+
+bool
+window_pauses(const struct window *w)
+{
+	return w->border && anchor_waits(w->anchor);
 }
 
 size_t
@@ -410,15 +543,27 @@ window_partial(const struct window *w)
 {
 	size_t at = 0, len;
 
-	while (at < w->opening_sent && at < w->hello.len) {
-		len = D4_HEADER_LEN +
-		    (size_t)d4_get32le(w->hello.buf + at + D4_SIZE_AT);
+	while (at < w->opening_sent && at < w->opening.len) {
+		len = record_len(w->opening.buf + at);
 		if (at + len > w->opening_sent)
 			return w->opening_sent - at;
 		at += len;
 	}
-	return w->at == NULL ? 0 :
-	    w->at_sent - d4_record_whole(w->at->batch, w->at_sent);
+	return (size_t)(w->sent - w->next_at);
+}
+
+const uint8_t *
+window_hello(const struct window *w, size_t *len)
+{
+	*len = w->hello.len;
+	return w->hello.buf;
+}
+
+uint64_t
+window_hello_time(const struct window *w)
+{
+	return w->hello.len > 0 ? d4_get64le(w->hello.buf + D4_TIMESTAMP_AT) :
+	    0;
 }
 
 uint64_t
@@ -437,4 +582,49 @@ uint64_t
 window_reached(const struct window *w)
 {
 	return w->reached;
+}
+
+uint64_t
+window_safe(const struct window *w)
+{
+	return w->spool != NULL ? spool_synced(w->spool) : w->reached;
+}
+
+void
+window_rest(struct window *w)
+{
+	if (w->spool != NULL)
+		spool_keep(w->spool, w->head.pos);
+	w->asked = w->head.pos;
+}
+
+bool
+window_held(const struct window *w)
+{
+	return is_held(w, w->sent);
+}
+
+int
+window_drop(struct window *w, uint64_t *units)
+{
+	struct spool_dropped d;
+	struct preamble *p = NULL;
+	int rc;
+
+	if ((rc = spool_drop(w->spool, w->reached, &d)) != 1)
+		return rc;
+	if (d.preamble != NULL)
+		p = extend(NULL, d.preamble, d.preamblelen);
+	rc = d.preamble != NULL && p == NULL ? -1 : 1;
+	free(d.preamble);
+	if (rc == -1)
+		return -1;
+	/* The run that may be on its way stays until the rewind. */
+	w->asked = d.head;
+	move_head(w, d.head, p);
+	let_go(p);
+	shift_anchors(w, w->nanchors);
+	w->sent = w->next_at = d.head;
+	*units = d.units;
+	return 1;
 }

@@ -236,6 +236,14 @@ wire_lend(struct wire *w, const void *bytes, size_t len)
 	return put;
 }
 
+size_t
+wire_unacked(const struct wire *w)
+{
+	long n = w->fd != -1 ? d4_net_unacked(w->fd) : 0;
+
+	return n > 0 ? (size_t)n : 0;
+}
+
 void
 wire_close(struct wire *w, int answer_ms)
 {

@@ -53,6 +53,10 @@ enum wire_state wire_look(struct wire *, size_t *taken);
  * are until taken or ENDED.  Only while UP.  False: there is no place now. */
 bool wire_lend(struct wire *, const void *, size_t len);
 
+/* How many bytes the peer's system has not acknowledged, of those taken or
+ * about to be; 0 where that can't be known.  Not while DIALING. */
+size_t wire_unacked(const struct wire *);
+
 /* Once all lent is taken says that this was all, and waits answer_ms at most
  * for the peer to say so too.  Only while UP. */
 void wire_close(struct wire *, int answer_ms);

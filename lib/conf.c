@@ -386,13 +386,39 @@ d4_conf_file(struct d4_conf *conf, const char *name, size_t max,
 	return read_value(conf, name, max, expected, value, len);
 }
 
-bool
-d4_conf_exposed(const struct d4_conf *conf, const char *name)
+int
+d4_conf_closed(struct d4_conf *conf, const char *name, bool insecure)
 {
+	static const char reason[] = "can be read or changed by others";
+	char expected[D4_CONF_TEXT];
 	struct stat st;
 
-	return fstatat(conf->fd, name, &st, 0) == 0 &&
-	    (st.st_mode & S_IROTH) != 0;
+	if (fstatat(conf->fd, name, &st, 0) == -1 ||
+	    (st.st_mode & (S_IROTH | S_IWOTH)) == 0)
+		return 0;
+	if (insecure) {
+		(void)snprintf(conf->fault, sizeof(conf->fault),
+		    "%.2048s/%.256s: %s", conf->dir, name, reason);
+		return 1;
+	}
+	(void)snprintf(expected, sizeof(expected),
+	    "chmod o= %.400s/%.64s, or --insecure-key", conf->dir, name);
+	return d4_conf_refuse(conf, name, reason, expected);
+}
+
+bool
+d4_conf_denied(const struct d4_conf *conf, const char *name)
+{
+	return faccessat(conf->fd, name, R_OK, AT_EACCESS) == -1 &&
+	    errno == EACCES;
+}
+
+bool
+d4_conf_is_sample(const void *key, size_t len)
+{
+	static const char sample[] = "private key to change";
+
+	return len == sizeof(sample) - 1 && memcmp(key, sample, len) == 0;
 }
 
 int

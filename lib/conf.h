@@ -85,8 +85,19 @@ int d4_conf_list(struct d4_conf *, const char *name, const char *expected,
 int d4_conf_file(struct d4_conf *, const char *name, size_t max,
     const char *expected, uint8_t **, size_t *len);
 
-/* Whether the file may be read by others than its owner and group. */
-bool d4_conf_exposed(const struct d4_conf *, const char *name);
+/*
+ * Whether a file with a secret is closed to others than its owner and group: 0,
+ * also when it is missing; 1 when it isn't and that is accepted (insecure), with
+ * d4_conf_fault() to warn of it; else -1, a fault that says chmod(1).
+ */
+int d4_conf_closed(struct d4_conf *, const char *name, bool insecure);
+
+/* Whether it may not be read by whom we are. */
+bool d4_conf_denied(const struct d4_conf *, const char *name);
+
+/* Whether the key is that of the sample configurations, which everybody knows:
+ * it is no secret, so its file may be open. */
+bool d4_conf_is_sample(const void *key, size_t len);
 
 /* "DIR/NAME" for libraries that open files by name.  Returns -1 and a fault
  * when it does not fit. */

@@ -113,3 +113,13 @@ d4_log_say(const char *fmt, ...)
 	emit(LOG_NOTICE, 0, fmt, ap);
 	va_end(ap);
 }
+
+int
+d4_log_confined(int result, const char *words)
+{
+	if (result == 1)
+		d4_log_info(1, "confined: %s", words);
+	else
+		d4_log_warnx("not confined: %s", words);
+	return result == -1 ? -1 : 0;
+}

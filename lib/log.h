@@ -34,4 +34,8 @@ void d4_log_info(int level, const char *fmt, ...) D4_LOG_PRINTF(2, 3);
 /* Figures and answers asked for by a signal or option: always printed. */
 void d4_log_say(const char *fmt, ...) D4_LOG_PRINTF(1, 2);
 
+/* What came of d4_confine_enter(): said at level 1 when all holds, as a fault else.
+ * Returns 0 to go on, or -1. */
+int d4_log_confined(int result, const char *words);
+
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #define _GNU_SOURCE
+#include <sys/sysinfo.h>
 #include <sys/timex.h>
 
 #include <fcntl.h>
@@ -22,6 +23,21 @@ read_uptime(struct d4_os_host *host)
 	host->has_uptime = true;
 }
 
+/* getloadavg(3) would open a file each time. */
+static void
+read_load(struct d4_os_host *host)
+{
+	struct sysinfo info;
+	int i;
+
+	if (sysinfo(&info) == -1)
+		return;
+	for (i = 0; i < 3; i++)
+		host->load[i] = (double)info.loads[i] /
+		    (1 << SI_LOAD_SHIFT);
+	host->has_load = true;
+}
+
 /* The figure in kB behind the word at the beginning of a line, in bytes. */
 static bool
 find(const char *text, const char *word, uint64_t *bytes)
@@ -38,15 +54,14 @@ find(const char *text, const char *word, uint64_t *bytes)
 static void
 read_memory(struct d4_os_host *host)
 {
+	static int fd = -1;
 	char text[4096];
 	ssize_t got;
-	int fd;
 
-	if ((fd = open("/proc/meminfo", O_RDONLY | O_CLOEXEC)) == -1)
+	if (fd == -1 &&
+	    (fd = open("/proc/meminfo", O_RDONLY | O_CLOEXEC)) == -1)
 		return;
-	got = read(fd, text, sizeof(text) - 1);
-	(void)close(fd);
-	if (got <= 0)
+	if ((got = pread(fd, text, sizeof(text) - 1, 0)) <= 0)
 		return;
 	text[got] = '\0';
 	host->has_memory = find(text, "MemTotal:", &host->memory_total) &&
@@ -76,6 +91,7 @@ d4_os_host(struct d4_os_host *host)
 {
 	memset(host, 0, sizeof(*host));
 	read_uptime(host);
+	read_load(host);
 	read_memory(host);
 	read_clock(host);
 }

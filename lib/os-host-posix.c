@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/os-host.h"
@@ -7,6 +8,7 @@ void
 d4_os_host(struct d4_os_host *host)
 {
 	memset(host, 0, sizeof(*host));
+	host->has_load = getloadavg(host->load, 3) == 3;
 }
 
 void

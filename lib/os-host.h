@@ -11,7 +11,9 @@
 struct d4_os_host {
 	bool		 has_uptime;	/* whether the next one is known */
 	uint64_t	 uptime;	/* seconds since the host was booted */
-	bool		 has_memory;	/* and so on */
+	bool		 has_load;	/* and so on */
+	double		 load[3];	/* of 1, 5 and 15 minutes */
+	bool		 has_memory;
 	uint64_t	 memory_total;		/* bytes */
 	uint64_t	 memory_available;	/* bytes, without swapping */
 	bool		 has_clock;
@@ -21,7 +23,8 @@ struct d4_os_host {
 	int64_t		 clock_error_max_us;
 };
 
-/* Fills it in.  What is not known is 0 and marked so. */
+/* Fills it in.  What is not known is 0 and marked so.  The first call opens what
+ * the others read again: it comes before a process is confined. */
 void d4_os_host(struct d4_os_host *);
 
 /* Which boot of this machine it is: another value after each.  Zeros where

@@ -47,6 +47,23 @@ d4_os_grow_pipe(int fd)
 	(void)fcntl(fd, F_SETPIPE_SZ, PIPE_BYTES);
 }
 
+void *
+d4_os_heap(void)
+{
+	FILE *maps = fopen("/proc/self/maps", "re");
+	void *from, *heap = NULL;
+	char line[512];
+
+	while (maps != NULL && fgets(line, sizeof(line), maps) != NULL) {
+		if (strstr(line, "[heap]") != NULL &&
+		    sscanf(line, "%p-", &from) == 1)
+			heap = from;
+	}
+	if (maps != NULL)
+		(void)fclose(maps);
+	return heap;
+}
+
 void
 d4_os_end_with_parent(void)
 {

@@ -10,6 +10,12 @@ d4_os_grow_pipe(int fd)
 	(void)fd;
 }
 
+void *
+d4_os_heap(void)
+{
+	return NULL;
+}
+
 void
 d4_os_end_with_parent(void)
 {

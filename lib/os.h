@@ -7,9 +7,27 @@
 
 #include <limits.h>
 
+/* Whether a sanitizer is built in, which looks into its own process at its end:
+ * that must be left as it is. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define D4_OS_SANITIZED	1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || \
+    __has_feature(memory_sanitizer)
+#define D4_OS_SANITIZED	1
+#endif
+#endif
+#ifndef D4_OS_SANITIZED
+#define D4_OS_SANITIZED	0
+#endif
+
 /* Asks for pipes as large as an unprivileged process may have; for anything
  * but a pipe nothing happens. */
 void d4_os_grow_pipe(int fd);
+
+/* Where malloc(3)'s first arena begins, which ends at sbrk(0); NULL when that
+ * isn't known, or it has none yet. */
+void *d4_os_heap(void);
 
 /* Ends this process with SIGTERM when its parent dies. */
 void d4_os_end_with_parent(void);

@@ -135,7 +135,6 @@ open_dir(const char *spec, const char *queues, bool create,
 	uint8_t token[D4_UUID_LEN];
 	struct dir *dir;
 
-	(void)login;	/* the file system knows who we are */
 	if ((dir = calloc(1, sizeof(*dir))) == NULL) {
 		(void)snprintf(why, D4_REGISTRY_WHY, "%s", strerror(errno));
 		return NULL;
@@ -144,6 +143,8 @@ open_dir(const char *spec, const char *queues, bool create,
 	dir->worker.fd = dir->worker.claims = -1;
 	dir->why = why;
 	dir->strangers = COUNT_AFTER;
+	/* Who we are the file system knows. */
+	dir->insecure_key = login != NULL && login->insecure_key;
 	d4_uuid_new(token);
 	d4_uuid_hex(dir->token, token);
 	if (open_both(dir, spec, queues, create) == -1) {
@@ -224,6 +225,20 @@ unlock(void *store)
 
 /* -- sensors --------------------------------------------------------------- */
 
+/* A key that others can read or change is none. */
+static int
+judge_key(struct dir *dir, const char *path)
+{
+	struct stat st;
+
+	if (dir->insecure_key || fstatat(dir->root.fd, path, &st,
+	    AT_SYMLINK_NOFOLLOW) == -1 ||
+	    (st.st_mode & (S_IROTH | S_IWOTH)) == 0)
+		return 0;
+	return dir_fault(dir, &dir->root, path, "can be read or changed by "
+	    "others (expected chmod o=, or --insecure-key)");
+}
+
 static int
 get(void *store, const uint8_t *uuid, unsigned int field, void *buf,
     size_t size, size_t *len)
@@ -232,7 +247,8 @@ get(void *store, const uint8_t *uuid, unsigned int field, void *buf,
 	struct dir *dir = store;
 
 	d4_uuid_hex(hex, uuid);
-	if (dir_path(dir, path, "sensors/%s/%s", hex, fields[field]) == -1)
+	if (dir_path(dir, path, "sensors/%s/%s", hex, fields[field]) == -1 ||
+	    (field == D4_FIELD_KEY && judge_key(dir, path) == -1))
 		return -1;
 	return dir_value(dir, &dir->root, path, buf, size, len);
 }

@@ -51,6 +51,7 @@ struct dir {
 		size_t	 lowest;	/* none is free before this one */
 	} worker;
 
+	bool		 insecure_key;	/* others may read keys */
 	unsigned int	 strangers;	/* written since they were counted */
 	bool		 crowded;	/* too many, when they were */
 	char		(*leavers)[D4_UUID_HEX];	/* the oldest, last */

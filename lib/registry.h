@@ -55,10 +55,13 @@ struct d4_registry_claim;	/* a live connection of ours */
 struct d4_registry *d4_registry_open(const char *spec, const char *queues,
     bool create, char why[256]);
 
-/* Who we are for Redis; both may be NULL.  Copied. */
+/* Who we are for Redis; both may be NULL.  Copied.  Of a directory: whether keys
+ * are taken that others than owner and group can read or change; else their
+ * sensors are refused. */
 struct d4_registry_login {
 	const char	*user;
 	const char	*password;
+	bool		 insecure_key;
 };
 
 /* The same with a login, or NULL. */

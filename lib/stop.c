@@ -5,9 +5,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/secret.h"
 #include "lib/stop.h"
 
 static volatile sig_atomic_t wanted, figures, reload;
+static volatile sig_atomic_t told[2];	/* SIGTERM, SIGINT, once is enough */
+static bool second_ends;
 static int wake[2] = { -1, -1 };
 
 static void
@@ -15,9 +18,14 @@ on_signal(int sig)
 {
 	int saved = errno;
 
-	if (sig == SIGTERM || sig == SIGINT)
-		wanted = 1;
-	else if (sig == SIGUSR1)
+	if (sig == SIGTERM || sig == SIGINT) {
+		if (second_ends && told[sig == SIGINT]) {
+			d4_secret_die(sig);
+			return;
+		}
+		told[sig == SIGINT] = wanted = 1;
+	}
+	if (sig == SIGUSR1)
 		figures = 1;
 	else if (sig == SIGHUP)
 		reload = 1;
@@ -50,28 +58,24 @@ wake_open(void)
 }
 
 static int
-install(bool with_reload, int once_flags)
+install(bool with_reload, bool ends)
 {
-	static const int once[] = { SIGTERM, SIGINT };
-	static const int often[] = { SIGUSR1, SIGALRM, SIGHUP };
-	size_t i, n = sizeof(often) / sizeof(often[0]);
+	static const int signals[] = {
+		SIGTERM, SIGINT, SIGUSR1, SIGALRM, SIGHUP
+	};
+	size_t i, n = sizeof(signals) / sizeof(signals[0]);
 	struct sigaction sa;
 
 	if (wake_open() == -1)
 		return -1;
+	second_ends = ends;
 	memset(&sa, 0, sizeof(sa));
 	sigemptyset(&sa.sa_mask);
 	sa.sa_handler = on_signal;
 	for (i = 0; i < (with_reload ? n : n - 1); i++) {
-		if (sigaction(often[i], &sa, NULL) == -1)
+		if (sigaction(signals[i], &sa, NULL) == -1)
 			return -1;
 	}
-	sa.sa_flags = once_flags;
-	for (i = 0; i < sizeof(once) / sizeof(once[0]); i++) {
-		if (sigaction(once[i], &sa, NULL) == -1)
-			return -1;
-	}
-	sa.sa_flags = 0;
 	sa.sa_handler = SIG_IGN;
 	return sigaction(SIGPIPE, &sa, NULL);
 }
@@ -79,13 +83,13 @@ install(bool with_reload, int once_flags)
 int
 d4_stop_install(bool with_reload)
 {
-	return install(with_reload, (int)SA_RESETHAND);
+	return install(with_reload, true);
 }
 
 int
 d4_stop_install_child(void)
 {
-	return install(true, 0);
+	return install(true, false);
 }
 
 bool

@@ -18,7 +18,7 @@
 #define HOST	256
 #define SCRAPS	64	/* reads of what nobody wants, at a time */
 #define AHEAD	((size_t)128 << 10)	/* to read at once */
-#define GATHER	((size_t)128 << 10)	/* to write at once, before TLS */
+#define BATCH	8	/* full TLS records to write at once: 128 KiB */
 
 /* AES with 128 bits is as safe as anyone needs and a quarter faster than with
  * 256: a client asks for it first. */
@@ -30,10 +30,19 @@ struct d4_tls_context {
 	SSL_CTX	*ssl;
 };
 
+/* TLS records that are encrypted, and not yet written whole. */
+struct batch {
+	struct {
+		size_t	 len;		/* bytes of the caller's in it */
+		size_t	 end;		/* of it, in what is gathered */
+	}		 records[BATCH];
+	size_t		 first, n;
+};
+
 struct d4_tls {
 	SSL		*ssl;
 	struct tls_socket socket;
-	size_t		 held;		/* encrypted, not all of it written */
+	struct batch	 batch;
 	short		 waits;		/* after AGAIN: POLLIN or POLLOUT */
 	bool		 failed;	/* for good */
 	bool		 open;		/* the handshake is done */
@@ -442,41 +451,58 @@ d4_tls_read(struct d4_tls *tls, void *bytes, size_t len)
 static int
 encrypt(struct d4_tls *tls, const uint8_t *bytes, size_t len)
 {
-	size_t n;
+	struct batch *b = &tls->batch;
+	size_t n, at = 0;
 	int rc = 1;
 
-	if (len > GATHER)
-		len = GATHER;
 	tls->socket.gather = true;
-	while (tls->held < len && rc == 1) {
-		rc = SSL_write_ex(tls->ssl, bytes + tls->held,
-		    len - tls->held, &n);
-		if (rc == 1)
-			tls->held += n;
+	for (; at < len && b->n < BATCH; at += n) {
+		rc = SSL_write_ex(tls->ssl, bytes + at, len - at, &n);
+		if (rc != 1)
+			break;
+		b->records[b->n].len = n;
+		b->records[b->n++].end = tls->socket.out_len;
 	}
 	tls->socket.gather = false;
 	return rc == 1 ? 0 : judge_sent(tls, rc);
 }
 
+/* How many of the caller's bytes the peer can read by now, which were not yet
+ * said to be written. */
+static size_t
+count_written(struct d4_tls *tls, bool all)
+{
+	struct batch *b = &tls->batch;
+	size_t put = 0;
+
+	while (b->first < b->n && (all ||
+	    b->records[b->first].end <= tls->socket.out_at))
+		put += b->records[b->first++].len;
+	if (b->first == b->n)
+		b->first = b->n = 0;
+	return put;
+}
+
 ssize_t
 d4_tls_write(struct d4_tls *tls, const void *bytes, size_t len)
 {
-	ssize_t put;
+	size_t put;
 	int rc;
 
 	if (!ready(tls))
 		return D4_TLS_FAILED;
-	if (tls->held == 0 && (rc = encrypt(tls, bytes, len)) != 0)
+	if (tls->batch.n == 0 && (rc = encrypt(tls, bytes, len)) != 0)
 		return rc;
-	if (tls_socket_flush(&tls->socket) == -1) {
-		if (errno != EAGAIN && errno != EWOULDBLOCK)
-			return fail(tls, strerror(errno));
+	rc = tls_socket_flush(&tls->socket);
+	put = count_written(tls, rc == 0);
+	if (rc == -1 && errno != EAGAIN && errno != EWOULDBLOCK)
+		rc = fail(tls, strerror(errno));
+	else if (rc == -1) {
 		tls->waits = POLLOUT;
-		return D4_TLS_AGAIN;
+		rc = D4_TLS_AGAIN;
 	}
-	put = (ssize_t)tls->held;
-	tls->held = 0;
-	return put;
+	/* What went wrong behind these is for the next call to say. */
+	return put > 0 ? (ssize_t)put : rc;
 }
 
 int

@@ -70,15 +70,15 @@ int d4_tls_handshake(struct d4_tls *);
  * a failure ("cut off"). */
 ssize_t d4_tls_read(struct d4_tls *, void *, size_t);
 
-/* Bytes written, less than len perhaps (128 KiB go at once), > 0;
- * D4_TLS_AGAIN; D4_TLS_FAILED.  len > 0.  After D4_TLS_AGAIN the same bytes,
- * with more behind them or not, come next, from the same or another place:
- * part of them may be on its way. */
+/* Bytes written, less than len perhaps (128 KiB go at once), > 0: of the rest
+ * the peer can read none yet; D4_TLS_AGAIN; D4_TLS_FAILED.  len > 0.  Bytes
+ * not written come next, the same, with more behind them or not, from the same
+ * or another place: part of them may be on its way. */
 ssize_t d4_tls_write(struct d4_tls *, const void *, size_t);
 
 /* Sends close_notify, after which nothing can be written: 0 sent, 1 sent and
- * the peer's has come, D4_TLS_AGAIN, D4_TLS_FAILED.  The last write must not
- * have returned D4_TLS_AGAIN.  To be called again to learn of the peer's: what
+ * the peer's has come, D4_TLS_AGAIN, D4_TLS_FAILED.  All that was
+ * offered to d4_tls_write() must be written.  To be called again to learn of the peer's: what
  * it sends before that is thrown away; or d4_tls_read() it to its end. */
 int d4_tls_shutdown(struct d4_tls *);
 

@@ -13,8 +13,8 @@
 cd "$TOP" || exit 1
 
 # Rooms by layer; a room stands on its own layer and those before it.
-pure='bytes base64 digest header mac uuid type feed border table meta resp'
-descriptors='io record conf clock cidr net stop confine log os notify'
+pure='bytes base64 digest sum header mac uuid type feed border table meta resp'
+descriptors='io secret record conf clock cidr net stop confine log os notify'
 services='tls cert redis queue registry gz'
 
 # Headers of outside libraries and the room that may include them.

@@ -12,6 +12,7 @@
 
 META=$TOP/d4-meta/d4-meta
 printf '%s\n' "$KEY" > key
+chmod 600 key
 HEADER='{"type":"ja3-jl"}'
 
 # json expression: what it gives for the JSON lines of out, as @l.

@@ -38,7 +38,7 @@ is "$("$RECORDS" -d 'another key' < out | grep -c bad)" 5 \
 is "$(wc -c < err)" 0 'nothing is said'
 
 run "$D4" -v -c c < input
-is "$(cat err)" 'd4: stdout: 5 records, 1000 bytes' '-v says what was done'
+is "$(said)" 'd4: stdout: 5 records, 1000 bytes' '-v says what was done'
 run "$D4" -vv -c c < input
 like "$(cat err)" '^d4: HMAC by [a-z].*' '-vv says how'
 

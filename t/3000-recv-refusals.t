@@ -146,7 +146,7 @@ refuses 'and a word from another protocol' 1 "record 1: $short$" '' \
 # -v tells of the session also when it ends badly.
 "$RECORDS" type=3,data=good type=3,data=evil,key=x > stream
 run "$RECV" -v -c r < stream
-is "$(cat err)" "d4-recv: stdin: record 2: $hmac
+is "$(said)" "d4-recv: stdin: record 2: $hmac
 d4-recv: stdin: uuid $UUID, type 3 (log), 1 records, 4 bytes" \
     '-v: a line on the session'
 

@@ -22,7 +22,7 @@ is "$status" 0 '-M'
 ok 'the header as it came is in the file' cmp saved meta
 is "$(cat out)" onetwo 'the data is on stdout'
 run "$RECV" -v -c r < stream
-is "$(cat err)" \
+is "$(said)" \
     "d4-recv: stdin: uuid $UUID, type 254 (extended), 4 records, 6 bytes" \
     '-v counts the data'
 

@@ -193,6 +193,18 @@ cat once/*.out | grep -ax '[0-9]\{7\} a line of a log\( and more\)*' > got
 is "$(uniq -d got | wc -l)" 0 'no line comes twice'
 ok 'and they come in order' sort -c got
 
+is "$(head -qc 62 once/??? | od -An -v -tx1 -w62 | sort | uniq -d | wc -l)" 0 \
+    'and each session has a hello of its own'
+
+# Runs of one sensor, one at the heels of the other.
+collector runs
+conf c.runs destination="tcp:127.0.0.1:$port" type=8
+for i in 1 2 3; do
+	echo "$i" | timeout 30 "$D4" -c c.runs 2> err
+done
+is "$(head -qc 62 runs/??? | od -An -v -tx1 -w62 | sort -u | wc -l)" 3 \
+    'no two streams have the same hello'
+
 finish "$meta"
 is "$status" 0 'type 254: all of it was sent'
 ok 'whole records' strip meta

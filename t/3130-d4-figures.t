@@ -306,6 +306,7 @@ buffer|0|^d4: c/buffer:
 buffer|1x|^d4: c/buffer: 
 window|-1|^d4: c/window: 
 window|1073741825|^d4: c/window: 
+window|8388609|^d4: c/window: is too large
 T
 conf c type=254 destination=localhost:4443
 refuses '-n: 254 to a network without a meta header' 2 \

@@ -41,6 +41,7 @@ user() {
 	mkdir -p "$1"
 	echo "$1" > "$1/redis_user"
 	echo 'a word' > "$1/redis_password"
+	secrets "$1"
 }
 
 user stdout d4-stdout
@@ -50,6 +51,8 @@ user d4 d4 list
 mkdir password wrong empty
 echo secret > password/redis_password
 echo other > wrong/redis_password
+secrets password
+secrets wrong
 is "$(r ACL LIST | grep -c '^user')" 5 'four users have rights of their own'
 
 # ---- d4-admin --------------------------------------------------------------

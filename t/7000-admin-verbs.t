@@ -319,6 +319,7 @@ else
 	echo none > conf.redis/destination
 	echo "redis:127.0.0.1:$PORT/0" > conf.redis/registry
 	printf 'pass word\n' > conf.redis/redis_password
+	chmod 600 conf.redis/redis_password
 	where=(-c conf.redis)
 	admin -j queue list
 	is "$status $(cat err)" '0 ' 'the configuration has it'

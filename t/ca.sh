@@ -41,6 +41,7 @@ certify() {
 	    -startdate "${4-$(stamp yesterday)}" \
 	    -enddate "${5-$(stamp tomorrow)}" -out "$name.crt" 2>> ca.log
 	cat "$name.crt" "$name.key" > "$name.pem"
+	chmod 600 "$name.pem"
 }
 
 self_signed() {
@@ -48,4 +49,5 @@ self_signed() {
 	openssl req -x509 -new -key "$1.key" -days 2 -subj "/CN=$1" \
 	    -addext "subjectAltName = $2" -out "$1.crt" 2>> ca.log
 	cat "$1.crt" "$1.key" > "$1.pem"
+	chmod 600 "$1.pem"
 }

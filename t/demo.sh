@@ -87,6 +87,7 @@ run 'openssl x509 -req -in server.csr -CA ca.crt -CAkey ca.key \
 step '2. Configuration: a directory each, a value per file, and one new key'
 run 'cp -R conf.sample sensor; mv sensor/recv collector'
 run 'openssl rand -hex 32 | tee sensor/key > collector/key'
+run 'chmod 600 sensor/key collector/key'
 run_and_tell 'd4 -n -c sensor' 2>check.log || give_up 'configuration at fault'
 
 step '3. The collector waits for a sensor (port 0 is any free one)'

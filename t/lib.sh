@@ -135,6 +135,11 @@ refuses() {
 	fi
 }
 
+# What it said, without how it is confined, which depends on the system.
+said() {
+	grep -v '^[a-z0-9-]*: \(not \)\{0,1\}confined: ' err
+}
+
 # After "cmd &": its number is in $pid, and it ends with the script.
 started() {
 	pid=$!
@@ -190,6 +195,14 @@ UUID=0f3c2a9e-5b71-4c8d-9a64-7e2d1b0c9f35
 # Not the sample's, of which d4 warns; t/records.pl has the same.
 KEY='a key for these tests'
 
+# Closes what others must not read, where it is there.
+secrets() {
+	local name
+	for name in key redis_password server.pem client.key; do
+		[ ! -e "$1/$name" ] || chmod 600 "$1/$name"
+	done
+}
+
 # conf dir [name=value...]: the sample of d4, with a uuid and a key, changed.
 conf() {
 	local dir=$1 pair
@@ -200,7 +213,7 @@ conf() {
 	for pair in "uuid=$UUID" "key=$KEY" "$@"; do
 		printf '%s\n' "${pair#*=}" > "$dir/${pair%%=*}"
 	done
-	chmod 600 "$dir/key"
+	secrets "$dir"
 }
 
 # The same for d4-recv.
@@ -212,6 +225,7 @@ conf_recv() {
 	for pair in "key=$KEY" "$@"; do
 		printf '%s\n' "${pair#*=}" > "$dir/${pair%%=*}"
 	done
+	secrets "$dir"
 }
 
 # d4 | d4-recv, both having to succeed: pipeline conf conf.recv <in >out

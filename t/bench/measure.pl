@@ -48,6 +48,7 @@ sub put {
 	open my $out, '>', $name or die "$name: $!\n";
 	print $out $text;
 	close $out or die "$name: $!\n";
+	chmod 0600, $name if $name =~ m{/(key|server\.pem)$};
 }
 
 # Text-like data: neither zeros nor noise, and no reader compresses it.

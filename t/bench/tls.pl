@@ -31,6 +31,7 @@ sub put {
 	open my $out, '>', $name or die "$name: $!\n";
 	print $out $text;
 	close $out or die "$name: $!\n";
+	chmod 0600, $name if $name =~ m{/(key|server\.pem)$};
 }
 
 # A capture that is text too: packets of the lines of a log.

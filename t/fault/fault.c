@@ -99,14 +99,24 @@ die(const char *what)
 	abort();
 }
 
+static int report = -1;		/* the counts, or -1 */
+#define REPORT	200		/* above what a program opens */
+
 __attribute__((constructor)) static void
 begin(void)
 {
-	const char *text = getenv("FAULT");
+	const char *text = getenv("FAULT"), *count = getenv("FAULT_COUNT");
 	char call[16], why[16], more = '\0';
 	size_t i;
+	int fd;
 
 	(void)dl_iterate_phdr(find_text, NULL);
+	/* Out of the way, and before the program is confined. */
+	if (count != NULL && (fd = open(count, O_WRONLY | O_CREAT | O_APPEND |
+	    O_CLOEXEC, 0600)) != -1) {
+		report = fcntl(fd, F_DUPFD_CLOEXEC, REPORT);
+		(void)close(fd);
+	}
 	if (text == NULL)
 		return;
 	if (sscanf(text, "%15[^:]:%15[^:]:%lu%c", call, why, &from,
@@ -128,20 +138,16 @@ begin(void)
 static void
 say_counts(void)
 {
-	const char *path = getenv("FAULT_COUNT");
 	char text[512];
-	int fd, i, len = 0;
+	int i, len = 0;
 
-	if (path == NULL)
+	if (report == -1)
 		return;
 	for (i = 0; i < NCALLS; i++)
 		len += snprintf(text + len, sizeof(text) - (size_t)len,
 		    "%s %lu\n", names[i], atomic_load(&counts[i]));
-	if ((fd = open(path, O_WRONLY | O_CREAT | O_APPEND, 0600)) == -1)
-		return;
-	if (write(fd, text, (size_t)len) == -1)
-		perror(path);
-	(void)close(fd);
+	if (write(report, text, (size_t)len) == -1)
+		perror("FAULT_COUNT");
 }
 
 __attribute__((destructor)) static void

@@ -19,7 +19,6 @@ export SENSORS REGISTRY STORE
 collector() {
 	conf_recv r source=tcp:127.0.0.1:0 destination="$TMP/s" \
 	    compress=none "$@"
-	chmod 600 r/key
 	rm -rf s
 }
 
@@ -31,6 +30,7 @@ with_tls() {
 	    -keyout key.pem -out cert.pem 2> err || return
 	cat key.pem cert.pem > server.pem
 	cp server.pem r/server.pem
+	secrets r
 	echo 127.0.0.1:0 > r/source
 }
 

@@ -1,272 +1,346 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: ISC
 #
-# A sensor that resumes, by the rules of d4-resume(7), for tests; nothing of
-# the library is in use.
+# resume.pl TOP NAME [name=value...]: a stream from d4 by way of a relay to
+# d4-recv, with faults at random moments, in the present directory.  What is
+# stored must be what went in, byte for byte.
 #
-#	resume.pl PORT FILE [name=value...]
+#	kind	pcap or lines
+#	bytes	of a capture, or n	lines
+#	faults	how many
+#	of	which, by commas: cut the link, kill the receiver (recv), kill
+#		the sensor (d4), both at once, a hole of so many seconds in the
+#		link, a stall
+#	hole	seconds a hole lasts
+#	seconds	the whole should take
+#	spool	bytes of it, 0 for none
+#	seed	of the random numbers
 #
-# Sends the file as one stream over TCP on loopback and goes on until its end
-# is answered, however often the link is cut, by itself or by others.  Then a
-# line: sessions, records, bytes sent again.
-#
-#	type		1, 5, 7, else lines for 3, 6, 8, 254, else any bytes
-#	uuid key time	of all records, the hello's second
-#	meta		type 254: the meta header
-#	size		of a record's payload, at most
-#	rate		records of one second
-#	window		bytes that are sent again, about
-#	cuts		so often it cuts the link by itself
-#	every		after so many bytes at most
-#	how		rst fin half hole: how it cuts; any: one of them each time
-#	seed		of the random numbers
-#	slow		ms to rest after each 64 KiB
-#	noanswer	1: at the end of the first complete session go without
-#			waiting for the answer, and come back
-#	noclose		1: end without the closing record, and don't come back
-#	give_up		seconds
+# Says "NAME: ..." with figures; exits 0 when all is right.
 
 use strict;
 use warnings;
-use Digest::SHA 'hmac_sha256';
+use IO::Handle;
+use IO::Select;
 use IO::Socket::INET;
-use Socket qw(SOL_SOCKET SO_LINGER SO_SNDBUF);
+use Socket qw(SOL_SOCKET SO_LINGER SO_RCVBUF SO_SNDBUF);
 use Time::HiRes qw(sleep time);
 
-my ($port, $file, @pairs) = @ARGV;
-my %o = (type => 3, uuid => '0f3c2a9e5b714c8d9a647e2d1b0c9f35',
-    key => 'a key for these tests', time => time, meta => '{"type":"fascia"}',
-    size => 4096, rate => 500, window => 3 << 20, cuts => 0,
-    every => 4 << 20, how => 'any', seed => 1, slow => 0, noanswer => 0,
-    noclose => 0, give_up => 120, map { split /=/, $_, 2 } @pairs);
-my $TIOCOUTQ = 0x5411;
-my $end = time + $o{give_up};
+my ($top, $name, @pairs) = @ARGV;
+my %o = (kind => 'lines', bytes => 20 << 20, n => 50000, faults => 8,
+    of => 'cut,recv,d4,both,hole,stall', hole => 5, seconds => 20,
+    spool => 1 << 30, seed => $$, map { split /=/, $_, 2 } @pairs);
+my %child;
+my $UUID = '0f3c2a9e-5b71-4c8d-9a64-7e2d1b0c9f35';
+my $BUFFER = 65536;	# of the relay, each way
 
-$SIG{PIPE} = 'IGNORE';
 srand $o{seed};
+$SIG{PIPE} = 'IGNORE';
+$SIG{TERM} = $SIG{INT} = sub { exit 1 };
+$| = 1;
 
-sub seal {
-	my ($type, $time, $data) = @_;
-	my $head = pack 'CCH32Q<x32V', 1, $type, $o{uuid}, $time, length $data;
+sub put {
+	my ($path, $text) = @_;
 
-	substr($head, 26, 32) = hmac_sha256($head . $data, $o{key});
-	return $head . $data;
+	open my $out, '>', $path or die "$path: $!\n";
+	print $out $text;
+	close $out or die "$path: $!\n";
 }
 
-# -- units: [bytes, whether it is of the preamble] ---------------------------
-
-sub units {
-	my ($bytes) = @_;
-	my ($at, @units) = (0);
-
-	if ($o{type} == 1) {
-		push @units, [substr($bytes, 0, 24), 1];
-		for ($at = 24; $at < length $bytes; ) {
-			my $len = 16 + unpack 'V', substr $bytes, $at + 8, 4;
-			push @units, [substr($bytes, $at, $len), 0];
-			$at += $len;
-		}
-	} elsif ($o{type} == 5) {
-		while ($at < length $bytes) {
-			my ($kind, $len) = unpack 'VV', substr $bytes, $at, 8;
-			push @units, [substr($bytes, $at, $len),
-			    $kind == 0x0a0d0d0a || $kind == 1];
-			$at += $len;
-		}
-	} elsif ($o{type} == 7) {
-		while ($at < length $bytes) {
-			my $len = unpack 'n', substr $bytes, $at + 2, 2;
-			push @units, [substr($bytes, $at, $len), 0];
-			$at += $len;
-		}
-	} elsif ($o{type} =~ /^(3|6|8|254)$/) {
-		@units = map { [$_, 0] } $bytes =~ /([^\n]*\n|[^\n]+\z)/g;
-	} else {
-		@units = map { [$_, 0] } unpack '(a1024)*', $bytes;
+# Below those that the system gives out: a connection to a port where nobody
+# listens may otherwise be given that very port, and then it meets itself.
+sub free_port {
+	for (1 .. 100) {
+		my $port = 10000 + ($$ * 31 + int rand 1e6) % 22000;
+		return $port if IO::Socket::INET->new(Listen => 1,
+		    LocalAddr => '127.0.0.1', LocalPort => $port);
 	}
-	return \@units;
+	die "no free port\n";
 }
 
-# -- records: { bytes, anchor, preamble, at } --------------------------------
+# -- input ------------------------------------------------------------------
 
-my (@records, %used, $second, $since);
+sub make_capture {
+	my ($left, $n) = ($o{bytes} - 24, 0);
+	open my $out, '>:raw', "$name.in" or die "$name.in: $!\n";
 
-sub add {
-	my ($data, $begins, $preamble) = @_;
-	my $now = $o{time} + int(@records / $o{rate});
-	my $fresh = ($second // -1) != $now;
-
-	%used = () if $fresh;
-	$second = $now;
-	my $anchor = $begins && !$preamble &&
-	    ($fresh || !$used{length $data});
-	$used{length $data} = 1;
-	push @records, { bytes => seal($o{type}, $now, $data),
-	    anchor => $anchor, preamble => $preamble };
-	$since = $anchor ? 0 : ($since // 0) + 62 + length $data;
-}
-
-sub cut_into_records {
-	my ($units) = @_;
-	my $data = '';
-
-	for my $u (@$units) {
-		if ($u->[1]) {
-			add($data, 1, 0) if length $data;
-			$data = '';
-			add($u->[0], 1, 1);
-			next;
+	print $out pack 'VvvVVVV', 0xa1b2c3d4, 2, 4, 0, 0, 262144, 1;
+	while ($left > 0) {
+		my $part = '';
+		# Runs of equal packets among others.
+		for (1 .. 2000) {
+			my $len = 60 + int($n / 7) * 37 % 1400;
+			$part .= pack('VVVV', 1795220274 + int($n / 5000), 0,
+			    $len, $len) . pack('N', int($n / 7)) .
+			    "\x02" x ($len - 4);
+			$n++;
 		}
-		if (length $data && length($data) + length $u->[0] > $o{size}) {
-			add_data($data);
-			$data = '';
-		}
-		$data .= $u->[0];
+		print $out $part;
+		$left -= length $part;
 	}
-	add_data($data) if length $data;
+	close $out or die "$name.in: $!\n";
 }
 
-# Where there was no anchor for long, one is made by its length.
-sub add_data {
-	my ($data) = @_;
-	my $begins = 1;
+sub make_lines {
+	open my $out, '>:raw', "$name.in" or die "$name.in: $!\n";
+	for my $i (1 .. $o{n}) {
+		# Every third line as the one before.
+		printf $out "%07d a line of a log%s\n", $i - ($i % 3 == 0),
+		    $i % 1000 ? '' : ' and more' x 700;
+	}
+	close $out or die "$name.in: $!\n";
+}
 
-	while (length $data) {
-		my $n = $o{size};
-		if ($begins && ($since // 0) > $o{window} / 4) {
-			my $next = $o{time} + int(@records / $o{rate});
-			if ($next == $second && $used{
-			    $n < length $data ? $n : length $data}) {
-				$n = 1;
-				$n++ while $used{$n};
+# -- processes --------------------------------------------------------------
+
+sub start {
+	my ($what, $log, @command) = @_;
+
+	my $pid = fork // die "fork: $!\n";
+	if (!$pid) {
+		open STDIN, '<', '/dev/null' or die;
+		open STDOUT, '>>', $log or die;
+		open STDERR, '>&', \*STDOUT or die;
+		exec @command or die "$command[0]: $!\n";
+	}
+	$child{$what} = $pid;
+}
+
+# Its status once it is dead.
+sub murder {
+	my ($what) = @_;
+
+	kill KILL => $child{$what};
+	waitpid $child{$what}, 0;
+	my $status = $?;
+	delete $child{$what};
+	return $status;
+}
+
+END {
+	local $?;
+	kill KILL => values %child if %child;
+}
+
+# One process for all of the link: commands come by a pipe, a line each.
+my ($relay_port, $recv_port) = (free_port(), free_port());
+my $control;
+
+sub reset_pair {
+	setsockopt $_, SOL_SOCKET, SO_LINGER, pack 'ii', 1, 0 for @_;
+	close $_ for @_;
+}
+
+sub relay {
+	my ($commands) = @_;
+	my $listener = IO::Socket::INET->new(LocalAddr => '127.0.0.1',
+	    LocalPort => $relay_port, ReuseAddr => 1) or die "relay: $!\n";
+	my (@pairs, $hole);
+
+	setsockopt $listener, SOL_SOCKET, SO_RCVBUF, $BUFFER;
+	listen $listener, 10;
+	$hole = 0;
+	for (;;) {
+		my $open = time >= $hole;
+		my ($r, $w) = ('', '');
+		vec($r, fileno $commands, 1) = 1;
+		vec($r, fileno $listener, 1) = 1;
+		for (@pairs) {
+			vec($r, fileno $_->{in}, 1) = 1
+			    if $open && $_->{bytes} eq '' && !$_->{end};
+			vec($w, fileno $_->{out}, 1) = 1
+			    if $open && $_->{bytes} ne '';
+			vec($r, fileno $_->{out}, 1) = 1 if $open;
+		}
+		select $r, $w, undef, $open ? 1 : 0.02;
+		if (vec($r, fileno $commands, 1)) {
+			my $line = <$commands> // exit;
+			if ($line =~ /^hole (.*)/) {
+				$hole = time + $1;
+			} else {
+				reset_pair($_->{in}, $_->{out}) for @pairs;
+				@pairs = ();
+				next;
 			}
 		}
-		add(substr($data, 0, $n, ''), $begins, 0);
-		$begins = 0;
+		if (vec($r, fileno $listener, 1) &&
+		    (my $in = $listener->accept)) {
+			my $out = IO::Socket::INET->new(
+			    PeerAddr => "127.0.0.1:$recv_port");
+			if (!$out) {
+				reset_pair($in);
+			} else {
+				setsockopt $out, SOL_SOCKET, SO_SNDBUF, $BUFFER;
+				$_->blocking(0) for $in, $out;
+				push @pairs, { in => $in, out => $out,
+				    bytes => '', end => 0 };
+			}
+		}
+		my @stay;
+		for (@pairs) {
+			my $dead = 0;
+			if (vec($r, fileno $_->{in}, 1)) {
+				my $n = sysread $_->{in}, $_->{bytes}, $BUFFER;
+				$dead = 1 if !defined $n && !$!{EAGAIN};
+				if (defined $n && $n == 0) {
+					$_->{end} = 1;
+					shutdown $_->{out}, 1;
+				}
+			}
+			if (!$dead && vec($w, fileno $_->{out}, 1)) {
+				my $n = syswrite $_->{out}, $_->{bytes};
+				substr $_->{bytes}, 0, $n, '' if defined $n;
+				$dead = 1 if !defined $n && !$!{EAGAIN};
+			}
+			if (!$dead && vec($r, fileno $_->{out}, 1)) {
+				my $n = sysread $_->{out}, my $back, 4096;
+				$dead = 1 if !defined $n && !$!{EAGAIN};
+				# Its end, after ours was said or not.
+				if (defined $n && $n == 0) {
+					close $_->{in};
+					close $_->{out};
+					next;
+				}
+			}
+			if ($dead) {
+				reset_pair($_->{in}, $_->{out});
+			} else {
+				push @stay, $_;
+			}
+		}
+		@pairs = @stay;
 	}
 }
 
-# -- sessions ----------------------------------------------------------------
-
-my ($acknowledged, $sessions, $again, $sent_max) = (0, 0, 0, 0);
-my (@holes, @offset);
-
-# The first record to be sent: the last anchor a window before what was
-# acknowledged, ever.
-sub head {
-	my $n = 0;
-
-	for my $i (0 .. $#records) {
-		last if $offset[$i] > $acknowledged - $o{window};
-		$n = $i if $records[$i]{anchor};
+sub start_relay {
+	pipe my $r, my $w or die "pipe: $!\n";
+	my $pid = fork // die "fork: $!\n";
+	if (!$pid) {
+		close $w;
+		%child = ();
+		$SIG{TERM} = $SIG{INT} = 'DEFAULT';
+		relay($r);
 	}
-	return $n;
+	close $r;
+	$control = $w;
+	$control->autoflush(1);
+	$child{relay} = $pid;
 }
 
-sub dial {
-	while (time < $end) {
-		my $s = IO::Socket::INET->new(PeerAddr => '127.0.0.1',
-		    PeerPort => $port);
-		return $s if $s;
-		sleep 0.05;
-	}
-	die "no connection\n";
+sub start_recv {
+	start('recv', "$name.recv.log", "$top/d4-recv/d4-recv", '-v', '-c',
+	    "$name.r");
 }
 
-sub cut {
-	my ($s, $bytes) = @_;
-	my $how = $o{how} eq 'any' ? (qw(rst fin half hole))[rand 4] : $o{how};
-
-	if ($how eq 'hole') {
-		push @holes, $s;
-		return;
-	}
-	syswrite $s, substr $bytes, 0, 1 + rand(length($bytes) - 1)
-	    if $how eq 'half';
-	setsockopt $s, SOL_SOCKET, SO_LINGER, pack 'ii', 1, 0
-	    if $how eq 'rst';
-	close $s;
+sub start_d4 {
+	start('d4', "$name.d4.log", "$top/d4/d4", '-v', '--retry', '1',
+	    '--rate', int($o{rate}), '-c', "$name.c");
 }
 
-# What the peer's kernel has, in the stream.
-sub acknowledge {
-	my ($s, $reached) = @_;
-	my $left = pack 'i', 0;
+sub configure {
+	my %d4 = (version => 1, type => $o{kind} eq 'pcap' ? 1 : 8,
+	    uuid => $UUID, key => 'a key for these tests', snaplen => 4096,
+	    source => "$ENV{PWD}/$name.in",
+	    destination => "tcp:127.0.0.1:$relay_port");
+	my %recv = (key => $d4{key}, source => "tcp:127.0.0.1:$recv_port",
+	    destination => "$ENV{PWD}/$name.s", mode => 'shared-secret',
+	    types => '1 8' =~ s/ /\n/r, compress => 'none');
 
-	ioctl $s, $TIOCOUTQ, $left or return;
-	my $at = $reached - unpack 'i', $left;
-	$acknowledged = $at if $at > $acknowledged;
+	if ($o{spool}) {
+		$d4{spool} = "$ENV{PWD}/$name.spool";
+		$d4{spool_size} = $o{spool};
+	}
+	mkdir "$name.c";
+	mkdir "$name.r";
+	put("$name.c/$_", "$d4{$_}\n") for keys %d4;
+	put("$name.r/$_", "$recv{$_}\n") for keys %recv;
+	chmod 0600, "$name.c/key", "$name.r/key";
 }
 
-sub write_all {
-	my ($s, $bytes) = @_;
+# -- faults -----------------------------------------------------------------
 
-	while (length $bytes) {
-		my $n = syswrite $s, $bytes or return 0;
-		substr $bytes, 0, $n, '';
-	}
-	return 1;
+my %fault = (
+	cut => sub { print $control "cut\n" },
+	recv => sub {
+		murder('recv');
+		start_recv();
+	},
+	d4 => sub {
+		murder('d4') == 9 or return 0;
+		start_d4();
+	},
+	both => sub {
+		my $status = murder('d4');
+		murder('recv');
+		start_recv();
+		$status == 9 or return 0;
+		start_d4();
+	},
+	hole => sub { print $control "hole $o{hole}\n" },
+	stall => sub { printf $control "hole %.1f\n", 0.3 + rand 1 },
+);
+
+sub ended {
+	return waitpid($child{d4}, 1) == $child{d4};
 }
 
-# 1 when the end was answered, 0 to go on.
-sub session {
-	my ($hello) = @_;
-	my $first = head();
-	my $s = dial();
-	my $left = $o{cuts}-- > 0 ? 1 + rand $o{every} : 1 << 60;
-	my ($batch, $rest) = ('', 0);
+sub run {
+	my @of = split /,/, $o{of};
+	my ($done, %count) = (0);
+	my $begin = time;
+	my $apart = $o{seconds} / ($o{faults} + 1);
+	my $end = $begin + 10 * $o{seconds} + 60;
+	my $over = 0;
 
-	$sessions++;
-	write_all($s, $hello) or return 0;
-	my @preamble;
-	for my $i (0 .. $first - 1) {
-		next if !$records[$i]{preamble};
-		# A file header or section begins anew.
-		@preamble = () if substr($records[$i]{bytes}, 62, 4) =~
-		    /^(\x0a\x0d\x0d\x0a|\xd4\xc3\xb2\xa1)/;
-		push @preamble, $i;
+	$o{rate} = (-s "$name.in") * 1.1 / $o{seconds};
+	start_relay();
+	start_recv();
+	start_d4();
+	while ($done < $o{faults}) {
+		my $until = time + rand 2 * $apart;
+		sleep 0.02 while time < $until && !($over = ended());
+		last if $over;
+		my $which = $of[rand @of];
+		$count{$which}++;
+		$done++;
+		if (($fault{$which}->() // 1) eq '0') {
+			$over = 1;
+			$? = 0;
+			last;
+		}
 	}
-	$left -= length $records[$_]{bytes} for @preamble;
-	write_all($s, $records[$_]{bytes}) or return 0 for @preamble;
-	for my $i ($first .. $#records) {
-		my $bytes = $records[$i]{bytes};
-
-		if ($left < length $bytes) {
-			cut($s, $bytes);
+	until ($over || ($over = ended())) {
+		if (time > $end) {
+			print "$name: does not end\n";
 			return 0;
 		}
-		$again += length $bytes if $i < $sent_max;
-		$sent_max = $i + 1 if $i >= $sent_max;
-		$left -= length $bytes;
-		write_all($s, $bytes) or return 0;
-		acknowledge($s, $offset[$i + 1]);
-		if ($o{slow} && ($rest += length $bytes) > 65536) {
-			sleep $o{slow} / 1000;
-			$rest = 0;
-		}
+		sleep 0.05;
 	}
-	if ($o{noanswer}-- > 0) {
-		close $s;
-		return 0;
-	}
-	shutdown $s, 1;
-	my $got = sysread $s, my $answer, 1;
-	return defined $got && $got == 0;
+	my $status = $?;
+	delete $child{d4};
+	kill TERM => $child{recv};
+	waitpid $child{recv}, 0;
+	delete $child{recv};
+	printf "%s: %d faults in %.0f s (%s), d4 %s\n", $name, $done,
+	    time - $begin, join(', ', map { "$count{$_} $_" } sort keys %count),
+	    $status == 0 ? 'ended well' : "status $status";
+	return $status == 0;
 }
 
-open my $in, '<:raw', $file or die "$file: $!\n";
-cut_into_records(units(do { local $/; <$in> } // ''));
-my $now = $o{time} + int(@records / $o{rate});
-push @records, { bytes => seal($o{type}, $now, ''), anchor => 0 }
-    if !$o{noclose};
-$offset[0] = 0;
-$offset[$_ + 1] = $offset[$_] + length $records[$_]{bytes} for 0 .. $#records;
-my $hello = seal($o{type} == 254 ? 2 : $o{type}, $o{time},
-    $o{type} == 254 ? $o{meta} : '');
-until (session($hello)) {
-	exit 0 if $o{noclose} && $o{cuts} < 0;
-	die "not answered in time\n" if time > $end;
-	sleep 0.02;
+sub sha {
+	my ($path) = @_;
+
+	return (split / /, qx(sha256sum < '$path'))[0];
 }
-printf "%d sessions, %d records, %d bytes again\n", $sessions,
-    scalar @records, $again;
+
+$o{kind} eq 'pcap' ? make_capture() : make_lines();
+configure();
+my $good = run();
+my $joined = qx(perl '$top/t/tool/store.pl' join '$name.s');
+my $want = sprintf "%s %d %d %s\n", $UUID =~ tr/-//dr,
+    $o{kind} eq 'pcap' ? 1 : 8, -s "$name.in", sha("$name.in");
+my $sessions = () = qx(cat '$name.d4.log') =~ /: connected$/mg;
+my $gaps = () = qx(cat '$name.recv.log') =~ /gap|diverge/g;
+print "$name: $sessions sessions, $gaps gaps said\n";
+print "$name: stored $joined$name: wanted $want" if $joined ne $want;
+exit !($good && $joined eq $want && $gaps == 0);

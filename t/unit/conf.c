@@ -603,9 +603,21 @@ test_rest(void)
 	ok(d4_conf_path(conf, "v", path) == 0 && strcmp(path, want) == 0,
 	    "the path of a value");
 	(void)chmod(want, 0640);
-	ok(!d4_conf_exposed(conf, "v"), "0640 is not exposed");
+	is(d4_conf_closed(conf, "v", false), 0, "0640 is closed");
 	(void)chmod(want, 0644);
-	ok(d4_conf_exposed(conf, "v"), "0644 is");
+	ok(d4_conf_closed(conf, "v", false) == -1 && is_told() &&
+	    strstr(d4_conf_fault(conf), "v: can be read or changed by others "
+	    "(expected chmod o= ") != NULL, "0644 is not, chmod helps");
+	ok(d4_conf_closed(conf, "v", true) == 1 &&
+	    strstr(d4_conf_fault(conf), "v: can be read") != NULL,
+	    "that can be accepted, and warned of");
+	(void)chmod(want, 0602);
+	is(d4_conf_closed(conf, "v", false), -1, "0602 can be changed");
+	is(d4_conf_closed(conf, "w", false), 0, "what is missing is closed");
+	ok(d4_conf_is_sample(LIT("private key to change")) &&
+	    !d4_conf_is_sample(LIT("private key to chang")) &&
+	    !d4_conf_is_sample(LIT("another key to change")),
+	    "the sample's key is known");
 	ok(d4_conf_refuse(conf, "v", "is odd", "an even one") == -1 &&
 	    is_told() && strstr(d4_conf_fault(conf),
 	    "v: is odd (expected an even one)") != NULL, "refuse");

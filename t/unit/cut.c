@@ -36,7 +36,7 @@ make(struct window *w, enum d4_border_kind kind, size_t snaplen, bool drop)
 static const char *
 sent(struct window *w)
 {
-	if (window_seal(w, TIME) == -1)
+	if (window_seal(w) == -1)
 		abort();
 	(void)take(w, STREAM, STREAM);
 	return session();
@@ -86,7 +86,7 @@ test_resume(void)
 
 		nwire = 0;
 		feed(c, text, sizeof(text) - 1, 1 + at % 7);
-		if (cut_finish(c) == -1 || window_seal(w, TIME) == -1)
+		if (cut_finish(c) == -1 || window_seal(w) == -1)
 			abort();
 		(void)take(w, at, STREAM);
 		(void)reconnect(w);
@@ -177,7 +177,7 @@ test_pcap(size_t packet, size_t snaplen, size_t keep)
 		struct cut *c = make(w, D4_BORDER_PCAP, snaplen, false);
 
 		feed(c, data, len, slice);
-		if (window_seal(w, TIME) == -1)
+		if (window_seal(w) == -1)
 			abort();
 		end = (size_t)window_end(w);
 		for (at = 1, n = 40; at < end; at += 1 + end / 20) {
@@ -261,13 +261,13 @@ test_endless(void)
 		size_t again;
 
 		feed(c, part, sizeof(part), sizeof(part));
-		if (window_seal(w, TIME) == -1)
+		if (window_seal(w) == -1)
 			abort();
 		nwire = 0;
 		(void)take(w, STREAM, STREAM);
 		if (i % 256 == 0) {
 			nwire = 0;
-			again = window_rewind(w);
+			again = reconnect(w);
 			most = again > most ? again : most;
 			while (nwire = 0, take(w, STREAM / 2, STREAM) > 0)
 				continue;

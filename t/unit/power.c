@@ -497,7 +497,7 @@ make_input(uint8_t type)
 static void
 start(struct shelf *s, enum d4_gz_kind compress, enum store_sync sync)
 {
-	struct finish_settings fs = { .root = s->root,
+	struct finish_settings fs = { .root = s->root, .runner = -1,
 	    .items = { .push = shelf_push, .cookie = s } };
 	struct store_settings ss = { .rotate_size = 6000, .sync = sync,
 	    .compress = compress,

@@ -165,7 +165,7 @@ make_pcap(uint8_t *p)
 static void
 start(struct shelf *s, enum d4_gz_kind compress)
 {
-	struct finish_settings fs = { .root = s->root,
+	struct finish_settings fs = { .root = s->root, .runner = -1,
 	    .items = { .push = push } };
 	struct store_settings ss = { .rotate_size = 150,
 	    .compress = compress, .items = { .push = push } };

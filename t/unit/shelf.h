@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "d4-recv/finish.h"
+#include "d4-recv/runner.h"
 #include "d4-recv/store.h"
 #include "lib/gz.h"
 
@@ -102,13 +103,26 @@ shelf_forget(struct shelf *s)
 	s->items = NULL;
 }
 
+/* Who runs the hook; it ends with the test. */
+static int
+shelf_runner(struct shelf *s, const char *hook)
+{
+	struct runner_settings rs = { .program = hook, .root = s->root };
+	int fd;
+
+	if (runner_start(&rs, &fd, 1) == 0)
+		return fd;
+	perror(hook);
+	exit(1);
+}
+
 /* Opens finisher and store on s->root. */
 static void
 shelf_start(struct shelf *s, unsigned rotate, uint64_t rotate_size,
     enum d4_gz_kind compress, const char *hook)
 {
 	struct finish_settings fs = {
-		.root = s->root, .hook = hook,
+		.root = s->root, .hook = hook, .runner = -1,
 		.items = { .push = shelf_push, .cookie = s }
 	};
 	struct store_settings ss = {
@@ -116,6 +130,8 @@ shelf_start(struct shelf *s, unsigned rotate, uint64_t rotate_size,
 		.compress = compress, .items = { .push = shelf_push, .cookie = s }
 	};
 
+	if (hook != NULL)
+		fs.runner = shelf_runner(s, hook);
 	if ((s->finish = finish_new(&fs)) == NULL) {
 		perror(s->root);
 		exit(1);

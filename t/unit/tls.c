@@ -875,7 +875,7 @@ test_full_socket(void)
 {
 	enum { LEN = 1 << 20 };
 	static uint8_t data[LEN], got[LEN];
-	size_t out = 0, in = 0, again = 0, shorter = 0, i;
+	size_t out = 0, in = 0, again = 0, shorter = 0, early = 0, i;
 	struct pair pair;
 	ssize_t n;
 	int bytes = 4096;
@@ -905,12 +905,14 @@ test_full_socket(void)
 		while ((n = d4_tls_read(pair.server, got + in,
 		    LEN - in)) > 0)
 			in += (size_t)n;
+		early += in > out;
 		if (n != D4_TLS_AGAIN && in < LEN)
 			break;
 	}
 	ok(again > 1, "the socket was full %zu times", again);
 	ok(shorter > 1, "%zu writes were short", shorter);
 	ok(in == LEN && memcmp(data, got, LEN) == 0, "all arrived");
+	is(early, 0, "and nothing that was not said to be written");
 	pair_free(&pair);
 }
 

@@ -1,15 +1,27 @@
 /* SPDX-License-Identifier: ISC */
+#include "lib/bytes.h"
 #include "t/unit/stream.h"
 #include "t/unit/tap.h"
 
 #define RECORD(text)	(D4_HEADER_LEN + sizeof(text) - 1)
 
+/* A record in the present second. */
+static void
+add_now(struct window *w, const char *text, int flags)
+{
+	if (window_add(w, 3, text, strlen(text), flags) == -1 ||
+	    window_seal(w) == -1)
+		abort();
+}
+
+/* One in a second of its own, and so an anchor where a unit begins. */
 static void
 add(struct window *w, const char *text, int flags)
 {
-	if (window_add(w, 3, text, strlen(text), flags) == -1 ||
-	    window_seal(w, TIME) == -1)
-		abort();
+	static uint64_t second = TIME;
+
+	window_clock(w, ++second);
+	add_now(w, text, flags);
 }
 
 static void
@@ -41,8 +53,8 @@ test_opening(void)
 	uint8_t first[D4_HEADER_LEN];
 
 	nwire = 0;
-	ok(window_add_opening(w, 2, NULL, 0, TIME) == 0 &&
-	    window_add_opening(w, 2, "{}", 2, TIME) == 0, "an opening");
+	ok(window_add_opening(w, 2, NULL, 0) == 0 &&
+	    window_add_opening(w, 2, "{}", 2) == 0, "an opening");
 	take(w, STREAM, STREAM);
 	ok(same(session(), "|2:[]|2:{}"), "goes out by itself");
 	memcpy(first, wire, sizeof(first));
@@ -90,6 +102,40 @@ test_resume(void)
 	is(cut, all + 1, "window 0: resumed at the unit that was not sent");
 }
 
+/* The timestamp of the session's first record. */
+static uint64_t
+hello_time(void)
+{
+	return nwire < D4_HEADER_LEN ? 0 : d4_get64le(wire + D4_TIMESTAMP_AT);
+}
+
+static void
+test_hello(void)
+{
+	struct window *w = make_window(100, 0, 1000);
+	uint64_t first, second;
+
+	nwire = 0;
+	if (window_add_opening(w, 3, NULL, 0) == -1)
+		abort();
+	add_now(w, "a", WINDOW_END);
+	take(w, STREAM, STREAM);
+	first = hello_time();
+	(void)reconnect(w);
+	add_now(w, "b", WINDOW_END);
+	take(w, STREAM, STREAM);
+	second = hello_time();
+	ok(same(session(), "|[]|b"), "window 0: another hello");
+	ok(first == TIME && second == TIME + 1, "a second later");
+	is(window_hello_time(w), TIME + 1, "which is known");
+	(void)reconnect(w);
+	add(w, "c", WINDOW_END);
+	take(w, STREAM, STREAM);
+	ok(same(session(), "|[]|c") && hello_time() > second,
+	    "and another for the next session");
+	window_free(w);
+}
+
 static void
 test_keep(void)
 {
@@ -112,6 +158,82 @@ test_keep(void)
 	is(reconnect(w), RECORD("00") + 1, "cut off within");
 	take(w, STREAM, STREAM);
 	ok(same(session(), "|47|48|49|50"), "none is missing");
+	window_free(w);
+}
+
+static void
+test_unacked(void)
+{
+	struct window *w = make_window(100, 2 * RECORD("00"), 100000);
+	char text[16];
+	int i;
+
+	nwire = 0;
+	for (i = 0; i < 10; i++) {
+		(void)snprintf(text, sizeof(text), "%02d", i);
+		add(w, text, WINDOW_END);
+	}
+	take(w, STREAM, STREAM);
+	window_unacked(w, 3 * RECORD("00") + 1);
+	is(window_kept(w), 6 * RECORD("00"),
+	    "kept: what was not acknowledged, half a record, and the window");
+	window_unacked(w, 100 * RECORD("00"));
+	is(window_kept(w), 6 * RECORD("00"), "an old word changes nothing");
+	nwire = 0;
+	if (window_rewind(w) == -1)
+		abort();
+	take(w, RECORD("00"), STREAM);
+	window_unacked(w, 0);
+	is(window_kept(w), RECORD("00"),
+	    "what was acknowledged before stays so in the next session");
+	take(w, STREAM, STREAM);
+	ok(same(session(), "|04|05|06|07|08|09"), "which has them all");
+	window_unacked(w, 0);
+	is(window_kept(w), 2 * RECORD("00"), "then the window is kept");
+	window_free(w);
+}
+
+/* Equal records in one second are no place to resume at. */
+static void
+test_anchors(void)
+{
+	struct window *w = make_window(100, 2 * RECORD("00"), 100000);
+	int i;
+
+	nwire = 0;
+	for (i = 0; i < 10; i++)
+		add_now(w, "same", WINDOW_END);
+	take(w, STREAM, STREAM);
+	is(reconnect(w), 10 * RECORD("same"), "kept from the stream's start");
+	add_now(w, "longer", WINDOW_END);
+	for (i = 0; i < 3; i++)
+		add_now(w, "same", WINDOW_END);
+	take(w, STREAM, STREAM);
+	(void)reconnect(w);
+	take(w, STREAM, STREAM);
+	ok(same(session(), "|longer|same|same|same"), "a length of its own");
+	add_now(w, "ab", 0);
+	add_now(w, "abc", WINDOW_END);
+	for (i = 0; i < 3; i++)
+		add_now(w, "same", WINDOW_END);
+	take(w, STREAM, STREAM);
+	(void)reconnect(w);
+	take(w, STREAM, STREAM);
+	ok(same(session(), "|ab|abc|same|same|same"),
+	    "only where a unit begins");
+	window_clock(w, TIME + 1);
+	add_now(w, "P", WINDOW_PREAMBLE | WINDOW_RESET | WINDOW_END);
+	for (i = 0; i < 5; i++)
+		add_now(w, "same", WINDOW_END);
+	take(w, STREAM, STREAM);
+	(void)reconnect(w);
+	take(w, STREAM, STREAM);
+	ok(same(session(), "|P|same|same|same|same|same"),
+	    "not in the preamble, but behind it in another second");
+	window_clock(w, TIME);
+	add_now(w, "same", WINDOW_END);
+	ok(d4_get64le(wire + D4_TIMESTAMP_AT) == TIME + 1,
+	    "time does not go back");
 	window_free(w);
 }
 
@@ -146,25 +268,6 @@ test_preamble(void)
 	(void)reconnect(w);
 	take(w, STREAM, STREAM);
 	ok(same(session(), "|T|q2"), "which then is the preamble");
-	add(w, "U", WINDOW_PREAMBLE | WINDOW_RESET | WINDOW_END);
-	take(w, STREAM, STREAM);
-	ok(same(session(), "|T|q2|U"), "also in the midst of a session");
-	add(w, "r1", WINDOW_END);
-	take(w, STREAM, STREAM);
-	ok(same(session(), "|T|q2|U|r1"), "which goes on");
-	(void)reconnect(w);
-	take(w, STREAM, STREAM);
-	ok(same(session(), "|U"), "without data it opens one too");
-	add(w, "r2", WINDOW_END);
-	take(w, STREAM, STREAM);
-	ok(same(session(), "|U|r2"), "until there is some");
-	(void)reconnect(w);
-	take(w, 1, STREAM);
-	add(w, "V", WINDOW_PREAMBLE | WINDOW_RESET | WINDOW_END);
-	take(w, STREAM, STREAM);
-	add(w, "s1", WINDOW_END);
-	take(w, STREAM, STREAM);
-	ok(same(session(), "|U|V|s1"), "of which none is lost");
 	window_free(w);
 }
 
@@ -241,6 +344,7 @@ test_long_run(void)
 		add(w, text, WINDOW_END);
 		nwire = 0;
 		(void)take(w, (size_t)(i % 150), STREAM);
+		window_unacked(w, 0);
 		if (i % 4999 != 0)
 			continue;
 		(void)reconnect(w);
@@ -261,7 +365,10 @@ main(void)
 	test_order();
 	test_opening();
 	test_resume();
+	test_hello();
 	test_keep();
+	test_unacked();
+	test_anchors();
 	test_preamble();
 	test_preamble_border();
 	test_full();
