@@ -82,7 +82,7 @@ ROOMS = header uuid type feed base64 digest sum border cidr table resp \
     meta meta-ja3 meta-line meta-value \
     io record conf conf-login clock net net-socks stop secret notify log \
     confine confine-$(OS) os-$(OS) os-swap-$(OS) os-host-$(OS) \
-    tls cert redis queue queue-dir queue-names queue-redis queue-wait \
+    tls tls-bio cert redis queue queue-dir queue-names queue-redis queue-wait \
     gz gz-zlib $(if $(GZ_ISAL),gz-isal,gz-noisal) \
     $(if $(GZ_ZSTD),gz-zstd,gz-nozstd) \
     registry registry-admin registry-claim registry-facts registry-note \
@@ -98,7 +98,7 @@ PROGS = d4/d4 d4-recv/d4-recv d4-meta/d4-meta d4-pibs/d4-pibs \
     d4-stdout/d4-stdout d4-admin/d4-admin
 
 d4/d4: $(patsubst %,d4/%.o,main stream options settings encap cut window \
-    anchor shelf link relay spool spool-disk spool-form spool-recover \
+    anchor shelf link wire relay spool spool-disk spool-form spool-recover \
     spool-state spool-writer figures source source-folder source-redis seen)
 d4/d4: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) -pthread
 
@@ -157,7 +157,7 @@ t/unit/store t/unit/handler t/unit/recover t/unit/power: $(STORE)
 t/unit/window: $(WINDOW)
 t/unit/spool: d4/cut.o $(WINDOW)
 t/unit/cut t/unit/resume: d4/cut.o $(WINDOW)
-t/unit/link: d4/link.o
+t/unit/link: d4/link.o d4/wire.o
 t/unit/source t/unit/source-redis: d4/source.o d4/source-folder.o \
     d4/source-redis.o d4/seen.o
 

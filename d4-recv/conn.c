@@ -15,7 +15,7 @@
 #include "lib/type.h"
 #include "lib/uuid.h"
 
-#define READ_BYTES	((size_t)128 << 10)	/* of a sensor in one turn */
+#define READ_BYTES	((size_t)256 << 10)	/* of a sensor in one turn */
 #define READ_STRANGER	((size_t)4 << 10)	/* of one that is not known */
 
 #define HANDSHAKE_MS	10000

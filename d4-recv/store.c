@@ -17,7 +17,8 @@
 #include "lib/type.h"
 
 #define BUFFER_MIN	((size_t)4 << 10)
-#define BUFFER_MAX	((size_t)64 << 10)	/* stays in a core's cache */
+#define BUFFER_MAX	((size_t)256 << 10)	/* few calls, yet in a core's
+						 * cache */
 
 #define HURRY_S		5	/* age of files, once half of those that may
 				 * be open are */

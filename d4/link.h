@@ -3,9 +3,9 @@
 #define D4_LINK_H
 
 /*
- * The way to the destination: connected, lost, awaited, connected again.  A
- * thread resolves, connects and shakes hands, so that nothing else waits for
- * it; what it brings is a descriptor that does not block, with TLS or without.
+ * The way to the destination: connected, lost, awaited, connected again.  Each
+ * connection has a thread of its own (wire.h), so that nothing waits for the
+ * network here.
  *
  *	DOWN --link_dial--> DIALING --> UP --link_close--> CLOSING --> CLOSED
  *	  ^                      |         |                      |
@@ -60,26 +60,29 @@ enum link_state link_state(const struct link *);
  * entries, 0 or 1. */
 int link_poll(const struct link *, bool want_write, struct pollfd *);
 
-/*
- * To be called when poll(2) says something, and at least once a second: takes
- * what the thread brought, reads what the peer sends, notices its end, goes on
- * with a handshake or an end.  Returns the new state.
- */
+/* To be called when poll(2) says something: learns what has become of it and
+ * of what was handed over.  Returns the new state. */
 enum link_state link_step(struct link *);
 
-/* Hands over up to len bytes: returns how many were taken, 0 when there is no
- * room now, or -1 when the link is lost (the state is then DOWN). */
+/* Hands over up to len bytes: returns how many, 0 when there is no room now,
+ * or -1 when the link is lost (the state is then DOWN).  They stay the
+ * caller's, as they are, until link_sent() has counted them or the state is
+ * DOWN. */
 ssize_t link_write(struct link *, const void *, size_t len);
 
-/* How many of the bytes handed over the peer's system has not acknowledged, at
- * most, as far as that can be known; of a link that was lost, when it was. */
+/* How many bytes of those handed over the system has taken, since the last
+ * call.  The rest of them is lost with the link. */
+size_t link_sent(struct link *);
+
+/* How many of the bytes sent the peer's system has not acknowledged, at most,
+ * as far as that can be known; of a link that was lost, when it was. */
 size_t link_unacked(const struct link *);
 
 /* Ends it without a word, to DOWN. */
 void link_lose(struct link *, const char *why);
 
-/* Says that this was all, waiting at most timeout_ms for the peer to say so
- * too.  From UP to CLOSING. */
+/* Says that this was all, behind what was handed over, waiting at most
+ * timeout_ms for the peer to say so too.  From UP to CLOSING. */
 void link_close(struct link *, int timeout_ms);
 
 /* Takes the last n bytes back where that is possible: from a file, so that it

@@ -32,6 +32,7 @@ struct mark {
 struct relay {
 	const struct relay_settings *s;
 	struct figures	 figures;
+	size_t		 lent;		/* to the link, behind what was sent */
 	enum link_state	 state;		/* as last seen */
 	bool		 eof;		/* no more is read */
 	bool		 stopping;	/* by a signal */
@@ -97,6 +98,21 @@ on_up(struct relay *r)
 	d4_notify_send("STATUS=connected");
 }
 
+/* What the link has sent of what it was lent.  Returns -1 when memory is
+ * short. */
+static int
+take_sent(struct relay *r)
+{
+	size_t n = link_sent(r->s->link);
+
+	if (window_sent(r->s->window, n) == -1) {
+		d4_log_warnx("%s: not enough memory", r->s->link_name);
+		return -1;
+	}
+	r->lent -= n;
+	return 0;
+}
+
 /* Returns -1 when that is the end of it. */
 static int
 on_lost(struct relay *r, enum link_state before)
@@ -104,6 +120,7 @@ on_lost(struct relay *r, enum link_state before)
 	const char *why = link_why(r->s->link);
 	size_t partial = window_partial(r->s->window);
 
+	r->lent = 0;
 	if (before != LINK_DIALING) {
 		window_unacked(r->s->window, link_unacked(r->s->link));
 		r->figures.resent += window_kept(r->s->window);
@@ -135,6 +152,8 @@ follow_link(struct relay *r)
 	enum link_state before = r->state;
 
 	r->state = link_step(r->s->link);
+	if (take_sent(r) == -1)
+		return -1;
 	if (r->state == LINK_UP && (before == LINK_DIALING ||
 	    r->figures.connects == 0))
 		on_up(r);
@@ -278,6 +297,13 @@ refill(struct relay *r)
 	r->refilled_at = r->now;
 }
 
+/* The next bytes that the link was not lent yet. */
+static size_t
+next_bytes(const struct relay *r, const uint8_t **at)
+{
+	return window_next(r->s->window, r->lent, at);
+}
+
 /* Returns -1 when memory is short. */
 static int
 write_link(struct relay *r)
@@ -288,23 +314,21 @@ write_link(struct relay *r)
 
 	if (r->s->rate > 0)
 		refill(r);
-	while ((len = window_next(r->s->window, &at)) > 0) {
+	while ((len = next_bytes(r, &at)) > 0) {
 		if (r->s->rate > 0 && len > r->allowance)
 			len = (size_t)r->allowance;
 		if (len == 0 || (n = link_write(r->s->link, at, len)) <= 0)
 			break;
-		if (window_sent(r->s->window, (size_t)n) == -1) {
-			d4_log_warnx("%s: not enough memory", r->s->link_name);
-			return -1;
-		}
+		r->lent += (size_t)n;
 		if (r->s->rate > 0)
 			r->allowance -= (uint64_t)n;
 	}
+	if (take_sent(r) == -1)
+		return -1;
 	if (link_state(r->s->link) == LINK_UP)
 		window_unacked(r->s->window, link_unacked(r->s->link));
-	if (len == 0 && r->eof && link_state(r->s->link) == LINK_UP &&
-	    window_waiting(r->s->window) == 0 &&
-	    window_next(r->s->window, &at) == 0) {
+	if (r->eof && link_state(r->s->link) == LINK_UP && r->lent == 0 &&
+	    window_waiting(r->s->window) == 0 && next_bytes(r, &at) == 0) {
 		link_close(r->s->link, ANSWER_MS);
 		/* It may be lost already, which follow_link() is to see. */
 		r->state = LINK_CLOSING;
@@ -340,6 +364,12 @@ look_after_spool(struct relay *r)
 	if (r->state == LINK_UP)
 		link_lose(r->s->link, "the spool is full, its oldest part "
 		    "was dropped");
+	(void)link_sent(r->s->link);
+	r->lent = 0;
+	if (window_rewind(r->s->window) == -1) {
+		d4_log_warnx("%s: not enough memory", r->s->spool_name);
+		return -1;
+	}
 	return 0;
 }
 
@@ -439,7 +469,7 @@ wait_for_work(struct relay *r, int64_t metrics_at)
 
 	pfds[n].fd = d4_stop_fd();
 	pfds[n++].events = POLLIN;
-	want_write = window_next(r->s->window, &at) > 0 &&
+	want_write = next_bytes(r, &at) > 0 &&
 	    (r->s->rate == 0 || r->allowance > 0);
 	n += link_poll(r->s->link, want_write, &pfds[n]);
 	if (r->s->spool != NULL) {
@@ -538,13 +568,16 @@ relay_run(const struct relay_settings *s, bool *over)
 			break;
 		if (input && !r->eof && read_source(r) == -1)
 			break;
+		if (follow_link(r) == -1)
+			break;
 		if (r->state == LINK_UP && write_link(r) == -1)
 			break;
 		if (s->spool != NULL && look_after_spool(r) == -1)
 			break;
 		if (s->source != NULL)
 			tell_source(r);
-		if (follow_link(r) == -1)
+		/* It may have been lost in the meantime. */
+		if (r->state != link_state(s->link) && follow_link(r) == -1)
 			break;
 		report(r);
 		write_metrics(r, &metrics_at);

@@ -6,6 +6,7 @@
 #include "lib/record.h"
 
 #define CHUNK_RECORDS	1024	/* what a batch of record.h takes at most */
+#define SEAL_CHUNKS	64	/* sealed together */
 
 struct chunk {
 	struct chunk		*next;
@@ -136,9 +137,16 @@ shelf_add(struct shelf *s, uint8_t type, const void *data, size_t len,
 int
 shelf_seal(struct shelf *s, uint64_t timestamp)
 {
+	struct d4_record *batches[SEAL_CHUNKS];
+	size_t n = 0;
+
 	for (; s->unsealed != NULL; s->unsealed = s->unsealed->next) {
-		if (d4_record_seal(s->unsealed->batch, timestamp) == -1)
+		batches[n++] = s->unsealed->batch;
+		if (n < SEAL_CHUNKS && s->unsealed != s->tail)
+			continue;
+		if (d4_record_seal_all(batches, n, timestamp) == -1)
 			return -1;
+		n = 0;
 		if (s->unsealed == s->tail)
 			break;
 	}

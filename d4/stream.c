@@ -140,9 +140,9 @@ run_relay(const struct stream *st, struct d4_tls_context *tls,
 		rc = relay_run(&r, &run->over);
 	if (st->s.network && r.window != NULL && run->spool == NULL)
 		outlast_hello(r.window);
+	link_free(r.link);	/* the window's bytes are lent to it */
 	cut_free(r.cut);
 	window_free(r.window);
-	link_free(r.link);
 	return rc;
 }
 

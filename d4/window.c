@@ -318,6 +318,23 @@ window_shortest_anchor(struct window *w)
 
 /* -- the link's side -------------------------------------------------------- */
 
+/*
+ * Whether what lies there must wait.  Where a unit is so long that there is no
+ * anchor to move to, nothing is gained by waiting: then it goes on when the
+ * peer's system has all.
+ */
+static bool
+is_held(const struct window *w, uint64_t pos)
+{
+	uint64_t head;
+
+	if (w->spool == NULL || w->keep == 0)
+		return false;
+	head = spool_head(w->spool);
+	return pos > head + HEAD_AHEAD && (head < w->head.pos ||
+	    w->acked < pos);
+}
+
 static size_t
 record_len(const uint8_t *record)
 {
@@ -342,22 +359,40 @@ look(struct window *w)
 	return rc;
 }
 
-size_t
-window_next(struct window *w, const uint8_t **at)
+/* The records at a position ahead of what is sent.  A spool has but one run in
+ * memory at a time: the next comes when that was sent.  Returns as look(). */
+static int
+look_ahead(struct window *w, uint64_t pos, struct run *run)
 {
-	if (w->opening_sent < w->opening.len) {
-		*at = w->opening.buf + w->opening_sent;
-		return w->opening.len - w->opening_sent;
+	if (w->spool == NULL)
+		return shelf_run(w->shelf, pos, run);
+	if (look(w) != 1 || pos >= w->run.pos + w->run.len)
+		return 0;
+	*run = w->run;
+	return 1;
+}
+
+size_t
+window_next(struct window *w, size_t ahead, const uint8_t **at)
+{
+	size_t opening = w->opening.len - w->opening_sent;
+	struct run run;
+	uint64_t pos;
+
+	if (ahead < opening) {
+		*at = w->opening.buf + w->opening_sent + ahead;
+		return opening - ahead;
 	}
-	if (window_held(w)) {
+	pos = w->sent + (ahead - opening);
+	if (is_held(w, pos)) {
 		if (w->asked < w->head.pos)
 			window_rest(w);
 		return 0;
 	}
-	if (w->sent == w->end || look(w) != 1)
+	if (pos == w->end || look_ahead(w, pos, &run) != 1)
 		return 0;
-	*at = w->run.bytes + (w->sent - w->run.pos);
-	return w->run.len - (size_t)(w->sent - w->run.pos);
+	*at = run.bytes + (pos - run.pos);
+	return run.len - (size_t)(pos - run.pos);
 }
 
 /* The record was sent whole. */
@@ -383,25 +418,40 @@ pass(struct window *w, const uint8_t *record, size_t len, int flags)
 	return 0;
 }
 
-int
-window_sent(struct window *w, size_t n)
+/* Some of the run, or all, was sent. */
+static int
+pass_some(struct window *w)
 {
 	const uint8_t *record;
 	size_t len;
 
-	if (w->opening_sent < w->opening.len) {
-		w->opening_sent += n;
-		return 0;
-	}
-	w->sent += n;
-	if (w->sent > w->reached)
-		w->reached = w->sent;
 	while (w->next < w->run.n) {
 		record = w->run.bytes + (w->next_at - w->run.pos);
 		len = record_len(record);
 		if (w->next_at + len > w->sent)
 			break;
 		if (pass(w, record, len, w->run.flags[w->next]) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+int
+window_sent(struct window *w, size_t n)
+{
+	size_t part = w->opening.len - w->opening_sent;
+
+	part = part < n ? part : n;
+	w->opening_sent += part;
+	for (n -= part; n > 0; n -= part) {
+		if (look(w) != 1)
+			return -1;
+		part = w->run.len - (size_t)(w->sent - w->run.pos);
+		part = part < n ? part : n;
+		w->sent += part;
+		if (w->sent > w->reached)
+			w->reached = w->sent;
+		if (pass_some(w) == -1)
 			return -1;
 	}
 	return 0;
@@ -548,20 +598,10 @@ window_rest(struct window *w)
 	w->asked = w->head.pos;
 }
 
-/*
- * Where a unit is so long that there is no anchor to move to, nothing is gained
- * by waiting: then it goes on when the peer's system has all.
- */
 bool
 window_held(const struct window *w)
 {
-	uint64_t head;
-
-	if (w->spool == NULL || w->keep == 0)
-		return false;
-	head = spool_head(w->spool);
-	return w->sent > head + HEAD_AHEAD && (head < w->head.pos ||
-	    w->acked < w->sent);
+	return is_held(w, w->sent);
 }
 
 int
@@ -579,9 +619,12 @@ window_drop(struct window *w, uint64_t *units)
 	free(d.preamble);
 	if (rc == -1)
 		return -1;
+	/* The run that may be on its way stays until the rewind. */
 	w->asked = d.head;
 	move_head(w, d.head, p);
 	let_go(p);
+	shift_anchors(w, w->nanchors);
+	w->sent = w->next_at = d.head;
 	*units = d.units;
-	return window_rewind(w) == -1 ? -1 : 1;
+	return 1;
 }

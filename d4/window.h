@@ -83,11 +83,12 @@ bool window_wants_anchor(const struct window *);
 bool window_anchors(const struct window *, size_t len);
 size_t window_shortest_anchor(struct window *);
 
-/* The next bytes for the link, opening first: returns how many lie at *at, 0
- * when all has been sent. */
-size_t window_next(struct window *, const uint8_t **at);
+/* The next bytes for the link, opening first, behind those that were sent and
+ * ahead more: returns how many lie at *at, 0 when there are none, or none yet.
+ * They stay there until they were sent, or the next rewind. */
+size_t window_next(struct window *, size_t ahead, const uint8_t **at);
 
-/* Says that the link took n of those.  -1: no memory. */
+/* Says that the link has sent the next n.  -1: no memory. */
 int window_sent(struct window *, size_t n);
 
 /* Says how many of all that were sent the peer's system has not acknowledged;
@@ -122,9 +123,9 @@ uint64_t window_records(const struct window *);
 /* Up to where what was added is safe: the link took it, or it is in the spool. */
 uint64_t window_safe(const struct window *);
 
-/* Gives up the oldest part of a spool that has no room, and goes on behind it:
- * only between two sessions.  1 and how many units are lost; 0 when it can't be
- * now; -1 with errno. */
+/* Gives up the oldest part of a spool that has no room, and goes on behind it
+ * with the window_rewind() that is due then.  1 and how many units are lost; 0
+ * when it can't be now; -1 with errno. */
 int window_drop(struct window *, uint64_t *units);
 
 /* Has the spool remember where the stream is to be resumed, in full. */

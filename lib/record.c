@@ -12,6 +12,7 @@
  */
 #define BATCH_BYTES	((size_t)256 << 10)
 #define BATCH_RECORDS	((size_t)1024)	/* what one readv(2) takes */
+#define SEAL_RECORDS	((size_t)256)	/* given to the mac at a time */
 
 struct d4_record {
 	uint8_t			 head[D4_HEADER_LEN];	/* of every record */
@@ -118,14 +119,35 @@ d4_record_put(struct d4_record *r, uint8_t type, const void *data, size_t len)
 int
 d4_record_seal(struct d4_record *r, uint64_t timestamp)
 {
-	size_t i;
+	return d4_record_seal_all(&r, 1, timestamp);
+}
 
-	for (i = r->nsealed; i < r->n; i++)
-		d4_put64le(r->jobs[i].record + D4_TIMESTAMP_AT, timestamp);
-	if (d4_mac_seal(r->mac, r->jobs + r->nsealed,
-	    r->n - r->nsealed) == -1)
+/* The mac is the faster the more records it has at once. */
+int
+d4_record_seal_all(struct d4_record *const batches[], size_t n,
+    uint64_t timestamp)
+{
+	struct d4_mac_job jobs[SEAL_RECORDS];
+	struct d4_record *r;
+	size_t i, at, njobs = 0;
+
+	for (i = 0; i < n; i++) {
+		r = batches[i];
+		for (at = r->nsealed; at < r->n; at++) {
+			d4_put64le(r->jobs[at].record + D4_TIMESTAMP_AT,
+			    timestamp);
+			jobs[njobs++] = r->jobs[at];
+			if (njobs < SEAL_RECORDS)
+				continue;
+			if (d4_mac_seal(r->mac, jobs, njobs) == -1)
+				return -1;
+			njobs = 0;
+		}
+	}
+	if (njobs > 0 && d4_mac_seal(batches[0]->mac, jobs, njobs) == -1)
 		return -1;
-	r->nsealed = r->n;
+	for (i = 0; i < n; i++)
+		batches[i]->nsealed = batches[i]->n;
 	return 0;
 }
 

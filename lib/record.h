@@ -46,6 +46,10 @@ int d4_record_put(struct d4_record *, uint8_t type, const void *, size_t len);
  * added since the last call.  Returns 0, or -1 when the mac failed. */
 int d4_record_seal(struct d4_record *, uint64_t timestamp);
 
+/* The same for n > 0 batches of one mac together, which is faster. */
+int d4_record_seal_all(struct d4_record *const[], size_t n,
+    uint64_t timestamp);
+
 /* The records as bytes to send, *len of them. */
 const uint8_t *d4_record_bytes(const struct d4_record *, size_t *len);
 

@@ -65,19 +65,20 @@ void d4_tls_free(struct d4_tls *);
 /* 0 done; D4_TLS_AGAIN; D4_TLS_FAILED, see d4_tls_why(). */
 int d4_tls_handshake(struct d4_tls *);
 
-/* Bytes read, 0 when the peer closed (close_notify), D4_TLS_AGAIN,
- * D4_TLS_FAILED; an end without close_notify is a failure ("cut off"). */
+/* Bytes read, all that are there and fit; 0 when the peer closed
+ * (close_notify); D4_TLS_AGAIN; D4_TLS_FAILED.  An end without close_notify is
+ * a failure ("cut off"). */
 ssize_t d4_tls_read(struct d4_tls *, void *, size_t);
 
-/* Bytes written, less than len perhaps (a TLS record holds 16 KiB), > 0;
- * D4_TLS_AGAIN; D4_TLS_FAILED.  len > 0.  After D4_TLS_AGAIN the same bytes,
- * with more behind them or not, come next, from the same or another place:
- * part of them may be on its way. */
+/* Bytes written, less than len perhaps (128 KiB go at once), > 0: of the rest
+ * the peer can read none yet; D4_TLS_AGAIN; D4_TLS_FAILED.  len > 0.  Bytes
+ * not written come next, the same, with more behind them or not, from the same
+ * or another place: part of them may be on its way. */
 ssize_t d4_tls_write(struct d4_tls *, const void *, size_t);
 
 /* Sends close_notify, after which nothing can be written: 0 sent, 1 sent and
- * the peer's has come, D4_TLS_AGAIN, D4_TLS_FAILED.  The last write must not
- * have returned D4_TLS_AGAIN.  To be called again to learn of the peer's: what
+ * the peer's has come, D4_TLS_AGAIN, D4_TLS_FAILED.  All that was
+ * offered to d4_tls_write() must be written.  To be called again to learn of the peer's: what
  * it sends before that is thrown away; or d4_tls_read() it to its end. */
 int d4_tls_shutdown(struct d4_tls *);
 
@@ -85,7 +86,7 @@ int d4_tls_shutdown(struct d4_tls *);
  * call that returned so: reading may wait to write, and writing to read. */
 short d4_tls_waits(const struct d4_tls *);
 
-/* Whether bytes already decrypted wait, which poll(2) does not see. */
+/* Whether bytes already read from the socket wait, which poll(2) does not see. */
 bool d4_tls_pending(const struct d4_tls *);
 
 /* Whether it failed because the connection ended without close_notify. */

@@ -83,9 +83,15 @@ cp ca.crt c.tls/rootCA.crt
 timeout 90 "$D4" -c c.tls --retry 1 --rate 8000000 < capture 2> err.tls &
 started
 tls=$pid
+# sessions n: whether so many have begun.
+# shellcheck disable=SC2317 # called by within
+sessions() {
+	[ "$(find behind -type f | wc -l)" -ge "$1" ]
+}
+# Each kill has one to end.
 for i in 1 2 3 4 5 6; do
+	within 5 sessions "$i"
 	sleep "0.$((RANDOM % 9))"
-	sleep 0.4
 	kill -9 "$relay"
 	wait "$relay" 2> /dev/null
 	relay

@@ -32,6 +32,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -412,6 +413,7 @@ main(int argc, char *argv[])
 	char why[256];
 	int ch;
 
+	(void)signal(SIGPIPE, SIG_IGN);
 	while ((ch = getopt(argc, argv, "a:b:C:ik:n:r:s:u")) != -1) {
 		switch (ch) {
 		case 'a':

@@ -70,6 +70,32 @@ connected(int *peer)
 	return l;
 }
 
+/* As read(2), which waits. */
+static ssize_t
+hear(int peer, void *buf, size_t len)
+{
+	struct pollfd pfd = { .fd = peer, .events = POLLIN };
+
+	(void)poll(&pfd, 1, 5000);
+	return read(peer, buf, len);
+}
+
+/* Goes on until so much was sent.  Returns how much. */
+static size_t
+reports(struct link *l, size_t want)
+{
+	long long end = now_ms() + 5000;
+	struct pollfd pfd;
+	size_t sent = 0;
+
+	while (sent < want && now_ms() < end) {
+		(void)poll(&pfd, (nfds_t)link_poll(l, false, &pfd), 100);
+		(void)link_step(l);
+		sent += link_sent(l);
+	}
+	return sent;
+}
+
 static int
 descriptors(void)
 {
@@ -95,13 +121,14 @@ test_life(void)
 	link_free(l);
 	l = connected(&peer);
 	is(link_write(l, "hello", 5), 5, "it takes bytes");
-	usleep(20000);
-	is(read(peer, text, sizeof(text)), 5, "the peer gets them");
+	is(hear(peer, text, sizeof(text)), 5, "the peer gets them");
+	is(reports(l, 5), 5, "they are said to be sent");
+	is(link_sent(l), 0, "once");
 	is(write(peer, "what?", 5), 5, "what the peer says");
 	is(link_step(l), LINK_UP, "is not listened to");
 	link_close(l, 5000);
 	is(link_state(l), LINK_CLOSING, "we end");
-	is(read(peer, text, sizeof(text)), 0, "the peer hears it");
+	is(hear(peer, text, sizeof(text)), 0, "the peer hears it");
 	(void)close(peer);
 	ok(reaches(l, LINK_CLOSED, 1000), "its end is the end");
 	link_free(l);
@@ -153,6 +180,76 @@ test_silence(void)
 	    "system has");
 	(void)close(peer);
 	link_free(l);
+}
+
+/* Bytes are lent: they go out in order, from many places, and what the peer
+ * has no room for stays ours. */
+static void
+test_lent(void)
+{
+	enum { LEN = 8 << 20 };
+	static uint8_t data[LEN], got[LEN];
+	size_t at, len, in = 0, sent = 0, n = 0;
+	struct link *l;
+	int peer;
+	ssize_t rc;
+
+	for (at = 0; at < LEN; at++)
+		data[at] = (uint8_t)(at * 2654435761u >> 13);
+	l = connected(&peer);
+	for (at = 0; at < LEN; at += len) {
+		len = at % 3 == 0 ? 70000 : 1 + at % 999;
+		len = len < LEN - at ? len : LEN - at;
+		if (link_write(l, data + at, len) == 0)
+			break;
+	}
+	is(at, LEN, "bytes that lie together are one loan");
+	while (in < LEN) {
+		(void)link_step(l);
+		sent += link_sent(l);
+		if ((rc = hear(peer, got + in, 100000)) <= 0)
+			break;
+		in += (size_t)rc;
+	}
+	ok(in == LEN && memcmp(data, got, LEN) == 0, "all of it arrives");
+	is(sent + reports(l, LEN - sent), LEN, "and is said to be sent");
+	link_free(l);
+	(void)close(peer);
+
+	l = connected(&peer);
+	for (n = 0; n < 1000 && link_write(l, data + 4096 * (n % 2000),
+	    2000) == 2000; n++)
+		continue;
+	ok(n >= 8, "places apart are several: %zu", n);
+	at = reports(l, 2000 * n);
+	is(at, 2000 * n, "they are sent");
+	is(link_write(l, data, 2000), 2000, "and there is room again");
+	link_free(l);
+	(void)close(peer);
+
+	/* Nobody reads. */
+	l = connected(&peer);
+	is(link_write(l, data, LEN), LEN, "more than the system takes");
+	(void)reaches(l, LINK_DOWN, 300);
+	sent = link_sent(l);
+	ok(sent > 0 && sent < LEN, "is sent in part: %zu", sent);
+	(void)close(peer);
+	ok(reaches(l, LINK_DOWN, 1000), "the link is lost");
+	ok(sent + link_sent(l) < LEN, "the rest with it");
+	link_free(l);
+
+	/* Given up, nothing lent is in use. */
+	l = connected(&peer);
+	(void)link_write(l, data, LEN);
+	link_free(l);
+	memcpy(got, data, LEN);
+	memset(data, 0, LEN);
+	for (in = 0; (rc = hear(peer, data, LEN - in)) > 0; in += (size_t)rc) {
+		if (memcmp(data, got + in, (size_t)rc) != 0)
+			break;
+	}
+	ok(rc <= 0, "what arrived of a link given up is as it was: %zu", in);
+	(void)close(peer);
 }
 
 static void
@@ -246,6 +343,7 @@ main(void)
 	test_life();
 	test_loss();
 	test_silence();
+	test_lent();
 	test_flood();
 	test_file();
 	test_often();

@@ -105,6 +105,8 @@ test_fill_fault(void)
 	d4_record_free(r);
 }
 
+static uint8_t filled[2000];
+
 static uint64_t
 time_at(const struct d4_record *r, size_t at)
 {
@@ -155,6 +157,30 @@ test_put(void)
 	d4_record_free(r);
 }
 
+/* Several batches, with more records than the mac takes at a time. */
+static void
+test_seal_all(void)
+{
+	struct d4_record *batches[3] = { make(4), make(4), make(4) };
+	size_t i, n = 0;
+
+	(void)d4_record_put(batches[0], 2, "ab", 2);
+	is(d4_record_seal(batches[0], 6), 0, "seal");
+	(void)d4_record_put(batches[0], 2, "cd", 2);
+	while (d4_record_put(batches[2], 2, "x", 1) == 0)
+		n++;
+	ok(n > 256, "%zu records in the third", n);
+	is(d4_record_seal_all(batches, 3, 7), 0, "seal three batches");
+	is(time_at(batches[0], 0), 6, "what was sealed keeps its time");
+	is(time_at(batches[0], D4_HEADER_LEN + 2), 7, "what was not has one");
+	is(time_at(batches[2], (n - 1) * (D4_HEADER_LEN + 1)), 7,
+	    "so has the last");
+	memset(filled, 'x', sizeof(filled));
+	is(walk(batches[2], 2, 7, filled, n), n, "and all are sealed");
+	for (i = 0; i < 3; i++)
+		d4_record_free(batches[i]);
+}
+
 static void
 test_whole(void)
 {
@@ -181,6 +207,7 @@ main(void)
 	test_fill();
 	test_fill_fault();
 	test_put();
+	test_seal_all();
 	test_whole();
 	d4_mac_key_free(key);
 	d4_mac_free(mac);

@@ -42,24 +42,35 @@ make_window(size_t snaplen, size_t keep, size_t buffer)
 	return w;
 }
 
-/* The peer takes up to len bytes, in slices.  Returns how many. */
+/* The peer takes up to len bytes, in slices, and says so of several at once.
+ * Returns how many. */
 static size_t
 take(struct window *w, size_t len, size_t slice)
 {
 	const uint8_t *at;
-	size_t n, done = 0;
+	size_t n, lent = 0, done = 0;
 
-	while (done < len && (n = window_next(w, &at)) > 0) {
-		n = n < slice ? n : slice;
-		n = n < len - done ? n : len - done;
-		if (nwire + n > STREAM)
-			abort();
-		memcpy(wire + nwire, at, n);
-		nwire += n;
-		done += n;
-		if (window_sent(w, n) == -1)
-			abort();
+	while (done < len) {
+		if ((n = window_next(w, lent, &at)) > 0) {
+			n = n < slice ? n : slice;
+			n = n < len - done ? n : len - done;
+			if (nwire + n > STREAM)
+				abort();
+			memcpy(wire + nwire, at, n);
+			nwire += n;
+			done += n;
+			lent += n;
+		} else if (lent == 0) {
+			break;
+		}
+		if (n == 0 || lent >= 3 * slice) {
+			if (window_sent(w, lent) == -1)
+				abort();
+			lent = 0;
+		}
 	}
+	if (window_sent(w, lent) == -1)
+		abort();
 	return done;
 }
 

@@ -824,6 +824,50 @@ test_echo(void)
 	pair_free(&pair);
 }
 
+/* Many TLS records come with one call, and the first that has not come whole
+ * with a later one; what was read too far is not lost. */
+static void
+test_bulk(void)
+{
+	enum { LEN = 300000 };
+	static uint8_t data[LEN], got[LEN];
+	struct pair pair;
+	size_t in, i;
+	ssize_t n;
+
+	for (i = 0; i < LEN; i++)
+		data[i] = (uint8_t)(i * 2654435761u >> 11);
+	pair_good(&pair);
+	ok(strcmp(d4_tls_cipher(pair.client), "TLS_AES_128_GCM_SHA256") == 0,
+	    "the fastest suite is agreed on");
+	n = d4_tls_write(pair.client, data, 100000);
+	is(n, 100000, "several records are written at once");
+	is(d4_tls_read(pair.server, got, LEN), n, "and read at once");
+	ok(memcmp(data, got, 100000) == 0, "the same");
+	for (i = 0; i < 100; i++)
+		(void)d4_tls_write(pair.client, data + 7 * i, 7);
+	is(d4_tls_read(pair.server, got, LEN), 700, "small ones too");
+	ok(memcmp(data, got, 700) == 0, "the same");
+	for (i = 0; i < 50; i++)
+		(void)d4_tls_write(pair.client, data + 1000 * i, 1000);
+	for (in = 0; in < 50000; in += (size_t)n) {
+		if ((n = d4_tls_read(pair.server, got + in, 1 + in % 999)) <= 0)
+			break;
+	}
+	ok(in == 50000 && memcmp(data, got, in) == 0,
+	    "or in pieces, with a rest kept each time");
+	is(waiting(pair.fd[1]), 0, "the socket is empty");
+	ok(!d4_tls_pending(pair.server), "so is the rest");
+	is(d4_tls_read(pair.server, got, LEN), D4_TLS_AGAIN, "that was all");
+	(void)d4_tls_write(pair.client, data, 50);
+	(void)d4_tls_shutdown(pair.client);
+	is(d4_tls_read(pair.server, got, 20), 20, "before the end comes a part");
+	ok(d4_tls_pending(pair.server), "of which the rest waits");
+	is(d4_tls_read(pair.server, got, LEN), 30, "then that");
+	is(d4_tls_read(pair.server, got, LEN), 0, "then the end");
+	pair_free(&pair);
+}
+
 /* A socket that takes little: short writes, and the same bytes offered again
  * from another place. */
 static void
@@ -831,7 +875,7 @@ test_full_socket(void)
 {
 	enum { LEN = 1 << 20 };
 	static uint8_t data[LEN], got[LEN];
-	size_t out = 0, in = 0, again = 0, shorter = 0, i;
+	size_t out = 0, in = 0, again = 0, shorter = 0, early = 0, i;
 	struct pair pair;
 	ssize_t n;
 	int bytes = 4096;
@@ -861,12 +905,14 @@ test_full_socket(void)
 		while ((n = d4_tls_read(pair.server, got + in,
 		    LEN - in)) > 0)
 			in += (size_t)n;
+		early += in > out;
 		if (n != D4_TLS_AGAIN && in < LEN)
 			break;
 	}
 	ok(again > 1, "the socket was full %zu times", again);
 	ok(shorter > 1, "%zu writes were short", shorter);
 	ok(in == LEN && memcmp(data, got, LEN) == 0, "all arrived");
+	is(early, 0, "and nothing that was not said to be written");
 	pair_free(&pair);
 }
 
@@ -1049,6 +1095,7 @@ main(void)
 	test_byte_by_byte();
 	test_not_tls();
 	test_echo();
+	test_bulk();
 	test_full_socket();
 	test_close();
 	test_close_full();

@@ -31,7 +31,7 @@ test_order(void)
 	const uint8_t *at;
 
 	nwire = 0;
-	is(window_next(w, &at), 0, "an empty window has nothing");
+	is(window_next(w, 0, &at), 0, "an empty window has nothing");
 	add(w, "one", WINDOW_END);
 	add(w, "two", WINDOW_END);
 	is(take(w, STREAM, 1), 2 * RECORD("one"), "all goes out, by bytes");
