@@ -253,6 +253,7 @@ for my $v (@{decode_json(slurp("$dir/vectors.json"))}) {
 	open my $k, '>:raw', 'vkey' or die;
 	print $k $key, "\r\n";
 	close $k;
+	chmod 0600, 'vkey';
 	my @line = map { decode_json($_) }
 	    `$meta -x @{[length $key ? '-k vkey' : '']} < $file`;
 	my ($ok, $old, $new) = ($? == 0, slurp($file), '');
