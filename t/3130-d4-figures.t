@@ -260,9 +260,12 @@ run "$D4" -c c < /dev/null
 is "$status $(cat err)" '0 d4: key: is shorter than 16 bytes' 'of a short one'
 conf c
 chmod 644 c/key
-run "$D4" -c c < /dev/null
-is "$status $(cat err)" '0 d4: key: its file can be read by others' \
-    'of one that all can read'
+refuses 'one that all can read' 2 \
+    '^d4: c/key: can be read or changed by others \(expected chmod o= ' '' \
+    "$D4" -c c < /dev/null
+run "$D4" --insecure-key -c c < /dev/null
+like "$status $(cat err)" '^0 d4: c/key: can be read or changed by others' \
+    'which --insecure-key takes, with a warning'
 
 # ---- -n ----------------------------------------------------------------------------------
 
