@@ -51,8 +51,11 @@ fake_end(void)
 static void
 put(const void *bytes, size_t len)
 {
-	fake.out = realloc(fake.out, fake.len + len + 1);
-	assert(fake.out != NULL);
+	if (fake.cap - fake.len <= len) {
+		fake.cap = 2 * fake.cap + len + 1;
+		fake.out = realloc(fake.out, fake.cap);
+		assert(fake.out != NULL);
+	}
 	if (len > 0)
 		memcpy(fake.out + fake.len, bytes, len);
 	fake.len += len;

@@ -43,7 +43,7 @@ struct fake {
 
 	/* What came out: files and items, one after another, and how many. */
 	uint8_t	*out;
-	size_t	 len;
+	size_t	 len, cap;
 	unsigned nfiles, nitems;
 	unsigned nopen;		/* files */
 	unsigned nclaims, nstreams;
