@@ -154,7 +154,9 @@ shift_anchors(struct window *w, size_t n)
 	for (i = 0; i < n; i++)
 		let_go(w->anchors[i].preamble);
 	w->nanchors -= n;
-	memmove(w->anchors, w->anchors + n, w->nanchors * sizeof(*w->anchors));
+	if (n > 0)
+		memmove(w->anchors, w->anchors + n,
+		    w->nanchors * sizeof(*w->anchors));
 }
 
 /* -- the window ------------------------------------------------------------- */
