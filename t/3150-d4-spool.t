@@ -124,6 +124,12 @@ killed() {
 		start "$name" --rate 20000000
 		sleep "0.$((RANDOM % 30 + 10))"
 		murder || break
+		# It had come to its end, and was killed before it could exit:
+		# the next one would begin again.
+		grep -Eq ': [0-9]+ records, [0-9]+ bytes$' "err.$name" && {
+			status=0
+			break
+		}
 	done
 	[ "$status" = 0 ] || {
 		start "$name"
