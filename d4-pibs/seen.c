@@ -370,6 +370,8 @@ judge(struct seen *s, struct table *t, size_t words, size_t home,
 	if (whole((slot == NULL) | ((t->used >= t->full) & (last == 0)))) {
 		if (syn)
 			insert(s, t, p->src, sec);
+	} else if (slot == NULL) {
+		__builtin_unreachable();	/* the first of what was asked */
 	} else if (words == 1) {
 		*slot = last ^ ((last ^ (p->src.lo << 32 | sec)) & if_syn);
 		t->used += syn & (last == 0);

@@ -405,10 +405,12 @@ run_workers(struct collect_settings *c, const struct options *o)
 	if (s->addr.kind == D4_NET_TLS) {
 		if ((tls = reload_open_tls(s)) == NULL)
 			return -1;
+		/* cppcheck-suppress autoVariables ; until the end of this */
 		c->tls = &tls;
 	}
 	if (give_up(c, o) == 0)
 		rc = supervise_run(c, fds, (size_t)n, s->workers, shared);
+	c->tls = NULL;
 	d4_tls_context_free(tls);
 	if (s->addr.kind == D4_NET_UNIX && getenv("LISTEN_FDS") == NULL)
 		(void)unlink(s->addr.path);

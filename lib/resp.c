@@ -43,6 +43,7 @@ d4_resp_word(char *at, const void *bytes, size_t len)
 {
 	at = put_head(at, '$', len);
 	if (len > 0)
+		/* cppcheck-suppress uninitvar ; put_digits() wrote them */
 		memcpy(at, bytes, len);
 	return put_end(at + len);
 }

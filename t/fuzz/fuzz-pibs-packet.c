@@ -63,9 +63,11 @@ compare(const struct batch *all, const struct batch *some, uint32_t packets,
 
 		if ((packets >> k->class & 1) == 0)
 			continue;
-		while (memcmp(&all->packet[j], k, sizeof(*k)) != 0)
-			assert((packets >> all->packet[j].class & 1) == 0 &&
-			    ++j < all->n);
+		while (memcmp(&all->packet[j], k, sizeof(*k)) != 0) {
+			assert((packets >> all->packet[j].class & 1) == 0);
+			j++;
+			assert(j < all->n);
+		}
 		j++;
 	}
 	for (; j < all->n; j++)

@@ -428,7 +428,7 @@ make_disk(const char *root, size_t n, enum model model, unsigned seed)
 		static const uint8_t none[LOG_BOOT];
 		int fd;
 
-		if (!is_tail(names[i].path))
+		if (names[i].path == NULL || !is_tail(names[i].path))
 			continue;
 		(void)snprintf(full, sizeof(full), "%s%s", root,
 		    names[i].path);
