@@ -173,7 +173,8 @@ append(struct bytes *b, const uint8_t *data, size_t len)
 		b->buf = buf;
 		b->cap = cap;
 	}
-	memcpy(b->buf + b->len, data, len);
+	if (len > 0)
+		memcpy(b->buf + b->len, data, len);
 	b->len += len;
 	return 0;
 }

@@ -82,7 +82,8 @@ kill "$recv"
 finish "$recv"
 is "$status" 0 'the receiver ends well'
 others() {
-	grep -v 'type [0-9]* (\|listening\|max_connections' recv.err
+	grep -v 'type [0-9]* (\|listening\|max_connections\|confined: ' \
+	    recv.err
 }
 is "$(others)" '' 'and said nothing else'
 done_testing
