@@ -33,7 +33,8 @@ nc_open() {
 
 # sensor name type uuid < data: sends it to the first collector.
 sensor() {
-	conf "conf.$1" "type=$2" "uuid=$3" "destination=tcp:127.0.0.1:$port1"
+	conf "conf.$1" "type=$2" "uuid=$3" snaplen=1000 \
+	    "destination=tcp:127.0.0.1:$port1"
 	"$D4" -c "conf.$1" || echo "# sensor $1: exit $?"
 }
 
@@ -64,7 +65,7 @@ tcpdump -nr private.pcap -w a.pcap -c 1000 2> /dev/null
 tcpdump -nr private.pcap -w all.pcap -c 2000 2> /dev/null
 { head -c 24 a.pcap; tail -c +$(($(stat -c %s a.pcap) + 1)) all.pcap; } \
     > b.pcap
-echo 3100 > conf.1/rotate_size
+echo 2100 > conf.1/rotate_size
 mkdir -p "1/queues/$TYPE/$Q"
 collector 1 "$port1"
 first=$pid
