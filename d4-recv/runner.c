@@ -48,8 +48,6 @@ struct runner {
 	size_t		 n;
 };
 
-extern char **environ;
-
 /* -- those who ask ---------------------------------------------------------- */
 
 static int

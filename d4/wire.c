@@ -134,13 +134,15 @@ err0:
 	return NULL;
 }
 
-/* A full pipe has woken the other already. */
+/* A full pipe has woken the other already.  Whoever is not woken waits for
+ * ever, so a write that fails otherwise is tried again. */
 static void
 signal_to(const int fds[2])
 {
-	ssize_t n = write(fds[1], "", 1);
+	int tries = 3;
 
-	(void)n;
+	while (write(fds[1], "", 1) == -1 && errno != EAGAIN && --tries > 0)
+		continue;
 }
 
 static void
