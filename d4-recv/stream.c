@@ -464,11 +464,12 @@ on_answer(void *cookie, struct pipeline_cmd *p,
 		st->figures.nentries++;
 		st->figures.nbytes += cmd->size;
 		pipeline_is_well(st->pipeline);
-	} else if (cmd->kind == CMD_LENGTH && !bad)
-		take_length(s, reply->number);
-	else if (cmd->kind == CMD_LENGTH)
-		s->asking = false;
-	else if (cmd->kind == CMD_REFUSED && !bad)
+	} else if (cmd->kind == CMD_LENGTH && s != NULL) {
+		if (bad)
+			s->asking = false;
+		else
+			take_length(s, reply->number);
+	} else if (cmd->kind == CMD_REFUSED && !bad)
 		take_refused(st, reply);
 	else if (cmd->kind == CMD_KICKED && !bad)
 		take_kicked(st, reply);

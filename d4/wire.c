@@ -135,13 +135,13 @@ err0:
 }
 
 /* A full pipe has woken the other already.  Whoever is not woken waits for
- * ever, so a write that fails otherwise is tried again. */
+ * ever, so a write that fails is tried again. */
 static void
 signal_to(const int fds[2])
 {
 	int tries = 3;
 
-	while (write(fds[1], "", 1) == -1 && errno != EAGAIN && --tries > 0)
+	while (write(fds[1], "", 1) == -1 && --tries > 0)
 		continue;
 }
 
