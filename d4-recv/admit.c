@@ -173,11 +173,17 @@ unsigned
 admit_live(struct conn_context *ctx, struct conn *c, uint8_t type)
 {
 	struct d4_registry_live live = { .since = (uint64_t)ctx->now };
+	const struct conn *other;
 	int rc;
 
 	if (ctx->settings->bind_uuid && c->tls != NULL &&
 	    !d4_tls_peer_has_uuid(c->tls, c->session.uuid))
 		return REFUSED_CERTIFICATE;
+	/* What a sensor sent before its link was lost may be read behind what
+	 * it sends over the next one. */
+	if (c->resumes && (other = admit_same_stream(ctx, c)) != NULL &&
+	    other->serial > c->serial)
+		return REFUSED_TAKEN_OVER;
 	memcpy(live.uuid, c->session.uuid, sizeof(live.uuid));
 	d4_uuid_new(c->id);
 	memcpy(live.session, c->id, sizeof(live.session));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include <sys/epoll.h>
+#include <sys/socket.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -106,9 +107,22 @@ link_out(struct conn_context *ctx, struct conn *c)
 	ctx->nconns--;
 }
 
+/* Without TLS the end of a connection is its answer.  One that is over without
+ * an answer is reset, so that its sensor can tell. */
+static void
+reset(const struct conn *c)
+{
+	struct linger linger = { .l_onoff = 1, .l_linger = 0 };
+
+	if (c->tls == NULL && !c->answered)
+		(void)setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &linger,
+		    sizeof(linger));
+}
+
 static void
 release(struct conn_context *ctx, struct conn *c)
 {
+	reset(c);
 	d4_tls_free(c->tls);
 	if (c->fd != -1)
 		(void)close(c->fd);
@@ -346,6 +360,7 @@ conn_new(struct conn_context *ctx, int fd, const char *peer)
 		return;
 	}
 	c->fd = fd;
+	c->serial = ctx->naccepted;
 	c->since_ms = ctx->now_ms;
 	(void)strncpy(c->peer, peer, sizeof(c->peer) - 1);
 	if ((reason = open_conn(ctx, c)) != 0) {
@@ -444,7 +459,8 @@ keep_record(struct conn_context *ctx, struct conn *c,
 
 	if (!c->judged) {
 		result = store_judge(c->stream, h->hmac, payload, h->size,
-		    &verdict);
+		    &verdict, &c->taken);
+		c->partly = c->taken > 0;
 		tell_match(ctx, c);
 		if (result != STORE_OK)
 			return result;
@@ -465,7 +481,7 @@ keep_record(struct conn_context *ctx, struct conn *c,
 	c->taken += taken;
 	if (c->taken < h->size)
 		return result;
-	if (result != STORE_BAD_DATA && result != STORE_FAILED)
+	if (result != STORE_BAD_DATA && result != STORE_FAILED && !c->partly)
 		hand_on(ctx, c, h, payload);
 	c->judged = false;
 	c->taken = 0;
@@ -806,6 +822,7 @@ answer(struct conn_context *ctx, struct conn *c)
 		    ctx->now_ms - c->since_ms < ENDING_MS)
 			return;
 	}
+	c->answered = true;
 	bury(ctx, c);
 }
 

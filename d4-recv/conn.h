@@ -62,6 +62,7 @@ struct conn {
 	bool			 again;		/* more waits that epoll can't see */
 	enum conn_state		 state;
 	int			 fd;
+	uint64_t		 serial;	/* in the order of accept(2) */
 	bool			 blocking;	/* stdin: one read at a time */
 	uint32_t		 events;	/* what epoll waits for, 0: it
 						 * does not know us */
@@ -89,6 +90,7 @@ struct conn {
 	bool			 told;		/* what was stored before */
 	bool			 closing;	/* its last record was empty */
 	bool			 complete;	/* and its end was answered */
+	bool			 answered;	/* its end was, complete or not */
 	uint64_t		 max_age;	/* of its timestamps, 0: any */
 	bool			 monotonic;
 	uint64_t		 newest;	/* the greatest one */
@@ -98,6 +100,7 @@ struct conn {
 	size_t			 backlog_len, backlog_at;
 	size_t			 taken;		/* of the first one's payload */
 	bool			 judged;	/* it is new */
+	bool			 partly;	/* and came before, but was cut */
 	bool			 ended;		/* the peer said so */
 	bool			 answering;	/* close_notify is on its way */
 	bool			 verified;	/* a record has, ever */

@@ -962,13 +962,21 @@ feed(struct store_stream *s, const uint8_t *data, size_t len)
 	return STORE_OK;
 }
 
-/* The match has ended: from here on all is new. */
+/* The match has ended: from here on all is new, but for what is stored of the
+ * first record. */
 static enum store_result
-go_on(struct store_stream *s)
+go_on(struct store_stream *s, const uint8_t hmac[D4_HMAC_LEN], size_t size,
+    size_t *stored)
 {
+	uint32_t part;
+
 	if (s->matched)
 		return STORE_OK;
 	s->matched = true;
+	if ((part = tail_part(s->tail, hmac)) > 0 && part < size) {
+		*stored = part;
+		s->match.end = MATCH_COMPLETE;
+	}
 	tail_match_done(s->tail);
 	s->store->figures.nstored += s->match.nstored;
 	s->store->figures.ngaps += s->match.end == MATCH_GAP ||
@@ -976,18 +984,13 @@ go_on(struct store_stream *s)
 	return s->fed && s->keeps ? begin_file(s) : STORE_OK;
 }
 
-static enum store_result
+static void
 begin_record(struct store_stream *s)
 {
-	enum store_result result;
-
-	if ((result = go_on(s)) != STORE_OK)
-		return result;
 	s->in_record = s->at_start = true;
 	s->of_data = false;
 	s->began_whole = s->border == NULL ? s->magic_len == 0 :
 	    d4_border_at(s->border);
-	return STORE_OK;
 }
 
 static enum store_result
@@ -1025,11 +1028,13 @@ end_bad_record(struct store_stream *s, const uint8_t hmac[D4_HMAC_LEN],
 
 enum store_result
 store_judge(struct store_stream *s, const uint8_t hmac[D4_HMAC_LEN],
-    const void *payload, size_t size, enum match_verdict *verdict)
+    const void *payload, size_t size, enum match_verdict *verdict,
+    size_t *stored)
 {
 	enum store_result result;
 
 	*verdict = MATCH_NEW;
+	*stored = 0;
 	if (s->why != NULL)
 		return STORE_BAD_DATA;
 	if (s->err != 0) {
@@ -1039,9 +1044,13 @@ store_judge(struct store_stream *s, const uint8_t hmac[D4_HMAC_LEN],
 	if (s->tail == NULL && (result = take_tail(s)) != STORE_OK)
 		return result;
 	*verdict = match_judge(&s->match, hmac);
-	if (*verdict == MATCH_NEW)
-		return begin_record(s);
-	return *verdict == MATCH_PREAMBLE ? feed(s, payload, size) : STORE_OK;
+	if (*verdict == MATCH_PREAMBLE)
+		return feed(s, payload, size);
+	if (*verdict == MATCH_STORED)
+		return STORE_OK;
+	if ((result = go_on(s, hmac, size, stored)) == STORE_OK)
+		begin_record(s);
+	return result;
 }
 
 enum store_result
@@ -1108,7 +1117,8 @@ settle(struct store_stream *s)
 {
 	if (s->tail == NULL || s->err != 0)
 		return STORE_OK;
-	if (tail_settle(s->tail, s->keeps ? s->written : s->taken) == 0)
+	if (tail_settle(s->tail, s->keeps ? s->written :
+	    s->clean ? s->taken : s->whole) == 0)
 		return STORE_OK;
 	return complete_waits(errno) ? STORE_FULL : fail(s);
 }

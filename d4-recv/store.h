@@ -24,8 +24,9 @@
  *
  * A stream that may be gone on with by a later session (d4-resume(7)) has a
  * tail (tail.h): store_resume(), then for each record store_judge() and, when
- * it is new, store_record() in the place of store_write().  Its files end at ends of records, and a session of
- * it that was cut off leaves nothing behind its last whole unit.
+ * it is new, store_record() in the place of store_write().  Its files end at
+ * ends of records, and a session of it that was cut off leaves nothing behind
+ * its last whole unit.
  *
  * One process may have one store; several may share a directory.
  */
@@ -126,12 +127,13 @@ bool store_has_stream(const struct store *, const uint8_t uuid[D4_UUID_LEN],
 
 /*
  * Says what the next record of such a stream is.  What is stored already is
- * dropped with this; MATCH_NEW has to be taken by store_record().  STORE_FULL:
- * not yet, another session of the stream has to let go of it.
+ * dropped with this; MATCH_NEW has to be taken by store_record(), without the
+ * first *stored bytes, which are stored: it was cut within.  STORE_FULL: not
+ * yet, another session of the stream has to let go of it.
  */
 enum store_result store_judge(struct store_stream *,
     const uint8_t hmac[D4_HMAC_LEN], const void *payload, size_t size,
-    enum match_verdict *);
+    enum match_verdict *, size_t *stored);
 
 /* Takes it as store_write() takes bytes: len of its size are left.  When all
  * were taken the record was, whatever the result. */

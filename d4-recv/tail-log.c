@@ -201,7 +201,7 @@ is_sound(const struct log_frame *f)
 	case LOG_FILE:
 		return f->len > 0 && memchr(f->body, '\0', f->len) == NULL;
 	case LOG_SETTLED:
-		return f->len == 8;
+		return f->len == 8 || f->len == 8 + LOG_PART;
 	}
 	return false;
 }

@@ -61,8 +61,12 @@ enum log_kind {
 				 * name; end and whole are what it begins with */
 	LOG_SETTLED		/* that one ends at end, nothing follows; the
 				 * body is how many entries before count no
-				 * more, 8 bytes */
+				 * more, 8 bytes; then, if the next record is
+				 * stored in part, its tag and how many bytes
+				 * of its payload, 4 */
 };
+
+#define LOG_PART	(MATCH_TAG + 4)
 
 /* Flag of a frame: the file holds data, not a preamble alone. */
 #define LOG_DATA	1

@@ -46,6 +46,12 @@ struct hole {
 	uint64_t	 from, to;
 };
 
+/* The record behind the last one, so far. */
+struct part {
+	uint8_t		 tag[MATCH_TAG];
+	uint32_t	 taken;		/* bytes of its payload, 0: none */
+};
+
 /* What a match reads. */
 struct reading {
 	struct log_reader reader;
@@ -75,6 +81,7 @@ struct tail {
 	struct hole	*holes;
 	size_t		 nholes;
 	struct tail_file file;
+	struct part	 part;
 	uint8_t		(*preamble)[MATCH_TAG];	/* in force */
 	size_t		 npreamble;
 	struct pending	*pending;
@@ -480,14 +487,19 @@ append_file(int fd, uint64_t generation, uint64_t *len,
 
 static int
 append_settled(int fd, uint64_t generation, uint64_t *len, uint64_t end,
-    uint64_t dropped)
+    uint64_t dropped, const struct part *part)
 {
-	uint8_t buf[LOG_FRAME + 8];
+	uint8_t buf[LOG_FRAME + 8 + LOG_PART], *body = buf + LOG_FRAME;
 	struct log_frame f = {
 		.kind = LOG_SETTLED, .end = end, .whole = end, .len = 8
 	};
 
-	d4_put64le(buf + LOG_FRAME, dropped);
+	d4_put64le(body, dropped);
+	if (part->taken > 0) {
+		memcpy(body + 8, part->tag, MATCH_TAG);
+		d4_put32le(body + 8 + MATCH_TAG, part->taken);
+		f.len += LOG_PART;
+	}
 	return append_frame(fd, generation, len, buf, &f);
 }
 
@@ -547,12 +559,14 @@ take_tags(struct tail *t, const struct log_frame *f)
 /* -- reading it back ------------------------------------------------------- */
 
 static int
-take_settled(struct tail *t, uint64_t end, uint64_t dropped)
+take_settled(struct tail *t, uint64_t end, uint64_t dropped,
+    const struct part *part)
 {
 	struct hole *grown;
 
 	t->file.settled = true;
 	t->file.end = t->file.whole = end;
+	t->part = *part;
 	if (dropped == 0 || dropped > t->nentries)
 		return 0;
 	grown = realloc(t->holes, (t->nholes + 1) * sizeof(*grown));
@@ -574,6 +588,7 @@ take_entries(struct tail *t, const struct log_frame *f)
 		t->wire += log_entry_wire(f->body + at);
 		t->nentries++;
 	}
+	t->part.taken = 0;
 	if (t->file.settled)
 		return;
 	t->file.end = f->end;
@@ -606,9 +621,21 @@ take_file(struct tail *t, const struct log_frame *f)
 	return 0;
 }
 
+static void
+get_part(struct part *part, const struct log_frame *f)
+{
+	part->taken = 0;
+	if (f->len < 8 + LOG_PART)
+		return;
+	memcpy(part->tag, f->body + 8, MATCH_TAG);
+	part->taken = d4_get32le(f->body + 8 + MATCH_TAG);
+}
+
 static int
 take_frame(struct tail *t, const struct log_frame *f)
 {
+	struct part part;
+
 	switch (f->kind) {
 	case LOG_ENTRIES:
 		take_entries(t, f);
@@ -618,7 +645,8 @@ take_frame(struct tail *t, const struct log_frame *f)
 	case LOG_FILE:
 		return take_file(t, f);
 	case LOG_SETTLED:
-		return take_settled(t, f->end, d4_get64le(f->body));
+		get_part(&part, f);
+		return take_settled(t, f->end, d4_get64le(f->body), &part);
 	}
 	return 0;
 }
@@ -869,6 +897,7 @@ forget(struct tail *t)
 	t->nentries = t->nbefore = t->wire = t->nfiles = t->lost = 0;
 	t->by_mark = t->fresh = false;
 	t->marked = t->nmarks = 0;
+	t->part.taken = 0;
 }
 
 /* One that is there.  0; 1: another has it; 2: it was damaged, and is gone;
@@ -1025,6 +1054,13 @@ tail_count(const struct tail *t)
 	for (i = 0; i < t->nholes; i++)
 		n -= t->holes[i].to - t->holes[i].from;
 	return n;
+}
+
+uint32_t
+tail_part(const struct tail *t, const uint8_t tag[MATCH_TAG])
+{
+	return t->part.taken > 0 &&
+	    memcmp(t->part.tag, tag, MATCH_TAG) == 0 ? t->part.taken : 0;
 }
 
 /* -- what a match needs ---------------------------------------------------- */
@@ -1273,7 +1309,7 @@ begin_generation(struct tail *t)
 	    append_tags(t, fd, generation, &len) == -1 ||
 	    (*t->file.entry != '\0' && append_file(fd, generation, &len,
 	    &t->file) == -1) || (t->file.settled && append_settled(fd,
-	    generation, &len, t->file.end, 0) == -1)) {
+	    generation, &len, t->file.end, 0, &t->part) == -1)) {
 		(void)unlinkat(t->tails->dir, name, 0);
 		(void)close(fd);
 		return -1;
@@ -1381,56 +1417,102 @@ tail_idle(struct tail *t)
 	}
 }
 
-/* How many entries of the current file end behind that. */
+/* What of the current file ends behind a place. */
+struct behind {
+	uint64_t	 whole;		/* the place */
+	char		 entry[PLACE_ENTRY];
+	uint64_t	 n;		/* entries */
+	struct part	 part;		/* of the first one */
+};
+
+/* A record of so much payload that ends there, behind the place. */
+static void
+note_part(struct part *part, const uint8_t tag[MATCH_TAG], int64_t start,
+    uint64_t whole)
+{
+	memcpy(part->tag, tag, MATCH_TAG);
+	part->taken = start < (int64_t)whole ?
+	    (uint32_t)((int64_t)whole - start) : 0;
+}
+
+/* Those of a frame, the first one last.  What a record has in a file before
+ * makes it begin before this one does. */
+static void
+count_frame(struct behind *b, const struct log_frame *f)
+{
+	int64_t end = (int64_t)f->end;
+	bool first = b->n == 0;
+	size_t at;
+
+	for (at = f->len; at > 0 && end > (int64_t)b->whole; ) {
+		at -= LOG_ENTRY;
+		b->n++;
+		end -= (int64_t)log_entry_wire(f->body + at) - D4_HEADER_LEN;
+		if (first)
+			note_part(&b->part, f->body + at, end, b->whole);
+	}
+}
+
 static int
-count_behind(const struct tail *t, int fd, uint64_t generation, uint64_t whole,
-    char entry[PLACE_ENTRY], uint64_t *n)
+count_behind(const struct tail *t, int fd, uint64_t generation,
+    struct behind *b)
 {
 	struct log_reader reader = { .fd = -1 };
 	struct log_frame f;
-	uint64_t end;
-	size_t at;
 	int rc;
 
 	log_reader_begin(&reader, fd, generation);
 	while ((rc = log_read(&reader, &f)) == 1) {
 		if (fd == t->fd && reader.at > t->len)
 			break;
-		if (f.kind == LOG_FILE && (f.len != strlen(entry) ||
-		    memcmp(f.body, entry, f.len) != 0)) {
-			(void)snprintf(entry, PLACE_ENTRY, "%.*s", (int)f.len,
-			    (const char *)f.body);
-			*n = 0;
+		if (f.kind == LOG_FILE && (f.len != strlen(b->entry) ||
+		    memcmp(f.body, b->entry, f.len) != 0)) {
+			(void)snprintf(b->entry, PLACE_ENTRY, "%.*s",
+			    (int)f.len, (const char *)f.body);
+			b->n = 0;
 		}
-		if (f.kind != LOG_ENTRIES)
-			continue;
-		for (at = f.len, end = f.end; at > 0 && end > whole; ) {
-			at -= LOG_ENTRY;
-			(*n)++;
-			end -= log_entry_wire(f.body + at) - D4_HEADER_LEN;
-		}
+		if (f.kind == LOG_ENTRIES)
+			count_frame(b, &f);
 	}
 	log_reader_free(&reader);
 	return rc == -1 ? -1 : 0;
 }
 
+/* The first one of those that were not committed. */
+static void
+count_pending(const struct tail *t, struct behind *b)
+{
+	const struct pending *p;
+	size_t i;
+
+	for (i = 0; i < t->npending && t->pending[i].end <= b->whole; i++)
+		continue;
+	if (i == t->npending || b->n > 0)
+		return;
+	p = &t->pending[i];
+	note_part(&b->part, p->tag, (int64_t)p->end - (int64_t)p->wire +
+	    D4_HEADER_LEN, b->whole);
+}
+
 int
 tail_settle(struct tail *t, uint64_t whole)
 {
-	char entry[PLACE_ENTRY] = "";
-	uint64_t dropped = 0, len = t->len;
+	struct behind behind = { .whole = whole, .part = t->part };
+	bool open = *t->file.entry != '\0' && !t->file.settled;
+	uint64_t len = t->len;
 
-	if (*t->file.entry != '\0' && !t->file.settled) {
-		if (t->file.end > whole && ((t->before != -1 && count_behind(t,
-		    t->before, t->generation_before, whole, entry,
-		    &dropped) == -1) || count_behind(t, t->fd, t->generation,
-		    whole, entry, &dropped) == -1))
-			return -1;
+	if (open && t->file.end > whole && ((t->before != -1 &&
+	    count_behind(t, t->before, t->generation_before,
+	    &behind) == -1) || count_behind(t, t->fd, t->generation,
+	    &behind) == -1))
+		return -1;
+	count_pending(t, &behind);
+	if (open || behind.part.taken != t->part.taken) {
 		if (append_settled(t->fd, t->generation, &len, whole,
-		    dropped) == -1)
+		    behind.n, &behind.part) == -1)
 			return -1;
 		t->len = len;
-		if (take_settled(t, whole, dropped) == -1)
+		if (take_settled(t, whole, behind.n, &behind.part) == -1)
 			return -1;
 	}
 	t->npending = 0;

@@ -115,6 +115,10 @@ void tail_match_done(struct tail *);
 /* How many records it has, over all. */
 uint64_t tail_count(const struct tail *);
 
+/* How many bytes of this record's payload are stored, when it is the next one
+ * behind the last: it was cut where a unit in it ends. */
+uint32_t tail_part(const struct tail *, const uint8_t tag[MATCH_TAG]);
+
 /* -- adding ---------------------------------------------------------------- */
 
 /* The number and name of the stream's next file, for its entry in .open. */
@@ -150,7 +154,8 @@ void tail_idle(struct tail *);
 int tail_commit(struct tail *, uint64_t written);
 
 /* The file is complete and ends at whole: what was added or committed and ends
- * behind it is forgotten.  0, or -1 with errno: to be tried again. */
+ * behind it is forgotten, but for how much of the first one stands before it.
+ * 0, or -1 with errno: to be tried again. */
 int tail_settle(struct tail *, uint64_t whole);
 
 /* -- marks ----------------------------------------------------------------- */

@@ -86,6 +86,26 @@ ok 'a lost answer' "$RESUME" "$port" in3 type=3 noanswer=1 time=1700000000 \
 ok 'is no news' within 60 all_finished
 stored 'all of it once' 3 in3 11111111111141118111111111111111
 
+# The same before a collector that sees both connections at once.
+late() {
+	local pids
+	pids="$server $(pgrep -P "$server")"
+	# shellcheck disable=SC2086 # several
+	kill -STOP $pids
+	"$RESUME" "$port" in3 type=3 noanswer=1 time=1700000000 \
+	    uuid="$1" > said.late 2>&1 &
+	started
+	sleep 0.5
+	# shellcheck disable=SC2086
+	kill -CONT $pids
+	finish "$pid"
+	is "$status" 0 "a late collector, $2: answered" "$(cat said.late)"
+	stored 'all of it once' 3 in3 "$1"
+}
+for i in 2 3 4 5; do
+	late "${i}1111111111141118111111111111111" "$i"
+done
+
 # A new run of the same sensor is another stream.
 ok 'a second run' "$RESUME" "$port" in3 type=3 time=1700000009 \
     uuid=11111111111141118111111111111111
@@ -110,6 +130,19 @@ tell type=8,size=0,uuid=22222222222242228222222222222222 \
 within 10 all_finished
 is "$(cat s/22222222222242228222222222222222/8/*/*/*/*)" whole \
     'an unclean end leaves whole lines'
+tell type=8,size=0,uuid=22222222222242228222222222222222 \
+    type=8,data=@lines,uuid=22222222222242228222222222222222
+within 10 all_finished
+is "$(cat s/22222222222242228222222222222222/8/*/*/*/*)" whole \
+    'and none of them comes twice'
+printf ' line\nnext\nla' > more
+tell type=8,size=0,uuid=22222222222242228222222222222222 \
+    type=8,data=@lines,uuid=22222222222242228222222222222222 \
+    type=8,data=@more,uuid=22222222222242228222222222222222
+within 10 all_finished
+is "$(kept 8 x 22222222222242228222222222222222)" \
+    "$(printf 'whole\nhalf line\nnext\n' | sha256sum | cut -d ' ' -f 1)" \
+    'though a record was cut within'
 tell type=8,time=7,uuid=22222222222242228222222222222222 \
     type=8,data=@lines,uuid=22222222222242228222222222222222 \
     type=8,uuid=22222222222242228222222222222222
@@ -118,7 +151,7 @@ is "$(cat s/22222222222242228222222222222222/8/*/*/*/* | grep -c half)" 1 \
     'a clean end leaves all'
 stop
 is "$status" 0 'exit 0'
-is "$(find s/.tail -name '*.0' | wc -l)" 11 'a tail for each stream'
+is "$(find s/.tail -name '*.0' | wc -l)" 15 'a tail for each stream'
 
 # -- the collector is killed -----------------------------------------------------
 

@@ -446,6 +446,8 @@ make_disk(const char *root, size_t n, enum model model, unsigned seed)
 struct sent {
 	uint8_t	 hmac[D4_HMAC_LEN];
 	size_t	 at, len;		/* in the input */
+	size_t	 last, whole;		/* where its last unit begins, and where
+					 * the last whole one ends */
 };
 
 static struct bytes input;
@@ -474,6 +476,7 @@ make_input(uint8_t type)
 		}
 		for (j = 0; j < n; j++) {
 			len = 20 + (size_t)rand_r(&seed) % 680;
+			sent[i].last = input.len;
 			if (type == 1) {
 				memset(packet, (int)(i + j), sizeof(packet));
 				d4_put32le(packet + 8, (uint32_t)len);
@@ -489,8 +492,17 @@ make_input(uint8_t type)
 			}
 		}
 		sent[i].len = input.len - sent[i].at;
+		sent[i].whole = input.len;
 		memset(sent[i].hmac, 0, sizeof(sent[i].hmac));
 		d4_put32le(sent[i].hmac, i + 1);
+	}
+	/* Some records end within a unit. */
+	for (i = 3; i + 1 < NRECORDS; i += 3) {
+		n = 1 + (unsigned)rand_r(&seed) % 19;
+		sent[i].whole = sent[i].last;
+		sent[i].len -= n;
+		sent[i + 1].at -= n;
+		sent[i + 1].len += n;
 	}
 }
 
@@ -526,11 +538,11 @@ give(struct shelf *s, struct store_stream *stream, const struct sent *r)
 {
 	enum match_verdict verdict;
 	enum store_result result;
-	size_t done = 0, taken;
+	size_t done, taken;
 	int tries = 0;
 
 	while ((result = store_judge(stream, r->hmac, input.p + r->at, r->len,
-	    &verdict)) == STORE_FULL && tries++ < 5000) {
+	    &verdict, &done)) == STORE_FULL && tries++ < 5000) {
 		(void)store_run(s->store);
 		(void)finish_drain(s->finish, 1);
 	}
@@ -595,11 +607,10 @@ run(uint8_t type, enum d4_gz_kind compress, enum store_sync sync)
 			continue;
 		if (sync == STORE_SYNC_ALWAYS) {
 			if (store_flush(stream, START) == STORE_OK)
-				promise = input.len == 0 ? 0 :
-				    sent[i].at + sent[i].len;
+				promise = sent[i].whole;
 		} else if (i % 8 == 7) {
 			wait_for(&s);
-			promise = sent[i].at + sent[i].len;
+			promise = sent[i].whole;
 		}
 	}
 	(void)store_end(stream, START);
@@ -659,7 +670,7 @@ join(const struct shelf *s, uint8_t type, struct bytes *all)
 	}
 }
 
-/* Whether it is a beginning, up to the end of a record. */
+/* Whether it is a beginning, up to the last unit that a record ends. */
 static bool
 is_beginning(const struct bytes *all)
 {
@@ -669,10 +680,10 @@ is_beginning(const struct bytes *all)
 	    (all->len > 0 && memcmp(all->p, input.p, all->len) != 0))
 		return false;
 	for (i = 0; i < NRECORDS; i++) {
-		if (all->len == sent[i].at)
+		if (all->len == sent[i].whole)
 			return true;
 	}
-	return all->len == input.len;
+	return all->len == 0;
 }
 
 static void
