@@ -122,11 +122,11 @@ t/unit/meta-stream: d4-meta/session.o d4-meta/tally.o
 t/unit/meta-metrics: d4-meta/metrics.o
 
 d4-pibs/d4-pibs: $(patsubst %,d4-pibs/%.o,main settings run intake capture \
-    pcap pcapng pcap-lib window packet seen attack attack-state flow lines \
-    report bins plot save state out hash)
+    pcap pcapng pcap-lib window packet seen attack attack-state repeat flow \
+    lines report bins plot save state out hash)
 d4-pibs/d4-pibs: LDLIBS += $(PCAP) $(REDIS) $(GZ) $(UUID) -pthread
-t/unit/pibs-seen t/unit/pibs-flow: $(patsubst %,d4-pibs/%.o,seen attack flow \
-    hash)
+t/unit/pibs-seen t/unit/pibs-flow: $(patsubst %,d4-pibs/%.o,seen attack repeat \
+    flow hash)
 
 d4-admin/d4-admin: $(patsubst %,d4-admin/%.o,main verbs args place table order \
     secret walk sensor sensor-set enroll block type queue stats mode check \
@@ -191,10 +191,10 @@ REPLAY = $(FUZZ:%=t/fuzz/replay-%)
 parts-meta = $(addprefix d4-meta/,metrics session tally)
 parts-pibs-capture = $(addprefix d4-pibs/,capture pcap pcapng pcap-lib window \
     packet)
-parts-pibs-packet = $(addprefix d4-pibs/,packet seen attack flow hash)
+parts-pibs-packet = $(addprefix d4-pibs/,packet seen attack repeat flow hash)
 
-parts-pibs-state = $(addprefix d4-pibs/,state attack attack-state flow seen \
-    hash out)
+parts-pibs-state = $(addprefix d4-pibs/,state attack attack-state repeat flow \
+    seen hash out)
 parts-place = d4-recv/place
 parts-recv = t/fuzz/fake-recv $(addprefix d4-recv/,conn session admit peers \
     refusals errors faults store handler line place whole complete settle \

@@ -1,39 +1,16 @@
 /* SPDX-License-Identifier: ISC */
-#include <sys/mman.h>
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "d4-pibs/attack-inside.h"
+#include "d4-pibs/reserve.h"
 
 #define NONE		UINT32_MAX
 #define GIVING_WAY	32	/* flows among which one gives way */
-#define REPEAT_SECONDS	120	/* a SYN/ACK is not sent again later */
-#define REPEAT_MASK	((UINT64_C(1) << 20) - 1)
+#define REPEATS		16	/* this part of memory knows repetitions */
 
 /* -- memory ---------------------------------------------------------------- */
-
-static void *
-reserve(size_t len)
-{
-	void *p = mmap(NULL, len, PROT_READ | PROT_WRITE,
-	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	if (p == MAP_FAILED)
-		return NULL;
-#ifdef MADV_HUGEPAGE
-	(void)madvise(p, len, MADV_HUGEPAGE);
-#endif
-	return p;
-}
-
-static void
-unreserve(void *p, size_t len)
-{
-	if (p != NULL)
-		(void)munmap(p, len);
-}
 
 uint32_t
 attack_classes(const struct flow_limits *limits)
@@ -64,20 +41,16 @@ attack_new(const struct flow_limits *limits, size_t memory,
 	a->maxflows = (uint32_t)(memory / sizeof(*a->flows)) + 1;
 	for (a->nheads = 1024; a->nheads < a->maxflows; )
 		a->nheads *= 2;
-	/* A sixteenth for what knows repetitions. */
-	for (a->nrepeats = 512; a->nrepeats * 2 * sizeof(*a->repeats) <=
-	    memory / 16; )
-		a->nrepeats *= 2;
-	a->budget.used = a->nheads * sizeof(*a->heads) +
-	    a->nrepeats * sizeof(*a->repeats);
 	if (hash_key_new(&a->budget.key) == -1 ||
+	    (a->repeats = repeats_new(memory / REPEATS)) == NULL ||
 	    (a->flows = reserve(a->maxflows * sizeof(*a->flows))) == NULL ||
-	    (a->heads = reserve(a->nheads * sizeof(*a->heads))) == NULL ||
-	    (a->repeats = reserve(a->nrepeats * sizeof(*a->repeats))) == NULL) {
+	    (a->heads = reserve(a->nheads * sizeof(*a->heads))) == NULL) {
 		attack_free(a);
 		errno = ENOMEM;
 		return NULL;
 	}
+	a->budget.used = a->nheads * sizeof(*a->heads) +
+	    a->repeats->nslots * sizeof(*a->repeats->slots);
 	return a;
 }
 
@@ -94,7 +67,7 @@ attack_free(struct attacks *a)
 	}
 	unreserve(a->flows, a->maxflows * sizeof(*a->flows));
 	unreserve(a->heads, a->nheads * sizeof(*a->heads));
-	unreserve(a->repeats, a->nrepeats * sizeof(*a->repeats));
+	repeats_free(a->repeats);
 	free(a);
 }
 
@@ -143,17 +116,17 @@ take_off_wheel(struct attacks *a, const struct flow *f)
 
 /* -- the table ------------------------------------------------------------- */
 
-static inline uint64_t
-hash_flow(const struct attacks *a, struct addr target, uint8_t proto)
+static inline uint32_t
+hash_flow(const struct hash_key *key, struct addr target, uint8_t proto)
 {
-	return addr_is_v4(target) ?
-	    hash_word(&a->budget.key, target.lo ^ (uint64_t)proto << 48) :
-	    hash_words(&a->budget.key, target.hi + proto, target.lo);
+	return (uint32_t)(addr_is_v4(target) ?
+	    hash_word(key, target.lo ^ (uint64_t)proto << 48) :
+	    hash_words(key, target.hi + proto, target.lo));
 }
 
 /* Heads hold the index and 1, so that 0 is none. */
 static inline uint32_t *
-head_of(const struct attacks *a, uint64_t hash)
+head_of(const struct attacks *a, uint32_t hash)
 {
 	return &a->heads[hash & (a->nheads - 1)];
 }
@@ -162,7 +135,8 @@ static void
 drop(struct attacks *a, uint32_t n)
 {
 	struct flow *f = &a->flows[n];
-	uint32_t *link = head_of(a, hash_flow(a, f->target, f->proto));
+	uint32_t *link = head_of(a, hash_flow(&a->budget.key, f->target,
+	    f->proto));
 
 	while (*link != n + 1)
 		link = &a->flows[*link - 1].next;
@@ -247,7 +221,7 @@ attack_open(struct attacks *a, struct addr target, uint8_t proto,
 	f->proto = proto;
 	f->used = true;
 	f->last = time;
-	head = head_of(a, hash_flow(a, target, proto));
+	head = head_of(a, hash_flow(&a->budget.key, target, proto));
 	f->next = *head;
 	*head = n + 1;
 	put_on_wheel(a, n);
@@ -256,7 +230,7 @@ attack_open(struct attacks *a, struct addr target, uint8_t proto,
 }
 
 static uint32_t
-find_flow(struct attacks *a, struct addr target, uint8_t proto, uint64_t hash)
+find_flow(struct attacks *a, struct addr target, uint8_t proto, uint32_t hash)
 {
 	uint32_t n = *head_of(a, hash);
 
@@ -353,69 +327,41 @@ set_clock(struct attacks *a, uint64_t time)
 
 /* -- packets --------------------------------------------------------------- */
 
-/* The addresses, ports and numbers that make two SYN/ACKs the same.  Whoever
- * makes two different ones meet has them counted as repeated, no more: they
- * are folded before the key comes in. */
-static inline uint64_t
-hash_answer(const struct attacks *a, const struct answer *w)
+struct hash_key
+attack_key(const struct attacks *a)
 {
-	uint64_t hosts = (w->dst.lo ^ w->src.lo << 32 ^ w->src.lo >> 32 ^
-	    w->src.hi ^ w->dst.hi) * UINT64_C(0x9e3779b97f4a7c15);
-
-	hosts ^= (uint64_t)w->sport << 16 | w->dport;
-	return hash_word(&a->budget.key, (hosts ^ hosts >> 32) *
-	    UINT64_C(0xff51afd7ed558ccd) ^
-	    ((uint64_t)w->seq << 32 | w->ack));
+	return a->budget.key;
 }
 
-/* All ones for a SYN/ACK: a mask is no branch, which nobody could guess. */
-static inline uint64_t
-if_synack(const struct answer *w)
+void
+attack_prepare(struct attacks *a, struct batch *b)
 {
-	return -(uint64_t)(w->class == PACKET_SYNACK);
-}
-
-static inline uint64_t *
-slot_of(const struct attacks *a, uint64_t hash)
-{
-	return &a->repeats[hash & (a->nrepeats - 1)];
-}
-
-/* Whether the answer is a SYN/ACK and one of that hash was there before. */
-static inline bool
-repeats(struct attacks *a, const struct answer *w)
-{
-	uint64_t *slot = slot_of(a, w->same), old = *slot;
-	uint64_t new = (w->same & ~REPEAT_MASK) | (w->sec & REPEAT_MASK);
-
-	*slot = old ^ ((old ^ new) & if_synack(w));
-	return (w->class == PACKET_SYNACK) &
-	    (((old ^ w->same) & ~REPEAT_MASK) == 0) &
-	    (((w->sec - old) & REPEAT_MASK) <= REPEAT_SECONDS);
-}
-
-/* Has the memory fetched that all answers will need, in three steps, since each
- * hangs on what the one before fetched.  As a call gcc would leave it out: it
- * takes a function that only fetches for one that does nothing. */
-static inline __attribute__((always_inline)) void
-fetch(const struct attacks *a, struct batch *b)
-{
-	const struct flow *flow[FRAME_BATCH];
+	/* What lies around it changes in the other thread. */
+	const struct hash_key key = a->budget.key;
 	size_t i;
 
+	repeats_mark(a->repeats, b->answer, b->nanswers, &key);
 	for (i = 0; i < b->nanswers; i++) {
 		struct answer *w = &b->answer[i];
 
+		w->hash = hash_flow(&key, w->src, w->proto);
+		w->spot = flow_spot(w->dst, &key);
+	}
+}
+
+/* Has the memory fetched that all answers will need, in three steps, since each
+ * hangs on what the one before fetched.  flow[] becomes the first one of each
+ * hash, NULL for none.  As a call gcc would leave it out: it takes a function
+ * that only fetches for one that does nothing. */
+static inline __attribute__((always_inline)) void
+fetch(const struct attacks *a, const struct batch *b, struct flow *flow[])
+{
+	size_t i;
+
+	for (i = 0; i < b->nanswers; i++) {
 		/* Another processor may have it in its cache. */
-		if (i + 8 < b->nanswers) {
-			__builtin_prefetch(&w[8]);
-			__builtin_prefetch(&w[8].same);
-		}
-		w->hash = (uint32_t)hash_flow(a, w->src, w->proto);
-		__builtin_prefetch(head_of(a, w->hash));
-		w->spot = flow_spot(w->dst, &a->budget);
-		w->same = hash_answer(a, w) & if_synack(w);
-		__builtin_prefetch(slot_of(a, w->same), 1);
+		__builtin_prefetch(&b->answer[i + 8]);
+		__builtin_prefetch(head_of(a, b->answer[i].hash));
 	}
 	for (i = 0; i < b->nanswers; i++) {
 		uint32_t at = *head_of(a, b->answer[i].hash);
@@ -423,7 +369,7 @@ fetch(const struct attacks *a, struct batch *b)
 		flow[i] = at == 0 ? NULL : &a->flows[at - 1];
 		if (at != 0) {
 			__builtin_prefetch(flow[i]);
-			__builtin_prefetch(&flow[i]->packets);
+			__builtin_prefetch(&flow[i]->repeated);
 		}
 	}
 	for (i = 0; i < b->nanswers; i++) {
@@ -437,9 +383,9 @@ fetch(const struct attacks *a, struct batch *b)
 }
 
 static inline void
-add_answer(struct attacks *a, const struct answer *w)
+add_answer(struct attacks *a, const struct answer *w,
+    const struct addr *reporter)
 {
-	bool repeated = repeats(a, w);
 	uint32_t n;
 
 	set_clock(a, w->time);
@@ -454,7 +400,7 @@ add_answer(struct attacks *a, const struct answer *w)
 		return;
 	if (a->watch != NULL)
 		a->watch(a->watch_arg, w, a->flows[n].note);
-	while (flow_add(&a->flows[n], w, repeated, &a->limits,
+	while (flow_add(&a->flows[n], w, reporter, &a->limits,
 	    &a->budget) == -1) {
 		if (a->count == 1)
 			return;
@@ -463,13 +409,14 @@ add_answer(struct attacks *a, const struct answer *w)
 }
 
 void
-attack_add(struct attacks *a, struct batch *b)
+attack_add(struct attacks *a, const struct batch *b)
 {
+	struct flow *flow[FRAME_BATCH];
 	size_t i;
 
-	fetch(a, b);
+	fetch(a, b, flow);
 	for (i = 0; i < b->nanswers; i++)
-		add_answer(a, &b->answer[i]);
+		add_answer(a, &b->answer[i], &b->reporter[i]);
 }
 
 /* All open flows in the order of their beginning; the caller frees it.  NULL

@@ -196,27 +196,18 @@ flow_ppm(const struct flow *f, const struct flow_limits *l)
 
 /* -- packets kept as they came --------------------------------------------- */
 
-/* The IPv4 address, 0 of an IPv6 one. */
-static inline uint32_t
-v4_of(struct addr a)
-{
-	return addr_is_v4(a) ? (uint32_t)a.lo : 0;
-}
-
 static void
-keep_event(struct event *e, const struct answer *w, bool repeated,
-    const struct budget *budget)
+keep_event(struct event *e, const struct answer *w,
+    const struct addr *reporter)
 {
 	*e = (struct event){
-		.time = w->time, .dst = flow_destination(w->dst, budget),
-		.bytes = w->bytes, .ack = w->ack, .v4 = v4_of(w->dst),
-		.port = w->sport, .window = w->window, .class = w->class,
-		.flags = w->flags, .ttl = w->ttl, .type = w->type,
-		.code = w->code, .quoted = w->quoted,
-		.mismatch = w->mismatch, .repeated = repeated
+		.time = w->time, .dst = w->dst, .bytes = w->bytes,
+		.ack = w->ack, .port = w->port, .window = w->window,
+		.class = w->class, .flags = w->flags, .ttl = w->ttl,
+		.type = w->type, .code = w->code, .marks = w->marks
 	};
-	if (w->quoted)
-		e->reporter = w->reporter;
+	if (w->marks & ANSWER_QUOTED)
+		e->reporter = *reporter;
 }
 
 /* What count() takes of the answer again. */
@@ -224,32 +215,31 @@ static struct answer
 answer_of(const struct event *e, const struct budget *budget)
 {
 	return (struct answer){
-		.spot = (uint32_t)hash_word(&budget->key, (e->dst >> 8) + 1),
-		.dst = { 0, e->v4 != 0 ? ADDR_V4 | e->v4 : 0 },
+		.spot = flow_spot(e->dst, &budget->key), .dst = e->dst,
 		.sec = (uint32_t)(e->time / SECOND), .class = e->class,
-		.flags = e->flags, .sport = e->port, .window = e->window,
+		.flags = e->flags, .port = e->port, .window = e->window,
 		.ack = e->ack, .ttl = e->ttl, .type = e->type,
-		.code = e->code, .quoted = e->quoted, .reporter = e->reporter
+		.code = e->code, .marks = e->marks
 	};
 }
 
 /* -- what a packet says ---------------------------------------------------- */
 
 /* n is 1 to count it, 0 not to: no branch, as RSTs with and without ACK come in
- * turns. */
+ * turns; one that is not counted stands for the first again, which changes
+ * neither least nor most.  v4 is the destination, 0 of an IPv6 one. */
 static inline void
-add_isn(struct isn *i, const struct answer *w, unsigned n)
+add_isn(struct isn *i, uint32_t ack, uint32_t v4, unsigned n)
 {
-	uint32_t seq = w->ack - 1, v4 = v4_of(w->dst);
-	uint32_t first = i->packets == 0 ? seq : i->first;
-	uint32_t least = i->packets == 0 || seq < i->least ? seq : i->least;
-	uint32_t most = i->packets == 0 || seq > i->most ? seq : i->most;
+	uint32_t seq = ack - 1;
 
-	i->first = n != 0 ? first : i->first;
-	i->least = n != 0 ? least : i->least;
-	i->most = n != 0 ? most : i->most;
+	if (i->packets == 0 && n != 0)
+		i->first = i->least = i->most = seq;
+	seq = n != 0 ? seq : i->first;
+	i->least = seq < i->least ? seq : i->least;
+	i->most = seq > i->most ? seq : i->most;
 	i->packets += n;
-	i->same += n & (seq == first);
+	i->same += n & (seq == i->first);
 	i->address += n & (v4 != 0) & (seq == v4);
 }
 
@@ -305,25 +295,28 @@ add_looks(struct detail *d, const struct answer *w)
 /* Nearly all the time goes here, so it is not a call. */
 static inline __attribute__((always_inline)) void
 count(struct detail *d, const struct flow *f, const struct answer *w,
-    uint64_t dst, bool repeated, const struct flow_limits *l,
+    const struct addr *reporter, const struct flow_limits *l,
     struct budget *budget)
 {
 	add_rate(d, w->sec, l);
-	add_destination(d, dst, w->spot, budget);
-	if (w->sport != 0)
-		tally_add(&d->ports, w->sport, 1);
+	add_destination(d, w->dst, w->spot, budget);
+	if (w->port != 0)
+		tally_add(&d->ports, w->port, 1);
 	if (w->class == PACKET_ICMP) {
 		tally_add(&d->icmp, (uint32_t)w->type << 8 | w->code, 1);
 		/* A router's TTL says nothing about the target. */
-		if (w->quoted && !addr_equal(w->reporter, f->target))
-			add_reporter(d, w->reporter);
+		if (w->marks & ANSWER_QUOTED &&
+		    !addr_equal(*reporter, f->target))
+			add_reporter(d, *reporter);
 		else
 			tally_add(&d->ttls, w->ttl, 1);
 	} else if (w->class == PACKET_UDP_DNS) {
 		tally_add(&d->ttls, w->ttl, 1);
 	} else {
 		add_looks(d, w);
-		add_isn(&d->isn, w, ((w->flags & 0x10) != 0) & !repeated);
+		add_isn(&d->isn, w->ack, addr_is_v4(f->target) ?
+		    (uint32_t)w->dst : 0, w->flags >> 4 & 1 &
+		    ~(w->marks / ANSWER_REPEATED));
 	}
 }
 
@@ -343,8 +336,7 @@ make_detail(struct flow *f, const struct flow_limits *l,
 	for (i = 0; i < f->packets && i < FLOW_EARLY; i++) {
 		struct answer w = answer_of(&f->early[i], budget);
 
-		count(d, f, &w, f->early[i].dst, f->early[i].repeated, l,
-		    budget);
+		count(d, f, &w, &f->early[i].reporter, l, budget);
 	}
 	return d;
 }
@@ -356,8 +348,9 @@ flow_detail(struct flow *f, const struct flow_limits *l, struct budget *budget)
 }
 
 int
-flow_add(struct flow *f, const struct answer *w, bool repeated,
-    const struct flow_limits *l, struct budget *budget)
+flow_add(struct flow *f, const struct answer *w,
+    const struct addr *reporter, const struct flow_limits *l,
+    struct budget *budget)
 {
 	uint64_t time = w->time;
 
@@ -371,15 +364,14 @@ flow_add(struct flow *f, const struct answer *w, bool repeated,
 	else if (time < f->first)
 		f->first = time;
 	if (f->detail != NULL)
-		count(f->detail, f, w, flow_destination(w->dst, budget),
-		    repeated, l, budget);
+		count(f->detail, f, w, reporter, l, budget);
 	else
-		keep_event(&f->early[f->packets], w, repeated, budget);
+		keep_event(&f->early[f->packets], w, reporter);
 	f->packets++;
 	f->bytes += w->bytes;
-	f->repeated += repeated;
-	f->quoted += w->quoted;
-	f->mismatched += w->mismatch;
+	f->repeated += w->marks / ANSWER_REPEATED;
+	f->quoted += w->marks & ANSWER_QUOTED;
+	f->mismatched += w->marks / ANSWER_MISMATCH & 1;
 	return 0;
 }
 

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "d4-pibs/attack.h"
 #include "d4-pibs/capture.h"
 #include "d4-pibs/packet.h"
 
@@ -21,6 +22,8 @@ struct decoder {
 	struct filter	*filter;	/* or NULL */
 	bool		 pibs;
 	uint32_t	 packets, answers;	/* see packet_decode() */
+	struct hash_key	 key;
+	struct attacks	*attacks;	/* prepares answers, if there are any */
 	struct shadow	 shadow;
 	uint64_t	 small;		/* too small for PIBS */
 	uint64_t	 unread;	/* frames of links that are not read */

@@ -78,6 +78,13 @@ addr6(const uint8_t *p)
 	return (struct addr){ d4_get64be(p), d4_get64be(p + 8) };
 }
 
+static inline uint64_t
+destination(struct addr a, const struct hash_key *key)
+{
+	return addr_is_v4(a) ? a.lo & UINT32_MAX :
+	    (a.lo & 255) | hash_words(key, a.hi, a.lo >> 8) << 8;
+}
+
 /* -- from the link to IP --------------------------------------------------- */
 
 static uint16_t
@@ -345,19 +352,31 @@ class_of(unsigned flags, bool data)
 	return class + ((class == PACKET_ACK) & data);
 }
 
-/* From the 14 bytes up to the flags, or all 20; data as above. */
+/* The addresses, ports and numbers that make two SYN/ACKs the same.  Whoever
+ * makes two different ones meet has them counted as repeated, no more: no key
+ * comes in. */
+static inline uint64_t
+fold(struct addr src, uint64_t dst, uint32_t ports, uint64_t numbers)
+{
+	uint64_t hosts = (dst ^ src.lo << 32 ^ src.lo >> 32 ^ src.hi) *
+	    UINT64_C(0x9e3779b97f4a7c15) ^ ports;
+
+	return (hosts ^ hosts >> 32) * UINT64_C(0xff51afd7ed558ccd) ^ numbers;
+}
+
+/* From the 14 bytes up to the flags, or all 20; data as above.  What IP says
+ * is filled in. */
 static inline void
 fill_tcp(struct answer *a, const uint8_t *p, size_t len, bool data)
 {
-	a->sport = d4_get16be(p);
-	a->dport = d4_get16be(p + 2);
-	a->seq = d4_get32be(p + 4);
+	a->same = fold(a->src, a->dst, d4_get32be(p), d4_get64be(p + 4));
+	a->port = d4_get16be(p);
 	a->ack = d4_get32be(p + 8);
 	a->window = len >= 16 ? d4_get16be(p + 14) : 0;
 	a->flags = p[13];
 	a->class = (uint8_t)class_of(p[13], data);
 	a->type = a->code = 0;
-	a->quoted = a->mismatch = false;
+	a->marks = 0;
 }
 
 static enum packet_class
@@ -394,10 +413,9 @@ icmp_answer(uint8_t proto, uint8_t type)
 
 /* The packet within an ICMP error: its destination is the target. */
 static void
-decode_quoted(struct answer *a, const struct rest *outer)
+decode_quoted(struct answer *a, const struct rest *outer, struct addr telescope)
 {
 	struct rest r = *outer;
-	struct addr telescope = a->dst;
 	enum packet_class class;
 	uint16_t type;
 	struct ip ip;
@@ -414,21 +432,18 @@ decode_quoted(struct answer *a, const struct rest *outer)
 	if (class == PACKET_BAD || (class == PACKET_CUT && type ==
 	    ETHERTYPE_IPV6 && outer->len < 8 + 40))
 		return;
-	a->reporter = a->src;
 	a->src = ip.dst;
 	/* NOLINTNEXTLINE(clang-analyzer-core.*): what holds it is there */
 	a->proto = ip.proto;
-	a->quoted = true;
-	a->mismatch = !addr_equal(ip.src, telescope);
+	a->marks = ANSWER_QUOTED |
+	    (addr_equal(ip.src, telescope) ? 0 : ANSWER_MISMATCH);
 	if (class == PACKET_CLASSES && r.len >= 4 &&
-	    (ip.proto == PROTO_TCP || ip.proto == PROTO_UDP)) {
-		a->dport = d4_get16be(r.p);
-		a->sport = d4_get16be(r.p + 2);
-	}
+	    (ip.proto == PROTO_TCP || ip.proto == PROTO_UDP))
+		a->port = d4_get16be(r.p + 2);
 }
 
 static enum packet_class
-decode_icmp(struct answer *a, const struct rest *r, uint8_t proto)
+decode_icmp(struct answer *a, const struct rest *r, const struct ip *ip)
 {
 	int answer;
 
@@ -436,11 +451,11 @@ decode_icmp(struct answer *a, const struct rest *r, uint8_t proto)
 		return r->wire < 4 ? PACKET_BAD : PACKET_CUT;
 	a->type = r->p[0];
 	a->code = r->p[1];
-	answer = icmp_answer(proto, a->type);
+	answer = icmp_answer(ip->proto, a->type);
 	if (answer == 0)
 		return PACKET_ICMP_OTHER;
 	if (answer == 2)
-		decode_quoted(a, r);
+		decode_quoted(a, r, ip->dst);
 	return PACKET_ICMP;
 }
 
@@ -449,27 +464,27 @@ decode_udp(struct answer *a, const struct rest *r)
 {
 	if (r->len < 4)
 		return r->wire < 4 ? PACKET_BAD : PACKET_CUT;
-	a->sport = d4_get16be(r->p);
-	a->dport = d4_get16be(r->p + 2);
-	return a->sport == 53 ? PACKET_UDP_DNS : PACKET_UDP;
+	a->port = d4_get16be(r->p);
+	return a->port == 53 ? PACKET_UDP_DNS : PACKET_UDP;
 }
 
 /* -- a packet -------------------------------------------------------------- */
 
 /* What IP carries. */
 static enum packet_class
-decode_ip(struct answer *a, const struct rest *r, uint16_t type)
+decode_ip(struct answer *a, const struct rest *r, const struct ip *ip,
+    uint16_t type)
 {
-	switch (a->proto) {
+	switch (ip->proto) {
 	case PROTO_TCP:
 		return decode_tcp(a, r);
 	case PROTO_UDP:
 		return decode_udp(a, r);
 	case PROTO_ICMP:
-		return type == ETHERTYPE_IPV4 ? decode_icmp(a, r, a->proto) :
+		return type == ETHERTYPE_IPV4 ? decode_icmp(a, r, ip) :
 		    PACKET_PROTOCOL;
 	case PROTO_ICMP6:
-		return type == ETHERTYPE_IPV6 ? decode_icmp(a, r, a->proto) :
+		return type == ETHERTYPE_IPV6 ? decode_icmp(a, r, ip) :
 		    PACKET_PROTOCOL;
 	default:
 		return PACKET_PROTOCOL;
@@ -478,12 +493,13 @@ decode_ip(struct answer *a, const struct rest *r, uint16_t type)
 
 /* What the frame and its IP header say. */
 static inline void
-fill_ip(struct answer *a, const struct frame *f, const struct ip *ip)
+fill_ip(struct answer *a, const struct frame *f, const struct ip *ip,
+    const struct hash_key *key)
 {
 	a->sec = f->sec;
 	a->time = f->sec * UINT64_C(1000000000) + f->nsec;
 	a->src = ip->src;
-	a->dst = ip->dst;
+	a->dst = destination(ip->dst, key);
 	a->bytes = ip->bytes;
 	a->ttl = ip->ttl;
 	a->proto = ip->proto;
@@ -494,10 +510,10 @@ fill_ip(struct answer *a, const struct frame *f, const struct ip *ip)
 static inline void
 clear(struct answer *a)
 {
-	a->seq = a->ack = 0;
-	a->sport = a->dport = a->window = 0;
-	a->flags = a->type = a->code = 0;
-	a->quoted = a->mismatch = false;
+	a->same = 0;
+	a->ack = 0;
+	a->port = a->window = 0;
+	a->flags = a->type = a->code = a->marks = 0;
 }
 
 /* The frames that nearly all are: Ethernet and IPv4 without options, not a
@@ -526,9 +542,10 @@ open_plain(struct rest *r, struct ip *ip, const struct frame *f)
 	return true;
 }
 
-/* Any frame at all. */
+/* Any frame at all; also its sender. */
 static void
-decode_any(struct answer *a, const struct frame *f)
+decode_any(struct answer *a, struct addr *sender, const struct frame *f,
+    const struct hash_key *key)
 {
 	struct rest r = { .p = f->data, .len = f->caplen };
 	enum packet_class class = PACKET_CLASSES;
@@ -540,21 +557,23 @@ decode_any(struct answer *a, const struct frame *f)
 		class = type == ETHERTYPE_IPV4 || type == ETHERTYPE_IPV6 ?
 		    open_ip(&r, type, &ip) : PACKET_NOT_IP;
 	}
-	fill_ip(a, f, &ip);
+	*sender = ip.src;
+	fill_ip(a, f, &ip, key);
 	clear(a);
 	a->class = (uint8_t)(class == PACKET_CLASSES ?
-	    decode_ip(a, &r, type) : class);
+	    decode_ip(a, &r, &ip, type) : class);
 }
 
 /* TCP in such a frame, with a header that is whole. */
 static inline void
-decode_plain(struct answer *a, const struct frame *f)
+decode_plain(struct answer *a, const struct frame *f,
+    const struct hash_key *key)
 {
 	const uint8_t *p = f->data;
 	struct ip ip = { addr4(p + 26), addr4(p + 30), d4_get16be(p + 16),
 	    p[22], PROTO_TCP };
 
-	fill_ip(a, f, &ip);
+	fill_ip(a, f, &ip, key);
 	fill_tcp(a, p + 34, 20, ip.bytes > 20 + (p[46] >> 4) * 4u);
 }
 
@@ -657,12 +676,12 @@ static struct packet
 packet_of(const struct answer *a)
 {
 	return (struct packet){ .src = a->src, .sec = a->sec,
-	    .sport = a->sport, .flags = a->flags, .class = a->class };
+	    .sport = a->port, .flags = a->flags, .class = a->class };
 }
 
 static void
 take_rest(struct batch *b, const struct work *w, const struct frame *f,
-    uint32_t answers)
+    uint32_t answers, const struct hash_key *key)
 {
 	size_t i, m = 0;
 
@@ -672,11 +691,11 @@ take_rest(struct batch *b, const struct work *w, const struct frame *f,
 		const struct frame *g = &f[w->frame[i]];
 
 		if (w->plain[i]) {
-			decode_plain(a, g);
+			decode_plain(a, g, key);
 			m++;
 			continue;
 		}
-		decode_any(a, g);
+		decode_any(a, &b->reporter[m], g, key);
 		if (w->packet[i] != NO_PACKET)
 			b->packet[w->packet[i]] = packet_of(a);
 		if (a->class == PACKET_NOT_IP && !frame_link_known(g->link)) {
@@ -690,7 +709,7 @@ take_rest(struct batch *b, const struct work *w, const struct frame *f,
 
 void
 packet_decode(struct batch *b, const struct frame *f, size_t n,
-    uint32_t packets, uint32_t answers)
+    uint32_t packets, uint32_t answers, const struct hash_key *key)
 {
 	struct wanted wanted;
 	struct work w;
@@ -700,7 +719,7 @@ packet_decode(struct batch *b, const struct frame *f, size_t n,
 		take_plain(b, &w, f, n, &wanted, true);
 	else
 		take_plain(b, &w, f, n, &wanted, false);
-	take_rest(b, &w, f, answers);
+	take_rest(b, &w, f, answers, key);
 }
 
 /* -- PIBS's reading -------------------------------------------------------- */

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "d4-pibs/frame.h"
+#include "d4-pibs/hash.h"
 
 /* An address of either family; IPv4 as ::ffff:a.b.c.d. */
 struct addr {
@@ -63,27 +64,42 @@ struct packet {
 	uint8_t		class;		/* enum packet_class */
 };
 
-/* What attacks take of one. */
+/* What else is true of an answer, a bit each. */
+enum {
+	ANSWER_QUOTED = 1,	/* src and port are of a quoted packet */
+	ANSWER_MISMATCH = 2,	/* whose source is not dst */
+	ANSWER_REPEATED = 4	/* a SYN/ACK sent again */
+};
+
+/*
+ * What attacks take of one: a line of the cache, since it goes from one
+ * processor to another.
+ */
 struct answer {
 	struct addr	src;		/* of ICMP errors: the quoted target */
-	struct addr	dst;		/* the telescope's address */
-	struct addr	reporter;	/* of an ICMP error: who sent it */
+	uint64_t	dst;		/* the telescope's address: IPv4 as a
+					 * number, else a hash but the low 8
+					 * bits */
 	uint64_t	time;		/* nanoseconds since 1970 */
-	uint64_t	same;		/* this and the next of attack_add() */
-	uint32_t	hash, spot;
+	union {
+		uint64_t	same;	/* addresses, ports and numbers of TCP
+					 * folded: what is sent again has the
+					 * same */
+		struct {		/* set by attack_prepare() */
+			uint32_t	hash, spot;
+		};
+	};
 	uint32_t	sec;
-	uint32_t	seq, ack;
+	uint32_t	ack;
 	uint32_t	bytes;		/* of the IP packet */
-	uint16_t	sport;		/* the attacked port: source, or quoted
+	uint16_t	port;		/* attacked: source, or quoted
 					 * destination */
-	uint16_t	dport;		/* the attacker's port */
 	uint16_t	window;
 	uint8_t		flags, class;
 	uint8_t		ttl;
 	uint8_t		proto;		/* of the attack: 6, 17, 1, 58... */
 	uint8_t		type, code;	/* ICMP */
-	bool		quoted;		/* src and ports are of a quoted one */
-	bool		mismatch;	/* quoted source is not dst */
+	uint8_t		marks;		/* ANSWER_ */
 };
 
 /* What some frames hold, in their order: packets and, apart, answers. */
@@ -91,6 +107,8 @@ struct batch {
 	size_t		n, nanswers;
 	struct packet	packet[FRAME_BATCH];
 	struct answer	answer[FRAME_BATCH];
+	struct addr	reporter[FRAME_BATCH];	/* of an answer that quotes: who
+						 * sent it */
 	size_t		unread;		/* frames of links that are not read */
 	uint16_t	unread_link;	/* of one of those */
 };
@@ -107,10 +125,10 @@ const char *packet_class_name(enum packet_class);
 /*
  * Decodes n <= FRAME_BATCH frames, the packets and the answers of these sets of
  * classes.  Other packets may be there too; with PACKET_ALL each frame has its
- * packet at its own index.
+ * packet at its own index.  The key is for destinations of IPv6.
  */
 void packet_decode(struct batch *, const struct frame *, size_t n,
-    uint32_t packets, uint32_t answers);
+    uint32_t packets, uint32_t answers, const struct hash_key *);
 
 /*
  * PIBS's reading of a frame: 20 bytes of IP header at 14, whatever is there,

@@ -82,8 +82,11 @@ set_wanted(struct run *r)
 	d->packets = s->statistics || s->save != NULL ? PACKET_ALL :
 	    PACKET_BIT(PACKET_SYN) |
 	    (rule_asked(s) ? PACKET_TCP_ANSWERS : 0);
-	if (r->flows)
-		d->answers = attack_classes(&s->limits);
+	if (!r->flows)
+		return;
+	d->answers = attack_classes(&s->limits);
+	d->key = attack_key(r->attacks);
+	d->attacks = r->attacks;
 }
 
 /* -- opening --------------------------------------------------------------- */

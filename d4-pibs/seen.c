@@ -1,15 +1,10 @@
 /* SPDX-License-Identifier: ISC */
-#include <sys/mman.h>
-
 #include <stdlib.h>
 #include <string.h>
 
 #include "d4-pibs/hash.h"
+#include "d4-pibs/reserve.h"
 #include "d4-pibs/seen.h"
-
-#ifndef MAP_NORESERVE
-#define MAP_NORESERVE	0
-#endif
 
 #define BITS_MIN	16	/* sparse at first, and still in the cache */
 #define LINE		8	/* slots of one word in a cache line */
@@ -89,16 +84,8 @@ table_open(struct table *t, size_t words, size_t limit)
 	t->bits_max = bits;
 	if (hash_key_new(&t->key) == -1)
 		return -1;
-	t->slots = mmap(NULL, table_bytes(t), PROT_READ | PROT_WRITE,
-	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (t->slots == MAP_FAILED) {
-		t->slots = NULL;
+	if ((t->slots = reserve(table_bytes(t))) == NULL)
 		return -1;
-	}
-#ifdef MADV_HUGEPAGE
-	/* Each lookup in a large table is a miss; let it be one only. */
-	(void)madvise(t->slots, table_bytes(t), MADV_HUGEPAGE);
-#endif
 	set_bits(t, BITS_MIN);
 	return 0;
 }
@@ -106,8 +93,7 @@ table_open(struct table *t, size_t words, size_t limit)
 static void
 table_close(struct table *t)
 {
-	if (t->slots != NULL)
-		(void)munmap(t->slots, table_bytes(t));
+	unreserve(t->slots, table_bytes(t));
 }
 
 TWICE uint64_t

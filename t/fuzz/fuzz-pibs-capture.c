@@ -25,6 +25,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	static struct batch batch;
+	static const struct hash_key key;
 	struct frame frames[FRAME_BATCH];
 	char name[64], fault[CAPTURE_FAULT];
 	struct capture *c;
@@ -44,7 +45,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	while ((n = capture_next(c, frames, FRAME_BATCH)) != 0) {
 		assert(n > 0 && n <= FRAME_BATCH);
 		packet_decode(&batch, frames, (size_t)n, PACKET_ALL,
-		    PACKET_ALL);
+		    PACKET_ALL, &key);
 	}
 	assert(capture_next(c, frames, FRAME_BATCH) == 0);
 	capture_close(c);

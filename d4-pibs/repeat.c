@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: ISC */
+#include <stdlib.h>
+
+#include "d4-pibs/repeat.h"
+#include "d4-pibs/reserve.h"
+
+#define SECONDS		120	/* a SYN/ACK is not sent again later */
+#define SLOTS_MIN	512
+
+/* A slot holds the second in its low bits. */
+#define SECOND_MASK	((UINT64_C(1) << 20) - 1)
+
+struct repeats *
+repeats_new(size_t limit)
+{
+	struct repeats *r = calloc(1, sizeof(*r));
+
+	if (r == NULL)
+		return NULL;
+	for (r->nslots = SLOTS_MIN; r->nslots * 2 * sizeof(*r->slots) <=
+	    limit; )
+		r->nslots *= 2;
+	r->slots = reserve(r->nslots * sizeof(*r->slots));
+	if (r->slots == NULL) {
+		free(r);
+		return NULL;
+	}
+	return r;
+}
+
+void
+repeats_free(struct repeats *r)
+{
+	if (r == NULL)
+		return;
+	unreserve(r->slots, r->nslots * sizeof(*r->slots));
+	free(r);
+}
+
+/* All ones for a SYN/ACK: a mask is no branch, which nobody could guess. */
+static inline uint64_t
+if_synack(const struct answer *w)
+{
+	return -(uint64_t)(w->class == PACKET_SYNACK);
+}
+
+/* ANSWER_REPEATED when the answer is a SYN/ACK and one of that hash was there
+ * before. */
+static inline uint8_t
+mark(uint64_t *slot, const struct answer *w, uint64_t hash)
+{
+	uint64_t old = *slot;
+	uint64_t new = (hash & ~SECOND_MASK) | (w->sec & SECOND_MASK);
+	bool repeated = (w->class == PACKET_SYNACK) &
+	    (((old ^ hash) & ~SECOND_MASK) == 0) &
+	    (((w->sec - old) & SECOND_MASK) <= SECONDS);
+
+	*slot = old ^ ((old ^ new) & if_synack(w));
+	return repeated ? ANSWER_REPEATED : 0;
+}
+
+void
+repeats_mark(struct repeats *r, struct answer *w, size_t n,
+    const struct hash_key *key)
+{
+	uint64_t hash[FRAME_BATCH], *slots = r->slots;
+	size_t mask = r->nslots - 1, i;
+
+	/* Each slot is far away: all are fetched before one is looked at. */
+	for (i = 0; i < n; i++) {
+		hash[i] = hash_word(key, w[i].same) & if_synack(&w[i]);
+		__builtin_prefetch(&slots[hash[i] & mask], 1);
+	}
+	for (i = 0; i < n; i++)
+		w[i].marks |= mark(&slots[hash[i] & mask], &w[i], hash[i]);
+}
