@@ -8,6 +8,7 @@
 
 #define NONE		UINT32_MAX
 #define GIVING_WAY	32	/* flows among which one gives way */
+#define STEP		8	/* answers between what is fetched for one */
 #define REPEATS		16	/* this part of memory knows repetitions */
 
 /* -- memory ---------------------------------------------------------------- */
@@ -282,6 +283,10 @@ turn(struct attacks *a, uint32_t spoke, uint64_t now)
 		struct flow *f = &a->flows[n];
 
 		next = f->after;
+		if (next != NONE) {
+			__builtin_prefetch(&a->flows[next]);
+			__builtin_prefetch(&a->flows[next].repeated);
+		}
 		if (due(a, f) > now) {
 			take_off_wheel(a, f);
 			put_on_wheel(a, n);
@@ -349,47 +354,67 @@ attack_prepare(struct attacks *a, struct batch *b)
 	}
 }
 
-/* Has the memory fetched that all answers will need, in three steps, since each
- * hangs on what the one before fetched.  flow[] becomes the first one of each
- * hash, NULL for none.  As a call gcc would leave it out: it takes a function
- * that only fetches for one that does nothing. */
-static inline __attribute__((always_inline)) void
-fetch(const struct attacks *a, const struct batch *b, struct flow *flow[])
+/*
+ * What an answer needs is far away in memory, and each piece is found by way of
+ * the one before.  They are asked for in these steps, each some answers ahead
+ * of the next, and are there when it comes.  As calls gcc would leave them out:
+ * it takes a function that only fetches for one that does nothing.
+ */
+#define FETCH	static inline __attribute__((always_inline))
+
+FETCH void
+fetch_head(const struct attacks *a, const struct batch *b, size_t i)
 {
-	size_t i;
+	/* Another processor may have the answers in its cache. */
+	__builtin_prefetch(&b->answer[i + STEP]);
+	__builtin_prefetch(&b->reporter[i]);
+	__builtin_prefetch(head_of(a, b->answer[i].hash));
+}
 
-	for (i = 0; i < b->nanswers; i++) {
-		/* Another processor may have it in its cache. */
-		__builtin_prefetch(&b->answer[i + 8]);
-		__builtin_prefetch(head_of(a, b->answer[i].hash));
-	}
-	for (i = 0; i < b->nanswers; i++) {
-		uint32_t at = *head_of(a, b->answer[i].hash);
+/* The first flow of the hash, which is the answer's own nearly always; NULL
+ * when there is none. */
+FETCH struct flow *
+fetch_flow(const struct attacks *a, const struct answer *w)
+{
+	uint32_t at = *head_of(a, w->hash);
+	struct flow *f;
 
-		flow[i] = at == 0 ? NULL : &a->flows[at - 1];
-		if (at != 0) {
-			__builtin_prefetch(flow[i]);
-			__builtin_prefetch(&flow[i]->repeated);
-		}
-	}
-	for (i = 0; i < b->nanswers; i++) {
-		const struct detail *d = flow[i] == NULL ? NULL :
-		    flow[i]->detail;
+	if (at == 0)
+		return NULL;
+	f = &a->flows[at - 1];
+	__builtin_prefetch(f);
+	__builtin_prefetch(&f->repeated);
+	return f;
+}
 
-		if (d != NULL && d->maxblocks > 0)
-			__builtin_prefetch(&d->blocks[b->answer[i].spot &
-			    (d->maxblocks - 1)], 1);
-	}
+FETCH void
+fetch_block(const struct flow *f, const struct answer *w)
+{
+	const struct detail *d = f == NULL ? NULL : f->detail;
+
+	if (d != NULL && d->maxblocks > 0)
+		__builtin_prefetch(&d->blocks[w->spot & (d->maxblocks - 1)],
+		    1);
+}
+
+/* The flow of an answer: the one that was fetched, if it is still that. */
+static inline uint32_t
+flow_of(struct attacks *a, const struct answer *w, const struct flow *f)
+{
+	if (f != NULL && f->used && f->proto == w->proto &&
+	    addr_equal(f->target, w->src))
+		return (uint32_t)(f - a->flows);
+	return find_flow(a, w->src, w->proto, w->hash);
 }
 
 static inline void
 add_answer(struct attacks *a, const struct answer *w,
-    const struct addr *reporter)
+    const struct addr *reporter, const struct flow *fetched)
 {
 	uint32_t n;
 
 	set_clock(a, w->time);
-	n = find_flow(a, w->src, w->proto, w->hash);
+	n = flow_of(a, w, fetched);
 	if (n != NONE && w->time > a->flows[n].last &&
 	    w->time - a->flows[n].last > a->limits.interval * SECOND) {
 		finish(a, n);
@@ -412,11 +437,21 @@ void
 attack_add(struct attacks *a, const struct batch *b)
 {
 	struct flow *flow[FRAME_BATCH];
-	size_t i;
+	const struct answer *w = b->answer;
+	size_t n = b->nanswers, i;
 
-	fetch(a, b, flow);
-	for (i = 0; i < b->nanswers; i++)
-		add_answer(a, &b->answer[i], &b->reporter[i]);
+	/* Before its turn i - STEP is greater than any n. */
+	for (i = 0; i < n + 3 * STEP; i++) {
+		if (i < n)
+			fetch_head(a, b, i);
+		if (i - STEP < n)
+			flow[i - STEP] = fetch_flow(a, &w[i - STEP]);
+		if (i - 2 * STEP < n)
+			fetch_block(flow[i - 2 * STEP], &w[i - 2 * STEP]);
+		if (i - 3 * STEP < n)
+			add_answer(a, &w[i - 3 * STEP],
+			    &b->reporter[i - 3 * STEP], flow[i - 3 * STEP]);
+	}
 }
 
 /* All open flows in the order of their beginning; the caller frees it.  NULL

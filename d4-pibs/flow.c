@@ -6,9 +6,12 @@
 
 #define BLOCKS_MIN	4
 
+/* What comes seldom stays out of the way of what comes with each packet. */
+#define SELDOM	static __attribute__((noinline, cold))
+
 /* -- tallies --------------------------------------------------------------- */
 
-static void
+static __attribute__((noinline)) void
 tally_search(struct tally *t, uint32_t key, uint32_t n)
 {
 	struct tally_entry *e = t->entry, swap;
@@ -99,7 +102,7 @@ grow_blocks(struct detail *d, struct budget *budget)
 }
 
 /* A block for a key that has none; NULL when there is no room for it. */
-static struct block *
+SELDOM struct block *
 new_block(struct detail *d, uint64_t key, uint32_t at, struct budget *budget)
 {
 	struct block *b;
@@ -161,26 +164,30 @@ step_rate(struct detail *d, uint64_t at, const struct flow_limits *l,
 	d->begin = d->base + (uint32_t)(at * l->slide);
 }
 
-static inline void
-add_rate(struct detail *d, uint32_t sec, const struct flow_limits *l)
+SELDOM void
+add_elsewhere(struct detail *d, uint32_t sec, const struct flow_limits *l)
 {
-	uint64_t at;
-	uint32_t n;
-
-	if (sec - d->begin < l->slide) {
-		d->bucket[d->newest]++;
-		d->sum++;
-		return;
-	}
 	/* NOLINTNEXTLINE(clang-analyzer-core.DivideZero): no slide is 0 */
-	n = l->window / l->slide;
-	at = sec < d->base ? 0 : (sec - d->base) / l->slide;
+	uint32_t n = l->window / l->slide;
+	uint64_t at = sec < d->base ? 0 : (sec - d->base) / l->slide;
+
 	if (at > d->bucket_at)
 		step_rate(d, at, l, n);
 	if (d->bucket_at - at < n) {
 		d->bucket[at % n]++;
 		d->sum++;
 	}
+}
+
+/* Most fall into the newest bucket. */
+static inline void
+add_rate(struct detail *d, uint32_t sec, const struct flow_limits *l)
+{
+	if (sec - d->begin < l->slide) {
+		d->bucket[d->newest]++;
+		d->sum++;
+	} else
+		add_elsewhere(d, sec, l);
 }
 
 uint64_t
@@ -196,7 +203,7 @@ flow_ppm(const struct flow *f, const struct flow_limits *l)
 
 /* -- packets kept as they came --------------------------------------------- */
 
-static void
+SELDOM void
 keep_event(struct event *e, const struct answer *w,
     const struct addr *reporter)
 {
@@ -260,7 +267,7 @@ add_reporter(struct detail *d, struct addr a)
 		d->reporter[d->nreporters++] = (struct reporter){ a, 1 };
 }
 
-static void
+SELDOM void
 settle(struct detail *d)
 {
 	if (d->like == 0)
@@ -320,7 +327,7 @@ count(struct detail *d, const struct flow *f, const struct answer *w,
 	}
 }
 
-static struct detail *
+SELDOM struct detail *
 make_detail(struct flow *f, const struct flow_limits *l,
     struct budget *budget)
 {
@@ -384,7 +391,8 @@ flow_clear(struct flow *f, struct budget *budget)
 		free(f->detail->blocks);
 		free(f->detail);
 	}
-	memset(f, 0, sizeof(*f));
+	f->detail = NULL;
+	f->used = false;
 }
 
 bool
