@@ -30,6 +30,7 @@ struct attacks {
 	struct repeats		*repeats;
 
 	uint64_t		 clock, before;	/* time; of the packet before */
+	int64_t			 silence;	/* longer ends a flow */
 	uint32_t		 grain;		/* seconds a spoke */
 	uint64_t		 turned;	/* grains done */
 	uint64_t		 next_turn;	/* time of the next */

@@ -34,6 +34,7 @@ attack_new(const struct flow_limits *limits, size_t memory,
 	a->limits = *limits;
 	a->report = report;
 	a->arg = arg;
+	a->silence = (int64_t)(limits->interval * SECOND);
 	a->grain = limits->interval / (SPOKES / 4) + 1;
 	a->budget.limit = memory;
 	for (i = 0; i < SPOKES; i++)
@@ -230,15 +231,16 @@ attack_open(struct attacks *a, struct addr target, uint8_t proto,
 	return n;
 }
 
-static uint32_t
-find_flow(struct attacks *a, struct addr target, uint8_t proto, uint32_t hash)
+static struct flow *
+find_flow(const struct attacks *a, struct addr target, uint8_t proto,
+    uint32_t hash)
 {
 	uint32_t n = *head_of(a, hash);
 
 	while (n != 0 && (!addr_equal(a->flows[n - 1].target, target) ||
 	    a->flows[n - 1].proto != proto))
 		n = a->flows[n - 1].next;
-	return n == 0 ? NONE : n - 1;
+	return n == 0 ? NULL : &a->flows[n - 1];
 }
 
 /* -- time ------------------------------------------------------------------ */
@@ -398,38 +400,46 @@ fetch_block(const struct flow *f, const struct answer *w)
 }
 
 /* The flow of an answer: the one that was fetched, if it is still that. */
-static inline uint32_t
-flow_of(struct attacks *a, const struct answer *w, const struct flow *f)
+static inline struct flow *
+flow_of(const struct attacks *a, const struct answer *w, struct flow *fetched)
 {
-	if (f != NULL && f->used && f->proto == w->proto &&
-	    addr_equal(f->target, w->src))
-		return (uint32_t)(f - a->flows);
+	if (fetched != NULL && fetched->used && fetched->proto == w->proto &&
+	    addr_equal(fetched->target, w->src))
+		return fetched;
 	return find_flow(a, w->src, w->proto, w->hash);
+}
+
+/* Begins a flow for an answer, where there is none or it was silent too long.
+ * NULL when there is no memory. */
+static __attribute__((noinline)) struct flow *
+begin(struct attacks *a, struct flow *old, const struct answer *w)
+{
+	uint32_t n;
+
+	if (old != NULL)
+		finish(a, (uint32_t)(old - a->flows));
+	n = attack_open(a, w->src, w->proto, w->time);
+	return n == NONE ? NULL : &a->flows[n];
 }
 
 static inline void
 add_answer(struct attacks *a, const struct answer *w,
-    const struct addr *reporter, const struct flow *fetched)
+    const struct addr *reporter, struct flow *fetched)
 {
-	uint32_t n;
+	struct flow *f;
 
 	set_clock(a, w->time);
-	n = flow_of(a, w, fetched);
-	if (n != NONE && w->time > a->flows[n].last &&
-	    w->time - a->flows[n].last > a->limits.interval * SECOND) {
-		finish(a, n);
-		n = NONE;
-	}
-	if (n == NONE &&
-	    (n = attack_open(a, w->src, w->proto, w->time)) == NONE)
+	f = flow_of(a, w, fetched);
+	/* An answer may be older than the last. */
+	if ((f == NULL || (int64_t)(w->time - f->last) > a->silence) &&
+	    (f = begin(a, f, w)) == NULL)
 		return;
 	if (a->watch != NULL)
-		a->watch(a->watch_arg, w, a->flows[n].note);
-	while (flow_add(&a->flows[n], w, reporter, &a->limits,
-	    &a->budget) == -1) {
+		a->watch(a->watch_arg, w, f->note);
+	while (flow_add(f, w, reporter, &a->limits, &a->budget) == -1) {
 		if (a->count == 1)
 			return;
-		give_way(a, n);
+		give_way(a, (uint32_t)(f - a->flows));
 	}
 }
 

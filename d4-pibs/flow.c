@@ -234,11 +234,12 @@ answer_of(const struct event *e, const struct budget *budget)
 
 /* n is 1 to count it, 0 not to: no branch, as RSTs with and without ACK come in
  * turns; one that is not counted stands for the first again, which changes
- * neither least nor most.  v4 is the destination, 0 of an IPv6 one. */
+ * neither least nor most.  The hash of an IPv6 destination is no number of 32
+ * bits. */
 static inline void
-add_isn(struct isn *i, uint32_t ack, uint32_t v4, unsigned n)
+add_isn(struct isn *i, const struct answer *w, unsigned n)
 {
-	uint32_t seq = ack - 1;
+	uint32_t seq = w->ack - 1;
 
 	if (i->packets == 0 && n != 0)
 		i->first = i->least = i->most = seq;
@@ -247,7 +248,7 @@ add_isn(struct isn *i, uint32_t ack, uint32_t v4, unsigned n)
 	i->most = seq > i->most ? seq : i->most;
 	i->packets += n;
 	i->same += n & (seq == i->first);
-	i->address += n & (v4 != 0) & (seq == v4);
+	i->address += n & (seq == w->dst);
 }
 
 static void
@@ -321,10 +322,17 @@ count(struct detail *d, const struct flow *f, const struct answer *w,
 		tally_add(&d->ttls, w->ttl, 1);
 	} else {
 		add_looks(d, w);
-		add_isn(&d->isn, w->ack, addr_is_v4(f->target) ?
-		    (uint32_t)w->dst : 0, w->flags >> 4 & 1 &
-		    ~(w->marks / ANSWER_REPEATED));
+		add_isn(&d->isn, w, (w->flags & 0x10) != 0 &&
+		    (w->marks & ANSWER_REPEATED) == 0);
 	}
+}
+
+static inline void
+add_marks(struct flow *f, unsigned marks)
+{
+	f->repeated += (marks & ANSWER_REPEATED) != 0;
+	f->quoted += (marks & ANSWER_QUOTED) != 0;
+	f->mismatched += (marks & ANSWER_MISMATCH) != 0;
 }
 
 SELDOM struct detail *
@@ -359,26 +367,25 @@ flow_add(struct flow *f, const struct answer *w,
     const struct addr *reporter, const struct flow_limits *l,
     struct budget *budget)
 {
+	struct detail *d = f->detail;
 	uint64_t time = w->time;
 
-	if (f->detail == NULL && f->packets >= FLOW_EARLY &&
-	    make_detail(f, l, budget) == NULL)
+	if (d == NULL && f->packets < FLOW_EARLY)
+		keep_event(&f->early[f->packets], w, reporter);
+	else if (d == NULL && (d = make_detail(f, l, budget)) == NULL)
 		return -1;
+	else
+		count(d, f, w, reporter, l, budget);
 	if (f->packets == 0)
 		f->first = f->last = time;
 	else if (time > f->last)
 		f->last = time;
 	else if (time < f->first)
 		f->first = time;
-	if (f->detail != NULL)
-		count(f->detail, f, w, reporter, l, budget);
-	else
-		keep_event(&f->early[f->packets], w, reporter);
 	f->packets++;
 	f->bytes += w->bytes;
-	f->repeated += w->marks / ANSWER_REPEATED;
-	f->quoted += w->marks & ANSWER_QUOTED;
-	f->mismatched += w->marks / ANSWER_MISMATCH & 1;
+	if (w->marks != 0)
+		add_marks(f, w->marks);
 	return 0;
 }
 

@@ -58,8 +58,8 @@ static void
 decode_own(struct decoder *d, struct batch *b, const struct frame *f,
     size_t n)
 {
-	packet_decode(b, f, n, d->packets, d->answers, &d->key);
-	if (d->answers != 0)
+	packet_decode(b, f, n, &d->wanted);
+	if (d->attacks != NULL)
 		attack_prepare(d->attacks, b);
 	if (d->unread == 0)
 		d->unread_link = b->unread_link;

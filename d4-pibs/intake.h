@@ -21,9 +21,8 @@
 struct decoder {
 	struct filter	*filter;	/* or NULL */
 	bool		 pibs;
-	uint32_t	 packets, answers;	/* see packet_decode() */
-	struct hash_key	 key;
-	struct attacks	*attacks;	/* prepares answers, if there are any */
+	struct packet_wanted wanted;
+	struct attacks	*attacks;	/* whose answers are wanted, or NULL */
 	struct shadow	 shadow;
 	uint64_t	 small;		/* too small for PIBS */
 	uint64_t	 unread;	/* frames of links that are not read */

@@ -323,33 +323,34 @@ open_ip(struct rest *r, uint16_t type, struct ip *ip)
 /* -- TCP ------------------------------------------------------------------- */
 
 /* As corsaro: RST counts with any other flag, and so does SYN with ACK. */
-#define CLASS(f) ((f) & RST ? PACKET_RST : \
+#define CLASS(f, ack) ((f) & RST ? PACKET_RST : \
     ((f) & (SYN | ACK)) == (SYN | ACK) ? PACKET_SYNACK : \
     ((f) & ~ECN) == SYN ? PACKET_SYN : \
     (f) & SYN ? PACKET_ODD : \
     ((f) & (FIN | PSH | URG | ACK)) == (FIN | PSH | URG) ? PACKET_XMAS : \
     (f) & FIN ? PACKET_FIN : \
-    (f) & ACK ? PACKET_ACK : \
+    (f) & ACK ? (ack) : \
     ((f) & ~ECN) == 0 ? PACKET_NULL : PACKET_ODD)
-#define CLASS4(f)	CLASS(f), CLASS((f) + 1), CLASS((f) + 2), \
-    CLASS((f) + 3)
-#define CLASS16(f)	CLASS4(f), CLASS4((f) + 4), CLASS4((f) + 8), \
-    CLASS4((f) + 12)
-#define CLASS64(f)	CLASS16(f), CLASS16((f) + 16), CLASS16((f) + 32), \
-    CLASS16((f) + 48)
+#define CLASS4(f, ack)	CLASS(f, ack), CLASS((f) + 1, ack), \
+    CLASS((f) + 2, ack), CLASS((f) + 3, ack)
+#define CLASS16(f, ack)	CLASS4(f, ack), CLASS4((f) + 4, ack), \
+    CLASS4((f) + 8, ack), CLASS4((f) + 12, ack)
+#define CLASS64(f, ack)	CLASS16(f, ack), CLASS16((f) + 16, ack), \
+    CLASS16((f) + 32, ack), CLASS16((f) + 48, ack)
 
-static const uint8_t class_of_flags[256] = {
-	CLASS64(0), CLASS64(64), CLASS64(128), CLASS64(192)
+/* PACKET_ACK with data is PACKET_DATA. */
+static const uint8_t class_of_flags[2][256] = {
+	{ CLASS64(0, PACKET_ACK), CLASS64(64, PACKET_ACK),
+	  CLASS64(128, PACKET_ACK), CLASS64(192, PACKET_ACK) },
+	{ CLASS64(0, PACKET_DATA), CLASS64(64, PACKET_DATA),
+	  CLASS64(128, PACKET_DATA), CLASS64(192, PACKET_DATA) }
 };
 
 /* data is whether bytes follow the header on the wire. */
 static inline unsigned
 class_of(unsigned flags, bool data)
 {
-	unsigned class = class_of_flags[flags];
-
-	/* PACKET_ACK with data is PACKET_DATA, the next one. */
-	return class + ((class == PACKET_ACK) & data);
+	return class_of_flags[data][flags];
 }
 
 /* The addresses, ports and numbers that make two SYN/ACKs the same.  Whoever
@@ -522,8 +523,8 @@ static inline bool
 is_plain(const struct frame *f)
 {
 	return f->link == LINK_ETHERNET && f->caplen >= 54 &&
-	    d4_get32be(f->data + 12) >> 8 == 0x080045 &&
-	    (d4_get16be(f->data + 20) & 0x1fff) == 0;
+	    (d4_get32le(f->data + 12) & 0xffffff) == 0x450008 &&
+	    (d4_get16le(f->data + 20) & 0xff1f) == 0;
 }
 
 /* Past both headers of such a frame; not where the length is none or wrong. */
@@ -586,59 +587,64 @@ whole(unsigned value)
 	return value;
 }
 
-/* What is wanted of plain frames. */
-struct wanted {
-	uint32_t	packets, answers;	/* of TCP */
-	uint8_t		others[256];		/* other protocols */
-	bool		all;			/* packets of all frames */
+/* What is to be done with a plain frame. */
+enum {
+	TODO_PACKET = 1,	/* its packet is wanted */
+	TODO_REST = 2		/* and more of it than a TCP packet */
 };
 
 /* Frames of which more is to be known than a TCP packet. */
 struct work {
-	uint8_t		frame[FRAME_BATCH];
-	uint8_t		packet[FRAME_BATCH];	/* its own, or NO_PACKET */
-	bool		plain[FRAME_BATCH];	/* and TCP */
 	size_t		n;
+	struct {
+		uint8_t	frame, packet;	/* indices */
+		uint8_t	kind;
+	} item[FRAME_BATCH];
 };
 
-#define NO_PACKET	UINT8_MAX
+enum { ANY_FRAME, PLAIN_OTHER, PLAIN_TCP };
 
-static void
-set_wanted(struct wanted *w, uint32_t packets, uint32_t answers)
+void
+packet_want(struct packet_wanted *w, uint32_t packets, uint32_t answers,
+    const struct hash_key *key)
 {
-	uint32_t both = packets | answers;
+	uint32_t both = packets | answers, i;
+	bool all = packets == PACKET_ALL;
+	uint8_t *proto = w->todo + PACKET_CLASSES;
 
 	w->packets = packets;
 	w->answers = answers;
-	w->all = packets == PACKET_ALL;
-	memset(w->others, w->all, sizeof(w->others));
-	w->others[PROTO_ICMP] = (both & (PACKET_BIT(PACKET_ICMP) |
-	    PACKET_BIT(PACKET_ICMP_OTHER))) != 0;
-	w->others[PROTO_UDP] = (both & (PACKET_BIT(PACKET_UDP) |
-	    PACKET_BIT(PACKET_UDP_DNS))) != 0;
-	w->others[PROTO_TCP] = 0;
+	w->key = key != NULL ? *key : (struct hash_key){ { 0 } };
+	for (i = 0; i < PACKET_CLASSES; i++)
+		w->todo[i] = (uint8_t)((packets >> i & 1) * TODO_PACKET |
+		    (answers >> i & 1) * TODO_REST);
+	memset(proto, all ? TODO_PACKET | TODO_REST : 0, 256);
+	if (both & (PACKET_BIT(PACKET_ICMP) | PACKET_BIT(PACKET_ICMP_OTHER)))
+		proto[PROTO_ICMP] |= TODO_REST;
+	if (both & (PACKET_BIT(PACKET_UDP) | PACKET_BIT(PACKET_UDP_DNS)))
+		proto[PROTO_UDP] |= TODO_REST;
 }
 
 /*
  * Takes the packets of plain TCP and puts aside what more is to be known of.
  * What a packet is makes no branch, since in mixed traffic nobody could guess
- * it.  Compiled twice: where TCP packets are all, much is left out.
+ * it.
  */
-static inline __attribute__((always_inline)) void
+static void
 take_plain(struct batch *b, struct work *w, const struct frame *f, size_t n,
-    const struct wanted *wanted, bool more)
+    const uint8_t *todo_of)
 {
 	size_t i, m = 0, nwork = 0;
 
 	for (i = 0; i < n; i++) {
 		const uint8_t *p = f[i].data;
 		struct packet *k = &b->packet[m];
-		unsigned total, header, tcp, class, flags;
+		unsigned total, header, tcp, class, todo;
 
 		__builtin_prefetch(p + AHEAD);
-		w->frame[nwork] = (uint8_t)i;
-		w->packet[nwork] = (uint8_t)m;
-		w->plain[nwork] = false;
+		w->item[nwork].frame = (uint8_t)i;
+		w->item[nwork].packet = (uint8_t)m;
+		w->item[nwork].kind = ANY_FRAME;
 		k->sec = f[i].sec;
 		if (!is_plain(&f[i])) {
 			nwork++;
@@ -653,20 +659,15 @@ take_plain(struct batch *b, struct work *w, const struct frame *f, size_t n,
 			m++;
 			continue;
 		}
-		flags = p[47];
-		class = class_of(flags, total > header);
+		class = class_of(p[47], total > header);
 		k->src = addr4(p + 26);
 		k->sport = d4_get16be(p + 34);
-		k->flags = (uint8_t)flags;
+		k->flags = p[47];
 		k->class = (uint8_t)class;
-		if (more) {
-			w->packet[nwork] = wanted->all ? (uint8_t)m :
-			    NO_PACKET;
-			w->plain[nwork] = tcp;
-			nwork += (tcp & wanted->answers >> class) |
-			    wanted->others[p[23]];
-		}
-		m += (tcp & wanted->packets >> class) | (more & wanted->all);
+		todo = todo_of[tcp ? class : (unsigned)PACKET_CLASSES + p[23]];
+		w->item[nwork].kind = (uint8_t)(PLAIN_OTHER + tcp);
+		nwork += todo / TODO_REST;
+		m += todo & TODO_PACKET;
 	}
 	b->n = m;
 	w->n = nwork;
@@ -681,45 +682,41 @@ packet_of(const struct answer *a)
 
 static void
 take_rest(struct batch *b, const struct work *w, const struct frame *f,
-    uint32_t answers, const struct hash_key *key)
+    const struct packet_wanted *wanted)
 {
+	bool all = wanted->packets == PACKET_ALL;
 	size_t i, m = 0;
 
 	b->unread = 0;
 	for (i = 0; i < w->n; i++) {
 		struct answer *a = &b->answer[m];
-		const struct frame *g = &f[w->frame[i]];
+		const struct frame *g = &f[w->item[i].frame];
 
-		if (w->plain[i]) {
-			decode_plain(a, g, key);
+		if (w->item[i].kind == PLAIN_TCP) {
+			decode_plain(a, g, &wanted->key);
 			m++;
 			continue;
 		}
-		decode_any(a, &b->reporter[m], g, key);
-		if (w->packet[i] != NO_PACKET)
-			b->packet[w->packet[i]] = packet_of(a);
+		decode_any(a, &b->reporter[m], g, &wanted->key);
+		if (w->item[i].kind == ANY_FRAME || all)
+			b->packet[w->item[i].packet] = packet_of(a);
 		if (a->class == PACKET_NOT_IP && !frame_link_known(g->link)) {
 			b->unread++;
 			b->unread_link = g->link;
 		}
-		m += answers >> a->class & 1;
+		m += wanted->answers >> a->class & 1;
 	}
 	b->nanswers = m;
 }
 
 void
 packet_decode(struct batch *b, const struct frame *f, size_t n,
-    uint32_t packets, uint32_t answers, const struct hash_key *key)
+    const struct packet_wanted *wanted)
 {
-	struct wanted wanted;
 	struct work w;
 
-	set_wanted(&wanted, packets, answers);
-	if (answers != 0 || wanted.all)
-		take_plain(b, &w, f, n, &wanted, true);
-	else
-		take_plain(b, &w, f, n, &wanted, false);
-	take_rest(b, &w, f, answers, key);
+	take_plain(b, &w, f, n, wanted->todo);
+	take_rest(b, &w, f, wanted);
 }
 
 /* -- PIBS's reading -------------------------------------------------------- */

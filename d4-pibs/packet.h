@@ -122,13 +122,26 @@ const char *packet_class_name(enum packet_class);
     PACKET_BIT(PACKET_RST) | PACKET_BIT(PACKET_ACK))
 #define PACKET_ALL		UINT32_MAX
 
+/* What is to be known of frames. */
+struct packet_wanted {
+	uint32_t	packets, answers;	/* sets of classes */
+	struct hash_key	key;			/* for destinations of IPv6 */
+	/* For packet_decode(): what is to be done with a class of TCP, and
+	 * behind those with a protocol. */
+	uint8_t		todo[PACKET_CLASSES + 256];
+};
+
+/* Sets it; key may be NULL where no answers are wanted. */
+void packet_want(struct packet_wanted *, uint32_t packets, uint32_t answers,
+    const struct hash_key *);
+
 /*
- * Decodes n <= FRAME_BATCH frames, the packets and the answers of these sets of
- * classes.  Other packets may be there too; with PACKET_ALL each frame has its
- * packet at its own index.  The key is for destinations of IPv6.
+ * Decodes n <= FRAME_BATCH frames, the packets and the answers that are wanted.
+ * Other packets may be there too; with PACKET_ALL each frame has its packet at
+ * its own index.
  */
 void packet_decode(struct batch *, const struct frame *, size_t n,
-    uint32_t packets, uint32_t answers, const struct hash_key *);
+    const struct packet_wanted *);
 
 /*
  * PIBS's reading of a frame: 20 bytes of IP header at 14, whatever is there,

@@ -295,6 +295,12 @@ is_live(int64_t expire, uint32_t last, uint32_t now)
 	return (last != 0) & ((int64_t)now - last <= expire);
 }
 
+static inline uint32_t
+max32(uint32_t a, uint32_t b)
+{
+	return a > b ? a : b;
+}
+
 /* What a batch asks: which packets, and their homes. */
 struct asked {
 	size_t		home[FRAME_BATCH];
@@ -349,7 +355,7 @@ judge(struct seen *s, struct table *t, size_t words, size_t home,
 {
 	uint64_t *slot = find(t->slots, words, home, p->src);
 	uint64_t last = slot == NULL ? 0 : slot[words - 1];
-	uint32_t sec = p->sec < s->first ? s->first : p->sec;
+	uint32_t sec = max32(p->sec, s->first);
 	unsigned syn = p->class == PACKET_SYN;
 	uint64_t if_syn = -(uint64_t)syn;
 
@@ -366,6 +372,21 @@ judge(struct seen *s, struct table *t, size_t words, size_t home,
 		t->used += last == 0;
 	}
 	return (syn ^ 1) & !is_live(expire, (uint32_t)last, p->sec);
+}
+
+/* Records the source of a SYN. */
+TWICE void
+record(struct seen *s, struct table *t, size_t words, size_t home,
+    const struct packet *p)
+{
+	uint64_t *slot = find(t->slots, words, home, p->src);
+
+	if (slot == NULL || (slot[words - 1] == 0 && t->used >= t->full)) {
+		insert(s, t, p->src, max32(p->sec, s->first));
+		return;
+	}
+	t->used += slot[words - 1] == 0;
+	set_slot(slot, words, p->src, max32(p->sec, s->first));
 }
 
 /* Judges what was asked, all of IPv4 or mixed. */
@@ -388,31 +409,40 @@ judge_all(struct seen *s, const struct packet *k, const struct asked *q,
 	return m;
 }
 
-static size_t
-apply(struct seen *s, const struct packet *k, size_t n,
-    enum packet_class most, uint8_t *report)
+static void
+prepare(struct seen *s, const struct packet *k, size_t n,
+    enum packet_class most, struct asked *q)
 {
-	struct asked q;
-
 	make_room(&s->v4, n);
 	make_room(&s->v6, n);
-	fetch(s, k, n, most, &q);
-	return q.mixed ? judge_all(s, k, &q, true, report) :
-	    judge_all(s, k, &q, false, report);
+	fetch(s, k, n, most, q);
 }
 
 size_t
 seen_rule(struct seen *s, const struct packet *k, size_t n, uint8_t *report)
 {
-	return apply(s, k, n, PACKET_ACK, report);
+	struct asked q;
+
+	prepare(s, k, n, PACKET_ACK, &q);
+	return q.mixed ? judge_all(s, k, &q, true, report) :
+	    judge_all(s, k, &q, false, report);
 }
 
 void
 seen_record(struct seen *s, const struct packet *k, size_t n)
 {
-	uint8_t none[FRAME_BATCH];
+	struct asked q;
+	size_t i;
 
-	(void)apply(s, k, n, PACKET_SYN, none);
+	prepare(s, k, n, PACKET_SYN, &q);
+	for (i = 0; i < q.n; i++) {
+		const struct packet *p = &k[q.index[i]];
+
+		if (addr_is_v4(p->src))
+			record(s, &s->v4, 1, q.home[i], p);
+		else
+			record(s, &s->v6, 3, q.home[i], p);
+	}
 }
 
 uint32_t

@@ -132,6 +132,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	};
 	static struct frame f[FRAME_BATCH];
 	static struct batch all, some;
+	struct packet_wanted wanted;
 	static struct shadow shadow;
 	static const struct hash_key key = { { 3, 5, 7 } };
 	struct flow_limits limits = FLOW_LIMITS;
@@ -148,14 +149,17 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	answers = attack_classes(&limits);
 	n = cut(f, links[data[0] % (sizeof(links) / sizeof(*links))],
 	    data + 1, len - 1);
-	packet_decode(&all, f, n, PACKET_ALL, PACKET_ALL, &key);
+	packet_want(&wanted, PACKET_ALL, PACKET_ALL, &key);
+	packet_decode(&all, f, n, &wanted);
 	assert(all.n == n && all.nanswers <= n);
 	look(f, all.packet, n);
 	for (i = 0; i < n; i++)
 		assert(all.packet[i].class < PACKET_CLASSES);
-	packet_decode(&some, f, n, packets, 0, &key);
+	packet_want(&wanted, packets, 0, NULL);
+	packet_decode(&some, f, n, &wanted);
 	compare(&all, &some, packets, 0);
-	packet_decode(&some, f, n, PACKET_BIT(PACKET_SYN), answers, &key);
+	packet_want(&wanted, PACKET_BIT(PACKET_SYN), answers, &key);
+	packet_decode(&some, f, n, &wanted);
 	compare(&all, &some, PACKET_BIT(PACKET_SYN), answers);
 	judge(&some, &limits);
 	assert(packet_decode_pibs(&shadow, all.packet, f, n) <= n);
