@@ -23,7 +23,9 @@ struct crate {
 /*
  * A ring of crates.  The thread fills them ahead; when none is ready and the
  * thread is not at it, since another program has its processor, whoever asks
- * fills one himself instead of waiting.
+ * fills one himself instead of waiting.  Answers are prepared by the thread
+ * when it is well ahead, by whoever asks when it is not: so both have as much
+ * to do, whatever takes longer.
  */
 struct intake {
 	struct capture	*capture;
@@ -39,6 +41,8 @@ struct intake {
 	atomic_bool	 filling;		/* one of the two is at it */
 	bool		 ended, stop;		/* under the mutex */
 	atomic_size_t	 filled, emptied;	/* crates so far */
+	pthread_mutex_t	 preparing;
+	atomic_size_t	 prepared;		/* crates so far */
 	size_t		 at;			/* batch of the crate at hand */
 	struct crate	 crates[CRATES];
 };
@@ -59,8 +63,6 @@ decode_own(struct decoder *d, struct batch *b, const struct frame *f,
     size_t n)
 {
 	packet_decode(b, f, n, &d->wanted);
-	if (d->attacks != NULL)
-		attack_prepare(d->attacks, b);
 	if (d->unread == 0)
 		d->unread_link = b->unread_link;
 	d->unread += b->unread;
@@ -116,6 +118,29 @@ fill(struct intake *t)
 	(void)pthread_cond_signal(&t->changed);
 }
 
+/* Prepares the next crate, unless n are prepared. */
+static bool
+prepare(struct intake *t, size_t n)
+{
+	struct attacks *attacks = t->decoder->attacks;
+	size_t k, i;
+
+	if (attacks == NULL || atomic_load(&t->prepared) >= n)
+		return false;
+	(void)pthread_mutex_lock(&t->preparing);
+	if ((k = atomic_load(&t->prepared)) < n) {
+		struct crate *c = &t->crates[k % CRATES];
+
+		for (i = 0; i < BATCHES && c->got[i] != -2; i++) {
+			if (c->got[i] == 0)
+				attack_prepare(attacks, &c->harvest[i].batch);
+		}
+		atomic_store(&t->prepared, k + 1);
+	}
+	(void)pthread_mutex_unlock(&t->preparing);
+	return true;
+}
+
 /* While the other one fills a crate, which is done sooner than anybody falls
  * asleep and wakes, unless he has lost his processor. */
 static void
@@ -131,6 +156,18 @@ wait_filling(struct intake *t)
 		(void)pthread_cond_wait(&t->changed, &t->mutex);
 }
 
+/* The mutex is held, but not meanwhile. */
+static bool
+prepare_ahead(struct intake *t)
+{
+	bool done;
+
+	(void)pthread_mutex_unlock(&t->mutex);
+	done = prepare(t, atomic_load(&t->filled));
+	(void)pthread_mutex_lock(&t->mutex);
+	return done;
+}
+
 static void *
 fill_ahead(void *arg)
 {
@@ -140,6 +177,8 @@ fill_ahead(void *arg)
 	while (!t->stop && !t->ended) {
 		if (atomic_load(&t->filling))
 			wait_filling(t);
+		else if (ready(t) > CRATES / 2 && prepare_ahead(t))
+			;
 		else if (ready(t) == CRATES)
 			(void)pthread_cond_wait(&t->changed, &t->mutex);
 		else
@@ -184,8 +223,11 @@ next_ahead(struct intake *t, struct harvest **harvest)
 		t->at = 0;
 		give_back(t);
 	}
-	if (t->at == 0 && ready(t) == 0)
-		get_ready(t);
+	if (t->at == 0) {
+		if (ready(t) == 0)
+			get_ready(t);
+		(void)prepare(t, atomic_load(&t->emptied) + 1);
+	}
 	c = &t->crates[atomic_load(&t->emptied) % CRATES];
 	*harvest = &c->harvest[t->at];
 	return c->got[t->at++];
@@ -199,6 +241,7 @@ start(struct intake *t)
 	int rc;
 
 	(void)pthread_mutex_init(&t->mutex, NULL);
+	(void)pthread_mutex_init(&t->preparing, NULL);
 	(void)pthread_cond_init(&t->changed, NULL);
 	sigfillset(&all);
 	(void)pthread_sigmask(SIG_SETMASK, &all, &old);
@@ -239,6 +282,7 @@ intake_close(struct intake *t)
 		(void)pthread_mutex_unlock(&t->mutex);
 		(void)pthread_join(t->thread, NULL);
 		(void)pthread_cond_destroy(&t->changed);
+		(void)pthread_mutex_destroy(&t->preparing);
 		(void)pthread_mutex_destroy(&t->mutex);
 	}
 	free(t);
@@ -248,11 +292,16 @@ int
 intake_next(struct intake *t, struct harvest **harvest,
     const struct frame **frames)
 {
+	int rc;
+
 	if (t->threaded)
 		return next_ahead(t, harvest);
 	*harvest = &t->crates[0].harvest[0];
 	*frames = t->frames;
-	return decode(t, &t->crates[0].harvest[0]);
+	rc = decode(t, *harvest);
+	if (rc == 0 && t->decoder->attacks != NULL)
+		attack_prepare(t->decoder->attacks, &(*harvest)->batch);
+	return rc;
 }
 
 int
