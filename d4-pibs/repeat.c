@@ -37,25 +37,15 @@ repeats_free(struct repeats *r)
 	free(r);
 }
 
-/* All ones for a SYN/ACK: a mask is no branch, which nobody could guess. */
-static inline uint64_t
-if_synack(const struct answer *w)
-{
-	return -(uint64_t)(w->class == PACKET_SYNACK);
-}
-
-/* ANSWER_REPEATED when the answer is a SYN/ACK and one of that hash was there
- * before. */
+/* ANSWER_REPEATED when one of that hash was there before. */
 static inline uint8_t
-mark(uint64_t *slot, const struct answer *w, uint64_t hash)
+mark(uint64_t *slot, uint64_t hash, uint32_t sec)
 {
 	uint64_t old = *slot;
-	uint64_t new = (hash & ~SECOND_MASK) | (w->sec & SECOND_MASK);
-	bool repeated = (w->class == PACKET_SYNACK) &
-	    (((old ^ hash) & ~SECOND_MASK) == 0) &
-	    (((w->sec - old) & SECOND_MASK) <= SECONDS);
+	bool repeated = (((old ^ hash) & ~SECOND_MASK) == 0) &
+	    (((sec - old) & SECOND_MASK) <= SECONDS);
 
-	*slot = old ^ ((old ^ new) & if_synack(w));
+	*slot = (hash & ~SECOND_MASK) | (sec & SECOND_MASK);
 	return repeated ? ANSWER_REPEATED : 0;
 }
 
@@ -64,13 +54,20 @@ repeats_mark(struct repeats *r, struct answer *w, size_t n,
     const struct hash_key *key)
 {
 	uint64_t hash[FRAME_BATCH], *slots = r->slots;
-	size_t mask = r->nslots - 1, i;
+	uint8_t index[FRAME_BATCH];
+	size_t mask = r->nslots - 1, nhashes = 0, i;
 
-	/* Each slot is far away: all are fetched before one is looked at. */
+	/* Each slot is far away: all are fetched before one is looked at.
+	 * Which are SYN/ACKs makes no branch, as nobody could guess it. */
 	for (i = 0; i < n; i++) {
-		hash[i] = hash_word(key, w[i].same) & if_synack(&w[i]);
-		__builtin_prefetch(&slots[hash[i] & mask], 1);
+		hash[nhashes] = hash_word(key, w[i].same);
+		index[nhashes] = (uint8_t)i;
+		__builtin_prefetch(&slots[hash[nhashes] & mask], 1);
+		nhashes += w[i].class == PACKET_SYNACK;
 	}
-	for (i = 0; i < n; i++)
-		w[i].marks |= mark(&slots[hash[i] & mask], &w[i], hash[i]);
+	for (i = 0; i < nhashes; i++) {
+		struct answer *a = &w[index[i]];
+
+		a->marks |= mark(&slots[hash[i] & mask], hash[i], a->sec);
+	}
 }
