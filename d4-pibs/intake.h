@@ -41,9 +41,9 @@ void intake_close(struct intake *);
 
 /* What a step of the way through a capture gave. */
 struct harvest {
-	struct batch	 batch;
 	size_t		 frames;	/* that passed the filter */
 	uint32_t	 sec;		/* of the last of them */
+	struct batch	 batch;
 };
 
 /*

@@ -105,12 +105,12 @@ struct answer {
 /* What some frames hold, in their order: packets and, apart, answers. */
 struct batch {
 	size_t		n, nanswers;
+	size_t		unread;		/* frames of links that are not read */
+	uint16_t	unread_link;	/* of one of those */
 	struct packet	packet[FRAME_BATCH];
 	struct answer	answer[FRAME_BATCH];
 	struct addr	reporter[FRAME_BATCH];	/* of an answer that quotes: who
 						 * sent it */
-	size_t		unread;		/* frames of links that are not read */
-	uint16_t	unread_link;	/* of one of those */
 };
 
 /* One word for each class, static. */

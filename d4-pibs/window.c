@@ -139,11 +139,9 @@ slide_map(struct window *w, size_t n)
 	w->at = map + lead;
 	w->len = len - lead;
 	w->next = from - lead + len;
-#ifdef MADV_POPULATE_READ
-	(void)madvise(map, len, MADV_POPULATE_READ);
-#else
+	/* Not all its pages at once: whoever waits for what is read would run
+	 * dry meanwhile. */
 	(void)madvise(map, len, MADV_SEQUENTIAL);
-#endif
 }
 
 /* Reads on until n bytes are in sight.  -1 when a signal interrupted. */
