@@ -596,7 +596,7 @@ enum {
 /* Frames of which more is to be known than a TCP packet. */
 struct work {
 	size_t		n;
-	struct {
+	struct item {
 		uint8_t	frame, packet;	/* indices */
 		uint8_t	kind;
 	} item[FRAME_BATCH];
@@ -608,10 +608,11 @@ void
 packet_want(struct packet_wanted *w, uint32_t packets, uint32_t answers,
     const struct hash_key *key)
 {
-	uint32_t both = packets | answers, i;
-	bool all = packets == PACKET_ALL;
 	uint8_t *proto = w->todo + PACKET_CLASSES;
+	bool all = packets == PACKET_ALL;
+	uint32_t i;
 
+	w->more = all || answers != 0;
 	w->packets = packets;
 	w->answers = answers;
 	w->key = key != NULL ? *key : (struct hash_key){ { 0 } };
@@ -619,20 +620,20 @@ packet_want(struct packet_wanted *w, uint32_t packets, uint32_t answers,
 		w->todo[i] = (uint8_t)((packets >> i & 1) * TODO_PACKET |
 		    (answers >> i & 1) * TODO_REST);
 	memset(proto, all ? TODO_PACKET | TODO_REST : 0, 256);
-	if (both & (PACKET_BIT(PACKET_ICMP) | PACKET_BIT(PACKET_ICMP_OTHER)))
+	if (answers & (PACKET_BIT(PACKET_ICMP) | PACKET_BIT(PACKET_ICMP_OTHER)))
 		proto[PROTO_ICMP] |= TODO_REST;
-	if (both & (PACKET_BIT(PACKET_UDP) | PACKET_BIT(PACKET_UDP_DNS)))
+	if (answers & (PACKET_BIT(PACKET_UDP) | PACKET_BIT(PACKET_UDP_DNS)))
 		proto[PROTO_UDP] |= TODO_REST;
 }
 
 /*
  * Takes the packets of plain TCP and puts aside what more is to be known of.
  * What a packet is makes no branch, since in mixed traffic nobody could guess
- * it.
+ * it.  Compiled twice: where TCP packets are all, much is left out.
  */
-static void
+static inline __attribute__((always_inline)) void
 take_plain(struct batch *b, struct work *w, const struct frame *f, size_t n,
-    const uint8_t *todo_of)
+    const uint8_t *todo_of, bool more)
 {
 	size_t i, m = 0, nwork = 0;
 
@@ -642,21 +643,18 @@ take_plain(struct batch *b, struct work *w, const struct frame *f, size_t n,
 		unsigned total, header, tcp, class, todo;
 
 		__builtin_prefetch(p + AHEAD);
-		w->item[nwork].frame = (uint8_t)i;
-		w->item[nwork].packet = (uint8_t)m;
-		w->item[nwork].kind = ANY_FRAME;
 		k->sec = f[i].sec;
 		if (!is_plain(&f[i])) {
-			nwork++;
-			m++;
+			w->item[nwork++] = (struct item){ (uint8_t)i,
+			    (uint8_t)m++, ANY_FRAME };
 			continue;
 		}
 		tcp = p[23] == PROTO_TCP;
 		total = d4_get16be(p + 16);
 		header = 20 + (p[46] >> 4) * 4u;
 		if (whole(tcp & ((header < 40) | (total < header)))) {
-			nwork++;
-			m++;
+			w->item[nwork++] = (struct item){ (uint8_t)i,
+			    (uint8_t)m++, ANY_FRAME };
 			continue;
 		}
 		class = class_of(p[47], total > header);
@@ -664,9 +662,14 @@ take_plain(struct batch *b, struct work *w, const struct frame *f, size_t n,
 		k->sport = d4_get16be(p + 34);
 		k->flags = p[47];
 		k->class = (uint8_t)class;
-		todo = todo_of[tcp ? class : (unsigned)PACKET_CLASSES + p[23]];
-		w->item[nwork].kind = (uint8_t)(PLAIN_OTHER + tcp);
-		nwork += todo / TODO_REST;
+		if (more) {
+			todo = todo_of[tcp ? class :
+			    (unsigned)PACKET_CLASSES + p[23]];
+			w->item[nwork] = (struct item){ (uint8_t)i,
+			    (uint8_t)m, (uint8_t)(PLAIN_OTHER + tcp) };
+			nwork += todo / TODO_REST;
+		} else
+			todo = tcp & todo_of[class];
 		m += todo & TODO_PACKET;
 	}
 	b->n = m;
@@ -715,7 +718,10 @@ packet_decode(struct batch *b, const struct frame *f, size_t n,
 {
 	struct work w;
 
-	take_plain(b, &w, f, n, wanted->todo);
+	if (wanted->more)
+		take_plain(b, &w, f, n, wanted->todo, true);
+	else
+		take_plain(b, &w, f, n, wanted->todo, false);
 	take_rest(b, &w, f, wanted);
 }
 

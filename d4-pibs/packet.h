@@ -126,12 +126,14 @@ const char *packet_class_name(enum packet_class);
 struct packet_wanted {
 	uint32_t	packets, answers;	/* sets of classes */
 	struct hash_key	key;			/* for destinations of IPv6 */
-	/* For packet_decode(): what is to be done with a class of TCP, and
-	 * behind those with a protocol. */
+	/* For packet_decode(): whether this is more than TCP packets; what is
+	 * to be done with a class of TCP, and behind those with a protocol. */
+	bool		more;
 	uint8_t		todo[PACKET_CLASSES + 256];
 };
 
-/* Sets it; key may be NULL where no answers are wanted. */
+/* Sets it: packets of classes of TCP, or PACKET_ALL; answers of any.  The key
+ * may be NULL where no answers are wanted. */
 void packet_want(struct packet_wanted *, uint32_t packets, uint32_t answers,
     const struct hash_key *);
 
