@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdalign.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -118,27 +119,31 @@ fill(struct intake *t)
 	(void)pthread_cond_signal(&t->changed);
 }
 
-/* Prepares the next crate, unless n are prepared. */
+/* Whether fewer than n crates are prepared. */
 static bool
+unprepared(struct intake *t, size_t n)
+{
+	return t->decoder->attacks != NULL && atomic_load(&t->prepared) < n;
+}
+
+/* Prepares the next crate, unless n are prepared. */
+static void
 prepare(struct intake *t, size_t n)
 {
-	struct attacks *attacks = t->decoder->attacks;
 	size_t k, i;
 
-	if (attacks == NULL || atomic_load(&t->prepared) >= n)
-		return false;
 	(void)pthread_mutex_lock(&t->preparing);
 	if ((k = atomic_load(&t->prepared)) < n) {
 		struct crate *c = &t->crates[k % CRATES];
 
 		for (i = 0; i < BATCHES && c->got[i] != -2; i++) {
 			if (c->got[i] == 0)
-				attack_prepare(attacks, &c->harvest[i].batch);
+				attack_prepare(t->decoder->attacks,
+				    &c->harvest[i].batch);
 		}
 		atomic_store(&t->prepared, k + 1);
 	}
 	(void)pthread_mutex_unlock(&t->preparing);
-	return true;
 }
 
 /* While the other one fills a crate, which is done sooner than anybody falls
@@ -157,15 +162,12 @@ wait_filling(struct intake *t)
 }
 
 /* The mutex is held, but not meanwhile. */
-static bool
+static void
 prepare_ahead(struct intake *t)
 {
-	bool done;
-
 	(void)pthread_mutex_unlock(&t->mutex);
-	done = prepare(t, atomic_load(&t->filled));
+	prepare(t, atomic_load(&t->filled));
 	(void)pthread_mutex_lock(&t->mutex);
-	return done;
 }
 
 static void *
@@ -177,8 +179,9 @@ fill_ahead(void *arg)
 	while (!t->stop && !t->ended) {
 		if (atomic_load(&t->filling))
 			wait_filling(t);
-		else if (ready(t) > CRATES / 2 && prepare_ahead(t))
-			;
+		else if (ready(t) > CRATES / 2 &&
+		    unprepared(t, atomic_load(&t->filled)))
+			prepare_ahead(t);
 		else if (ready(t) == CRATES)
 			(void)pthread_cond_wait(&t->changed, &t->mutex);
 		else
@@ -226,7 +229,8 @@ next_ahead(struct intake *t, struct harvest **harvest)
 	if (t->at == 0) {
 		if (ready(t) == 0)
 			get_ready(t);
-		(void)prepare(t, atomic_load(&t->emptied) + 1);
+		if (unprepared(t, atomic_load(&t->emptied) + 1))
+			prepare(t, atomic_load(&t->emptied) + 1);
 	}
 	c = &t->crates[atomic_load(&t->emptied) % CRATES];
 	*harvest = &c->harvest[t->at];
@@ -255,10 +259,12 @@ start(struct intake *t)
 struct intake *
 intake_open(struct capture *capture, struct decoder *decoder, bool frames)
 {
-	struct intake *t = calloc(1, sizeof(*t));
+	struct intake *t = aligned_alloc(alignof(struct intake), sizeof(*t));
 
 	if (t == NULL)
 		return NULL;
+	/* The crates are left alone until they are filled. */
+	memset(t, 0, offsetof(struct intake, crates));
 	t->capture = capture;
 	t->decoder = decoder;
 	/* Nobody knows the share done of what is no file. */

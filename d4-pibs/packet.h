@@ -7,6 +7,7 @@
  * shadow of compat mode, which is the caller's.
  */
 
+#include <stdalign.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -76,7 +77,7 @@ enum {
  * processor to another.
  */
 struct answer {
-	struct addr	src;		/* of ICMP errors: the quoted target */
+	alignas(64) struct addr src;	/* of ICMP errors: the quoted target */
 	uint64_t	dst;		/* the telescope's address: IPv4 as a
 					 * number, else a hash but the low 8
 					 * bits */
