@@ -236,15 +236,28 @@ is_missing(const struct d4_queue_item *item)
 struct items {
 	struct check	*check;
 	const char	*queue;
+	bool		 report;	/* as faults that are left */
 	size_t		 missing;
 };
+
+/* Reports one; with a queue it is dropped from it. */
+static void
+report_item(const struct items *items, struct d4_queue_item *item,
+    struct d4_queue *queue)
+{
+	char what[512];
+
+	(void)snprintf(what, sizeof(what), "item names a missing file: %.400s",
+	    (const char *)item->data);
+	check_report(items->check, items->queue, what,
+	    queue != NULL && d4_queue_ack(queue, item) == 0);
+}
 
 static int
 on_item(void *cookie, const uint8_t *data, size_t len)
 {
 	struct d4_queue_item item = { .len = len };
 	struct items *items = cookie;
-	char what[512];
 
 	if ((item.data = malloc(len + 1)) == NULL)
 		return -1;
@@ -252,10 +265,8 @@ on_item(void *cookie, const uint8_t *data, size_t len)
 	item.data[len] = '\0';
 	if (is_missing(&item)) {
 		items->missing++;
-		(void)snprintf(what, sizeof(what), "item names a missing "
-		    "file: %.400s", (const char *)item.data);
-		check_report(items->check, items->queue, what,
-		    items->check->fixes);
+		if (items->report)
+			report_item(items, &item, NULL);
 	}
 	free(item.data);
 	return 0;
@@ -264,7 +275,7 @@ on_item(void *cookie, const uint8_t *data, size_t len)
 /* Takes each item once: what is missing goes, the others go back where they
  * were, the last first for each goes to the front. */
 static int
-drop_missing(struct d4_queue *queue)
+drop_missing(struct items *items, struct d4_queue *queue)
 {
 	struct d4_queue_item *kept;
 	int64_t i, n = d4_queue_length(queue), nkept = 0;
@@ -275,7 +286,7 @@ drop_missing(struct d4_queue *queue)
 	for (i = 0; r == 1 && i < n; i++) {
 		r = d4_queue_take(queue, &kept[nkept], 0);
 		if (r == 1 && is_missing(&kept[nkept]))
-			(void)d4_queue_ack(queue, &kept[nkept]);
+			report_item(items, &kept[nkept], queue);
 		else if (r == 1)
 			nkept++;
 	}
@@ -288,12 +299,21 @@ drop_missing(struct d4_queue *queue)
 }
 
 static int
+look(struct items *items, struct d4_queue *queue)
+{
+	int64_t n = d4_queue_length(queue);
+
+	items->missing = 0;
+	return n == -1 ? -1 : d4_queue_peek(queue, (size_t)n, on_item, items);
+}
+
+static int
 check_items(void *cookie, const struct d4_registry_queue *q)
 {
 	char text[D4_UUID_TEXT];
 	struct items items = { .check = cookie, .queue = text };
 	struct d4_queue *queue;
-	int64_t n;
+	int r;
 
 	if (!holds_paths(q))
 		return 0;
@@ -302,10 +322,16 @@ check_items(void *cookie, const struct d4_registry_queue *q)
 		items.check->failed = true;
 		return 0;
 	}
-	if ((n = d4_queue_length(queue)) == -1 ||
-	    d4_queue_peek(queue, (size_t)n, on_item, &items) == -1 ||
-	    (items.check->fixes && items.missing > 0 &&
-	    drop_missing(queue) == -1)) {
+	items.report = !items.check->fixes;
+	r = look(&items, queue);
+	if (r != -1 && items.check->fixes && items.missing > 0 &&
+	    (r = drop_missing(&items, queue)) == -1) {
+		/* These are still there. */
+		d4_log_warnx("%s", d4_queue_fault(queue));
+		items.check->failed = items.report = true;
+		r = look(&items, queue);
+	}
+	if (r == -1) {
 		d4_log_warnx("%s", d4_queue_fault(queue));
 		items.check->failed = true;
 	}

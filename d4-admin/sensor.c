@@ -422,11 +422,11 @@ struct files {
 };
 
 static int
-on_file(void *cookie, const char *path, const struct stat *st)
+on_file(void *cookie, const struct walk_entry *entry)
 {
+	const struct stat *st = &entry->st;
 	struct files *files = cookie;
 
-	(void)path;
 	if (S_ISREG(st->st_mode)) {
 		files->n++;
 		files->bytes += (uint64_t)st->st_size;
