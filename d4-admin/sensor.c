@@ -60,20 +60,41 @@ on_connection(void *cookie, const struct d4_registry_live *live)
 }
 
 int
+connected_compare(const void *left, const void *right)
+{
+	const struct d4_registry_live *a = left, *b = right;
+	int r = memcmp(a->uuid, b->uuid, sizeof(a->uuid));
+
+	return r != 0 ? r : memcmp(a->session, b->session, sizeof(a->session));
+}
+
+int
 connected_load(struct admin *a, struct connected *c)
 {
 	memset(c, 0, sizeof(*c));
-	return d4_registry_connections(a->reg, on_connection, c) == 0 ? 0 :
-	    admin_fault(a);
+	if (d4_registry_connections(a->reg, on_connection, c) != 0)
+		return admin_fault(a);
+	if (c->n > 0)
+		qsort(c->list, c->n, sizeof(*c->list), connected_compare);
+	return 0;
 }
 
 size_t
 connected_count(const struct connected *c, const uint8_t uuid[D4_UUID_LEN])
 {
-	size_t i, n = 0;
+	size_t low = 0, high = c->n, middle, n = 0;
 
-	for (i = 0; i < c->n; i++)
-		n += memcmp(c->list[i].uuid, uuid, D4_UUID_LEN) == 0;
+	/* The first of this uuid, if any. */
+	while (low < high) {
+		middle = low + (high - low) / 2;
+		if (memcmp(c->list[middle].uuid, uuid, D4_UUID_LEN) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	while (low + n < c->n && memcmp(c->list[low + n].uuid, uuid,
+	    D4_UUID_LEN) == 0)
+		n++;
 	return n;
 }
 
