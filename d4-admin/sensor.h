@@ -9,14 +9,6 @@
 
 #include "d4-admin/admin.h"
 
-struct known {
-	bool	stranger;	/* it waits for approval */
-};
-
-/* "registered", "pending", "blocked" or "unregistered". */
-const char *sensor_state(const struct d4_registry_sensor *,
-    const struct known *);
-
 /* All living connections, by uuid and session; the caller frees the list. */
 struct connected {
 	struct d4_registry_live	*list;

@@ -448,6 +448,16 @@ d4_registry_sensors(struct d4_registry *reg,
 	return r;
 }
 
+int
+d4_registry_waits(struct d4_registry *reg, const uint8_t uuid[D4_UUID_LEN])
+{
+	int has;
+
+	if ((has = has_mark(reg, uuid, D4_MARK_PENDING)) == 1)
+		has = reg->backend->is_stranger(reg->store, uuid);
+	return has == -1 ? -1 : has == 0;
+}
+
 /* Those whose registration waits and who have not come as strangers. */
 static int
 each_pending(struct d4_registry *reg, const struct uuids *uuids,

@@ -348,6 +348,9 @@ struct d4_registry_waiting {
 	uint64_t	time;
 };
 
+/* Whether it waits, as a stranger or registered so: 1, 0, -1. */
+int d4_registry_waits(struct d4_registry *, const uint8_t[D4_UUID_LEN]);
+
 /* Callbacks as with d4_registry_connections(): each that waits, and each uuid
  * that anything is known of (set, registered, waiting, blocked, facts). */
 int d4_registry_waiting(struct d4_registry *,

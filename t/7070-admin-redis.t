@@ -248,4 +248,32 @@ ok 'and a directory again' diff core.jsonl.next core.jsonl.next.next.next
 is "$(grep -cE \
     'stranger|203.0.113.0/24|"mode"|4000000000|2001:db8::8|/2EgYg==' \
     core.jsonl.next)" 6 'with all that was added'
+
+# -- many sensors -----------------------------------------------------------------
+
+r FLUSHALL > flushed
+perl -e 'for (1 .. 3000) {
+	my $u = sprintf "%08x00004000800000000000%04x", $_, $_;
+	print "SADD registered_uuid $u\n";
+	print "HSET metadata_uuid:$u last_seen 1709200000 description d$_\n";
+}' | r > filled
+where=(-p "$redis")
+
+# asks most lines args...: so many commands at most are sent for them.
+asks() {
+	local most=$1 want=$2 before
+	shift 2
+	before=$(commands)
+	admin "$@"
+	ok "$*: no more than $most commands" \
+	    test "$(($(commands) - before))" -le "$most"
+	is "$(lines out)" "$want" "$*: of 3000 sensors"
+}
+commands() {
+	r INFO stats | sed -n 's/^total_commands_processed:\([0-9]*\).*/\1/p'
+}
+asks 80 0 -j sensor list --connected
+asks 80 1 -j sensor show 0000001d-0000-4000-8000-00000000001d
+asks 6200 0 -j sensor list --pending
+asks 80000 3000 -j sensor list
 done_testing
