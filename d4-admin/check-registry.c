@@ -96,11 +96,31 @@ static const char *const fields[D4_FIELDS] = {
 	[D4_FIELD_MONOTONIC] = "monotonic"
 };
 
+/* Why the value is not one of its field, or NULL. */
+static const char *
+judge_value(enum d4_registry_field field, const char *value, size_t len)
+{
+	size_t i;
+
+	if (field == D4_FIELD_KEY)
+		return len == 0 ? "is empty" : NULL;
+	if (field >= D4_FIELD_LIMIT)
+		return len > 0 && len < 19 &&
+		    strspn(value, "0123456789") == len ? NULL :
+		    "is not a number";
+	for (i = 0; i < len; i++) {
+		if ((unsigned char)value[i] < ' ' || value[i] == 127)
+			return "is not one line";
+	}
+	return len < D4_REGISTRY_TEXT ? NULL : "is too long";
+}
+
 static void
 check_field(struct check *c, const uint8_t *uuid, const char *name,
     enum d4_registry_field field)
 {
-	char value[D4_REGISTRY_KEY + 1], why[64];
+	char value[D4_REGISTRY_KEY + 1], text[64];
+	const char *why;
 	size_t len;
 	int r;
 
@@ -108,14 +128,11 @@ check_field(struct check *c, const uint8_t *uuid, const char *name,
 	    &len);
 	if (r == -1) {
 		check_report(c, name, d4_registry_why(c->admin->reg), false);
-	} else if (r == 0 && field >= D4_FIELD_LIMIT && (len == 0 ||
-	    len > 18 || strspn(value, "0123456789") != len)) {
-		(void)snprintf(why, sizeof(why), "%s: is not a number",
+	} else if (r == 0 && (why = judge_value(field, value, len)) != NULL) {
+		(void)snprintf(text, sizeof(text), "%s: %s",
 		    /* cppcheck-suppress arrayIndexOutOfBoundsCond ; it is one */
-		    fields[field]);
-		check_report(c, name, why, false);
-	} else if (r == 0 && field == D4_FIELD_KEY && len == 0) {
-		check_report(c, name, "key: is empty", false);
+		    fields[field], why);
+		check_report(c, name, text, false);
 	}
 	d4_mac_wipe(value, sizeof(value));
 }

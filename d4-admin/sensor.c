@@ -13,6 +13,7 @@
 #include "lib/uuid.h"
 
 #define LIST_TEXT	32768	/* of types and addresses: 16 and some */
+#define FAULTS_MAX	10	/* sensors that can't be read, of a list */
 
 /* -- what is known of one -------------------------------------------------- */
 
@@ -262,7 +263,7 @@ sensor_list(struct admin *a, const struct args *args)
 	struct connected live = { .n = 0 };
 	struct uuids uuids = { .n = 0 };
 	struct table *t;
-	int status;
+	int status, faults = 0;
 	size_t i;
 
 	if (connected && pending)
@@ -273,11 +274,12 @@ sensor_list(struct admin *a, const struct args *args)
 	status = connected_load(a, &live);
 	if (status == 0)
 		status = load_uuids(a, &uuids, &live, connected, pending);
-	for (i = 0; status == 0 && i < uuids.n; i++)
-		status = list_one(a, t, uuids.list[i], &live);
+	/* One that can't be read hides no other; but all of them may be so. */
+	for (i = 0; status == 0 && faults < FAULTS_MAX && i < uuids.n; i++)
+		faults += list_one(a, t, uuids.list[i], &live);
 	free(uuids.list);
 	free(live.list);
-	return table_end(t) == 0 ? status : 1;
+	return table_end(t) == 0 && faults == 0 ? status : 1;
 }
 
 /* -- show ------------------------------------------------------------------ */

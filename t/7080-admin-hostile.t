@@ -12,6 +12,8 @@
 
 ADMIN=$TOP/d4-admin/d4-admin
 HEX=${UUID//-/}
+OTHER=1f3c2a9e-5b71-4c8d-9a64-7e2d1b0c9f35
+mkdir copy
 Q=3f3c2a9e-5b71-4c8d-9a64-7e2d1b0c9f35
 
 # Controls of all kinds: C0, DEL, C1 as a character and as a byte, overlong
@@ -66,8 +68,20 @@ all() {
 	like "$(cat out)" '\|.u009b31m\|.ufffd31m\|' "$backend: C1 too"
 	clean 'sensor show' 0 sensor show "$UUID"
 	clean 'queue peek' 0 queue peek $Q
+	admin check
+	is "$status $(grep -c "$UUID.*description: is not one line" out)" '1 1' \
+	    "$backend: check finds it"
+	admin export
+	mv out exported
+	run timeout 30 "$ADMIN" -d copy import exported
+	like "$status $(cat err)" '^1 .*line 2: description: is not one line' \
+	    "$backend: it is not taken in"
 	clean 'a cut item' 0 queue peek --width 6 $Q
 	is "$(sed 's/.*"item":"//' out)" 'a\u001b[31m"}' "$backend: cut there"
+	admin sensor register $OTHER
+	describe "$(head -c 1500 /dev/zero | tr '\0' x)"
+	clean 'a value that cannot be read' 1 sensor list
+	is "$(grep -c $OTHER out)" 1 "$backend: hides no other sensor"
 	describe fine
 	member "$bad"
 	clean 'type list' 1 type list
