@@ -15,13 +15,17 @@
 int
 registry_changed(struct d4_registry *reg, int r)
 {
-	int touched;
+	char why[D4_REGISTRY_WHY];
 
 	if (r == 1)
 		return 1;
-	/* What failed may have been done in part. */
-	touched = reg->backend->touch(reg->store);
-	return r == 0 ? touched : -1;
+	if (r == 0)
+		return reg->backend->touch(reg->store);
+	/* What failed may have been done in part; the reason is its own. */
+	memcpy(why, reg->why, sizeof(why));
+	(void)reg->backend->touch(reg->store);
+	memcpy(reg->why, why, sizeof(why));
+	return -1;
 }
 
 int

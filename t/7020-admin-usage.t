@@ -120,6 +120,14 @@ refuses 'a full disk for what a new sensor needs' 1 'stdout' '' sh -c \
 run timeout 30 "$ADMIN" -d bare -j sensor list
 is "$status $(cat out)" '0 ' 'is no reason to have it'
 
+said=$(trap '' XFSZ; ulimit -f 0
+    timeout 30 "$ADMIN" -d bare sensor register "$UUID" --mail a 2>&1
+    echo "$?")
+like "$said" '^d4-admin: bare/registry/sensors/.*/mail: File too large
+1$' 'no room for a value'
+run timeout 30 "$ADMIN" -d bare -j sensor list
+is "$status $(cat out)" '0 ' 'makes no sensor without one'
+
 # What acts on a terminal is shown by its number.
 refuses 'controls' 2 '^d4-admin: a\\033\\302\\233\\377é: no such' '' \
     timeout 30 "$ADMIN" $'a\e\xc2\x9b\xff\xc3\xa9'
