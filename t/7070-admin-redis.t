@@ -249,6 +249,24 @@ is "$(grep -cE \
     'stranger|203.0.113.0/24|"mode"|4000000000|2001:db8::8|/2EgYg==' \
     core.jsonl.next)" 6 'with all that was added'
 
+# -- in one step ------------------------------------------------------------------
+
+r FLUSHALL > flushed
+where=(-p "$redis")
+admin queue add --uuid "$G" 3 "$A" "$B"
+r MONITOR > monitor &
+started
+monitor=$pid
+within 5 grep -q OK monitor
+admin queue remove "$G"
+within 5 grep -q '"EXEC"' monitor
+kill "$monitor"
+finish "$monitor"
+is "$(awk '/"MULTI"/ { in_one = 1 } /"EXEC"/ { in_one = 0 }
+    / "SREM" "sensor:queues:/ { n[in_one + 0]++ }
+    END { print n[0] + 0, n[1] + 0 }' monitor)" '0 2' \
+    'a queue and who sends to it go in one step'
+
 # -- many sensors -----------------------------------------------------------------
 
 r FLUSHALL > flushed
