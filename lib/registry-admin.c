@@ -206,19 +206,20 @@ d4_registry_register(struct d4_registry *reg, const uint8_t uuid[D4_UUID_LEN],
 	    approved ? D4_MARK_REGISTERED : D4_MARK_PENDING));
 }
 
+/* One that is registered may wait still, where somebody ended in between. */
 static int
 approve(struct d4_registry *reg, const uint8_t *uuid)
 {
-	int has;
+	int was, waited, stranger;
 
-	if ((has = has_mark(reg, uuid, D4_MARK_REGISTERED)) != 1)
-		return has == 0 ? 1 : -1;
-	if (set_mark(reg, uuid, D4_MARK_REGISTERED) == -1 ||
-	    reg->backend->set(reg->store, uuid, D4_MARK_PENDING, NULL,
-	    0) == -1 ||
-	    reg->backend->forget_stranger(reg->store, uuid) == -1)
+	if ((was = has_mark(reg, uuid, D4_MARK_REGISTERED)) == -1 ||
+	    (was == 1 && set_mark(reg, uuid, D4_MARK_REGISTERED) == -1) ||
+	    (waited = reg->backend->set(reg->store, uuid, D4_MARK_PENDING,
+	    NULL, 0)) == -1 ||
+	    (stranger = reg->backend->forget_stranger(reg->store,
+	    uuid)) == -1)
 		return -1;
-	return 0;
+	return was == 0 && waited == 1 && stranger == 1 ? 1 : 0;
 }
 
 int

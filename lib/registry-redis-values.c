@@ -184,7 +184,9 @@ rds_forget(void *store, const uint8_t *uuid)
 	unsigned int field;
 	int rc, had = 1;
 
-	for (field = 0; field < D4_MARKS; field++) {
+	/* The marks first: what is ended halfway is no registered sensor for
+	 * which the default key holds. */
+	for (field = D4_MARKS; field-- > 0; ) {
 		if ((rc = rds_set(store, uuid, field, NULL, 0)) == -1)
 			return -1;
 		if (rc == 0)

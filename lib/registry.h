@@ -325,7 +325,7 @@ int d4_registry_register(struct d4_registry *, const uint8_t[D4_UUID_LEN],
     const struct d4_registry_registration *, bool approved);
 
 /* Registers one that waits, or any other uuid of version 4; 1 when it is
- * registered. */
+ * registered and does not wait. */
 int d4_registry_approve(struct d4_registry *, const uint8_t[D4_UUID_LEN]);
 
 /* Takes a waiting one from the list, with what its registration brought; 1

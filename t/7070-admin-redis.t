@@ -254,18 +254,30 @@ is "$(grep -cE \
 r FLUSHALL > flushed
 where=(-p "$redis")
 admin queue add --uuid "$G" 3 "$A" "$B"
+printf 'its own\n' > key
+admin sensor register "$A" --stdin < key
 r MONITOR > monitor &
 started
 monitor=$pid
 within 5 grep -q OK monitor
 admin queue remove "$G"
-within 5 grep -q '"EXEC"' monitor
+admin sensor remove "$A"
+within 5 grep -q 'HDEL.*hmac_key' monitor
 kill "$monitor"
 finish "$monitor"
 is "$(awk '/"MULTI"/ { in_one = 1 } /"EXEC"/ { in_one = 0 }
     / "SREM" "sensor:queues:/ { n[in_one + 0]++ }
     END { print n[0] + 0, n[1] + 0 }' monitor)" '0 2' \
     'a queue and who sends to it go in one step'
+
+is "$(grep -oE 'SREM" "registered_uuid|HDEL.*"hmac_key' monitor |
+    sed 's/.*"//' | tr '\n' ' ')" 'registered_uuid hmac_key ' \
+    'no sensor is registered without its key'
+r SADD registered_uuid "$a" > filled
+r SADD sensor_pending_registration "$a" > filled
+admin sensor approve "$A"
+is "$(r SISMEMBER registered_uuid "$a") $(r EXISTS \
+    sensor_pending_registration)" '1 0' 'approve ends what it began'
 
 # -- many sensors -----------------------------------------------------------------
 
