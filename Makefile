@@ -312,7 +312,7 @@ do-demo: all
 	@sh t/demo.sh
 
 # Each test waits more than it works.
-PROVEFLAGS = -j 2
+PROVEFLAGS = -j 3
 
 TESTS = $(wildcard t/*.t) $(UNITS)
 
