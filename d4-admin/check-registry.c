@@ -85,17 +85,6 @@ check_sets(struct check *c)
 
 /* -- sensors --------------------------------------------------------------- */
 
-static const char *const fields[D4_FIELDS] = {
-	[D4_FIELD_KEY] = "key",
-	[D4_FIELD_DESCRIPTION] = "description",
-	[D4_FIELD_MAIL] = "mail",
-	[D4_FIELD_THIRD_PARTY] = "third_party",
-	[D4_FIELD_LIMIT] = "limit",
-	[D4_FIELD_MONITOR] = "monitor",
-	[D4_FIELD_MAX_AGE] = "max_age",
-	[D4_FIELD_MONOTONIC] = "monotonic"
-};
-
 /* Why the value is not one of its field, or NULL. */
 static const char *
 judge_value(enum d4_registry_field field, const char *value, size_t len)
@@ -130,8 +119,7 @@ check_field(struct check *c, const uint8_t *uuid, const char *name,
 		check_report(c, name, d4_registry_why(c->admin->reg), false);
 	} else if (r == 0 && (why = judge_value(field, value, len)) != NULL) {
 		(void)snprintf(text, sizeof(text), "%s: %s",
-		    /* cppcheck-suppress arrayIndexOutOfBoundsCond ; it is one */
-		    fields[field], why);
+		    d4_registry_field_name(field), why);
 		check_report(c, name, text, false);
 	}
 	d4_mac_wipe(value, sizeof(value));
