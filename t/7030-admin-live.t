@@ -267,9 +267,16 @@ rows() {
 	    watched
 }
 
-rates() {
+# Whether some rate held while figures were the same, and the last one is 0; in
+# Redis who is not heard of is not there soon after.
+held() {
+	rows | awk 'NR > 1 && $1 == before && $2 > 0 { n = 1 }
+	    { before = $1 } END { exit !n || (NR == 9 && $2 != 0) }'
+}
+
+look() {
 	local watch worker
-	"$RECORDS" "type=8,uuid=$(hex 40),data=dns||"$'\n',times=100 |
+	"$RECORDS" "type=8,uuid=$(hex "$1"),data=dns||"$'\n',times=100 |
 	    perl -MIO::Socket::INET -e 'my $s =
 		IO::Socket::INET->new("127.0.0.1:$ARGV[0]") or die;
 		local $/;
@@ -280,7 +287,7 @@ rates() {
 			select undef, undef, undef, 0.1;
 		}' "$port" &
 	started
-	within 5 connected "$(uuid 40)"
+	within 5 connected "$(uuid "$1")"
 	timeout 30 "$ADMIN" -c r -j watch --interval 1 -n 9 > watched &
 	started
 	watch=$pid
@@ -290,11 +297,19 @@ rates() {
 	kill -STOP "${worker% }"
 	finish "$watch"
 	kill -CONT "${worker% }"
-	is "$status" 0 "$backend: watch, nine looks"
-	# In Redis who is not heard of is not there soon after.
-	is "$(rows | awk 'NR > 1 && $1 == before && $2 > 0 { n = 1 }
-	    { before = $1 } END { print n, NR == 9 ? $2 : 0 }')" '1 0' \
-	    "$backend: a rate holds until the next figures, and not for ever"
+}
+
+# A machine with much to do may look too late.
+rates() {
+	local n
+	for n in 40 41 42; do
+		look "$n"
+		sed -i "s/$(uuid "$n")/$(uuid 40)/" watched
+		is "$status" 0 "$backend: watch, nine looks"
+		! held || break
+	done
+	ok "$backend: a rate holds until the next figures, and not for ever" \
+	    held
 }
 
 # -- the limit of a stream ------------------------------------------------------
