@@ -47,8 +47,8 @@ struct hash_key attack_key(const struct attacks *);
 
 /* Sets what attack_add() takes of the answers of a batch beside what was
  * decoded: their hashes, and which are SYN/ACKs sent again.  It comes once to
- * each batch, in their order, and may be ahead of attack_add() in another
- * thread. */
+ * each batch, in their order, from one thread at a time, which need not be that
+ * of attack_add() and may be ahead of it. */
 void attack_prepare(struct attacks *, struct batch *);
 
 /* Takes the answers of a batch, of classes that count, in order.  Flows that
