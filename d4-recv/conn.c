@@ -997,7 +997,7 @@ conn_wake(struct conn_context *ctx)
 }
 
 /* Of types that may have many connections nobody else tells whether a newer one
- * of the same stream waits at another worker. */
+ * of the same stream waits at another worker; another collector may have it. */
 static void
 mind_stream(struct conn_context *ctx, struct conn *c)
 {
@@ -1007,8 +1007,9 @@ mind_stream(struct conn_context *ctx, struct conn *c)
 	if (store_is_held(c->stream)) {
 		if (c->backlog_len > 0)
 			store_want(c->stream);
-	} else if (c->session.type == D4_TYPE_EXTENDED &&
-	    store_is_wanted(c->stream)) {
+	} else if (store_is_taken(c->stream) ||
+	    (c->session.type == D4_TYPE_EXTENDED &&
+	    store_is_wanted(c->stream))) {
 		c->replaced = true;
 		refuse_stored(ctx, c, REFUSED_TAKEN_OVER, NULL);
 	}

@@ -604,8 +604,9 @@ stream_new(const struct stream_settings *settings, char why[256])
 {
 	struct pipeline_settings p = {
 		.where = settings->where, .user = settings->user,
-		.password = settings->password, .epoll = settings->epoll,
-		.tag = settings->tag, .answer = on_answer, .ready = on_ready
+		.password = settings->password, .what = "streams",
+		.epoll = settings->epoll, .tag = settings->tag,
+		.answer = on_answer, .ready = on_ready
 	};
 	uint8_t token[D4_UUID_LEN];
 	struct stream *st;
