@@ -661,7 +661,7 @@ static void
 push(struct share_stream *s)
 {
 	struct blobs blobs = { .bytes = NULL };
-	char epoch[24], n[24], at[PLACE];
+	char epoch[24], n[48], at[PLACE];
 	uint8_t part[LOG_PART], *preamble = NULL;
 	size_t i, len = 0;
 	struct words w;
@@ -679,7 +679,8 @@ push(struct share_stream *s)
 		len += MATCH_TAG;
 	}
 	place_text(at, &s->place);
-	(void)snprintf(n, sizeof(n), "%" PRIu64, ++s->npushes);
+	(void)snprintf(n, sizeof(n), "%" PRIu64 ".%" PRIu64, s->epoch,
+	    ++s->npushes);
 	begin(&w, s, share_push_script, epoch);
 	say_text(&w, n);
 	say_text(&w, at);
@@ -732,7 +733,7 @@ share_upload(struct share_stream *s, struct tail *tail)
 {
 	struct upload up = { .preamble = NULL };
 	size_t unready = s->n - s->nready - tail_npending(tail);
-	char epoch[24], n[24], at[PLACE];
+	char epoch[24], n[48], at[PLACE];
 	uint8_t part[LOG_PART];
 	struct words w;
 	struct cmd *cmd = NULL;
@@ -744,7 +745,8 @@ share_upload(struct share_stream *s, struct tail *tail)
 		s->has_part = true;
 	if (tail_each(tail, all - unready, on_tail, &up) == 0) {
 		place_text(at, &s->place);
-		(void)snprintf(n, sizeof(n), "%" PRIu64, ++s->npushes);
+		(void)snprintf(n, sizeof(n), "%" PRIu64 ".%" PRIu64, s->epoch,
+		    ++s->npushes);
 		begin(&w, s, share_upload_script, epoch);
 		say_text(&w, n);
 		say_text(&w, at);
