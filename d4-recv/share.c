@@ -11,6 +11,7 @@
 #include "d4-recv/pipeline.h"
 #include "d4-recv/share-keys.h"
 #include "d4-recv/share.h"
+#include "d4-recv/tail-blob.h"
 #include "d4-recv/tail-log.h"
 #include "lib/bytes.h"
 #include "lib/clock.h"
@@ -24,10 +25,11 @@
 #define PLACE		96	/* of a place as text, likewise */
 #define BLOB_TAGS	1024	/* of an element of the list, and bytes of */
 #define BLOB_BYTES	((uint32_t)1 << 20)	/* records */
-#define BLOB_HEAD	4
 #define KEPT		65536	/* records that wait to be pushed */
 #define PREAMBLE_MAX	4096	/* tags, then only those in force */
 #define ASK_MS		50	/* between two questions */
+#define BACK_MS		6000	/* after Redis came back, until others have
+				 * found that, and those that did not are dead */
 
 enum kind { BEAT, TAKE, PUSH, UPLOAD, CONFIRM, RELEASE };
 
@@ -100,6 +102,7 @@ struct share {
 	TAILQ_HEAD(, share_stream) due;
 	bool			 beating;
 	bool			 news;
+	int64_t			 back_ms;	/* it came back then, or 0 */
 	size_t			 nasking;
 	int64_t			 away_ms;	/* since then, 0: it is there */
 };
@@ -236,51 +239,6 @@ note_parse(struct share_note *note, const char *text)
 
 /* -- what another store has ------------------------------------------------- */
 
-static void
-free_import(struct tail_import *in)
-{
-	free(in->preamble);
-	free(in->entries);
-	memset(in, 0, sizeof(*in));
-}
-
-static bool
-is_preamble(const struct tail_import *in, const uint8_t *tag)
-{
-	size_t i;
-
-	for (i = 0; i < in->npreamble; i++) {
-		if (memcmp(in->preamble[i], tag, MATCH_SHORT) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* Records of one element of the list, which says of all together how many bytes
- * they were. */
-static int
-take_blob(struct tail_import *in, const uint8_t *bytes, size_t len)
-{
-	size_t i, n = len < BLOB_HEAD ? 0 : (len - BLOB_HEAD) / MATCH_SHORT;
-	uint8_t tag[MATCH_TAG] = { 0 }, *entries;
-	uint32_t wire;
-
-	if (n == 0)
-		return 0;
-	entries = realloc(in->entries, (in->nentries + n) * LOG_ENTRY);
-	if (entries == NULL)
-		return -1;
-	in->entries = entries;
-	wire = d4_get32le(bytes) / (uint32_t)n;
-	for (i = 0; i < n; i++) {
-		memcpy(tag, bytes + BLOB_HEAD + i * MATCH_SHORT, MATCH_SHORT);
-		log_put_entry(entries + in->nentries++ * LOG_ENTRY, tag,
-		    wire & 0xffffff,
-		    is_preamble(in, tag) ? LOG_PREAMBLE : 0);
-	}
-	return 0;
-}
-
 static int
 take_import(struct share_stream *s, const struct d4_redis_reply *reply)
 {
@@ -290,19 +248,15 @@ take_import(struct share_stream *s, const struct d4_redis_reply *reply)
 	size_t i;
 	int rc = 0;
 
-	free_import(in);
+	blob_free(in);
 	d4_redis_element(reply, 3, &one);
 	(void)snprintf(s->other, sizeof(s->other), "%s", one.text);
 	d4_redis_element(reply, 4, &one);
 	note_parse(&note, one.text);
 	s->other_place = note.place;
 	d4_redis_element(reply, 5, &one);
-	if (one.len >= MATCH_TAG) {
-		in->npreamble = one.len / MATCH_TAG;
-		if ((in->preamble = malloc(one.len)) == NULL)
-			return -1;
-		memcpy(in->preamble, one.text, in->npreamble * MATCH_TAG);
-	}
+	if (blob_take_preamble(in, one.text, one.len) == -1)
+		return -1;
 	d4_redis_element(reply, 6, &one);
 	if (one.len == LOG_PART) {
 		memcpy(in->part, one.text, MATCH_TAG);
@@ -311,7 +265,7 @@ take_import(struct share_stream *s, const struct d4_redis_reply *reply)
 	}
 	for (i = 7; rc == 0 && i < reply->n; i++) {
 		d4_redis_element(reply, i, &one);
-		rc = take_blob(in, (const uint8_t *)one.text, one.len);
+		rc = blob_take(in, one.text, one.len);
 	}
 	return rc;
 }
@@ -356,7 +310,7 @@ free_stream(struct share_stream *s)
 		sh->nasking--;
 	(void)d4_table_take(sh->streams, s->id);
 	tail_close(s->tail);
-	free_import(&s->import);
+	blob_free(&s->import);
 	free(s->records);
 	free(s->next);
 	free(s);
@@ -459,18 +413,21 @@ enter(struct share_stream *s, enum share_state state)
 static void
 ask(struct share_stream *s)
 {
+	const struct share *sh = s->share;
+	int64_t now = d4_clock_ms();
 	struct words w;
 	struct cmd *cmd;
 	char epoch[24];
 
 	begin(&w, s, share_take_script, epoch);
 	say_text(&w, s->tail != NULL ? "recover" :
-	    d4_clock_ms() - s->since_ms > SHARE_PATIENCE ? "force" : "ask");
+	    now - s->since_ms > SHARE_PATIENCE ? "force" :
+	    sh->back_ms != 0 && now - sh->back_ms < BACK_MS ? "wait" : "ask");
 	say_text(&w, s->name);
 	say_text(&w, s->of);
 	if ((cmd = make_cmd(&w, s, TAKE)) != NULL)
 		put(s, cmd);
-	s->ask_ms = d4_clock_ms() + ASK_MS;
+	s->ask_ms = now + ASK_MS;
 }
 
 static void
@@ -790,7 +747,7 @@ share_confirm(struct share_stream *s, const struct tail_place *ours,
 	s->place = *ours;
 	s->has_place = true;
 	s->npreamble = s->import.npreamble;
-	free_import(&s->import);
+	blob_free(&s->import);
 	begin(&w, s, share_confirm_script, epoch);
 	say_text(&w, at);
 	say_text(&w, s->other);
@@ -969,6 +926,8 @@ on_ready(void *cookie)
 	size_t at = 0;
 
 	beat(sh);
+	if (pipeline_figures(sh->pipeline)->nconnects > 1)
+		sh->back_ms = d4_clock_ms();
 	while ((s = d4_table_next(sh->streams, &at)) != NULL) {
 		s->check = s->state == SHARE_SETTLED;
 		touch(s);
@@ -1130,7 +1089,7 @@ free_item(void *item)
 	struct share_stream *s = item;
 
 	tail_close(s->tail);
-	free_import(&s->import);
+	blob_free(&s->import);
 	free(s->records);
 	free(s->next);
 	free(s);

@@ -159,7 +159,7 @@ struct tail_import {
 	size_t		 npreamble;
 	uint8_t		*entries;	/* as in tail-log.h, their preamble
 					 * marked */
-	size_t		 nentries;
+	size_t		 nentries, room;
 	uint8_t		 part[MATCH_TAG];	/* of the next record */
 	uint32_t	 part_taken;		/* is stored, 0: nothing */
 };

@@ -26,6 +26,8 @@
 #			waiting for the answer, and come back
 #	noclose		1: end without the closing record, and don't come back
 #	give_up		seconds
+#
+# SIGUSR1: cut the link now.
 
 use strict;
 use warnings;
@@ -152,6 +154,9 @@ sub add_data {
 
 my ($acknowledged, $sessions, $again, $sent_max) = (0, 0, 0, 0);
 my (@holes, @offset);
+my $cut_now = 0;
+
+$SIG{USR1} = sub { $cut_now = 1 };
 
 # The first record to be sent: the last anchor a window before what was
 # acknowledged, ever.
@@ -205,7 +210,9 @@ sub write_all {
 	my ($s, $bytes) = @_;
 
 	while (length $bytes) {
-		my $n = syswrite $s, $bytes or return 0;
+		my $n = syswrite $s, $bytes;
+		# Closed by who leaves, as after each other failure.
+		return $cut_now = 0 if $cut_now || !$n;
 		substr $bytes, 0, $n, '';
 	}
 	return 1;

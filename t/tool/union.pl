@@ -54,7 +54,7 @@ sub take_pcapng {
 	}
 }
 
-for my $store (@stores) {
+for my $store (grep { -d "$_/$uuid/$type" } @stores) {
 	for my $path (sort split /\n/,
 	    qx(find '$store/$uuid/$type' -type f ! -name '*.json*')) {
 		my $bytes = slurp($path);
