@@ -59,6 +59,7 @@ seek(struct match *m, const uint8_t tag[MATCH_TAG])
 	while ((entry = m->tail->next(m->tail->cookie, &preamble)) != NULL) {
 		if (!preamble && is_same(entry, tag)) {
 			m->state = MATCH_FOLLOW;
+			m->aligned = true;
 			return drop(m, false);
 		}
 		data = data || !preamble;

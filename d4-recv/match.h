@@ -57,6 +57,7 @@ struct match {
 	const struct match_tail	*tail;
 	enum match_state	 state;
 	enum match_end		 end;
+	bool			 aligned;	/* a record was in the tail */
 	uint64_t		 nstored;	/* records dropped as stored */
 };
 

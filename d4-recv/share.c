@@ -21,7 +21,8 @@
 #include "lib/table.h"
 #include "lib/uuid.h"
 
-#define KEY		128	/* bytes of a key, with NUL */
+#define NAME		56	/* bytes of UUID:TYPE:STREAM, with NUL */
+#define KEY		(NAME + 32)	/* of a key */
 #define PLACE		96	/* of a place as text, likewise */
 #define BLOB_TAGS	1024	/* of an element of the list, and bytes of */
 #define BLOB_BYTES	((uint32_t)1 << 20)	/* records */
@@ -61,7 +62,7 @@ struct share_stream {
 	struct share		*share;
 	TAILQ_ENTRY(share_stream) due;
 	bool			 is_due;
-	char			 name[KEY], key[KEY], tags[KEY], of[KEY];
+	char			 name[NAME];
 	enum share_state	 state;
 	unsigned		 refs;
 	struct tail		*tail;		/* of a dead process, or NULL */
@@ -163,24 +164,31 @@ make_cmd(struct words *w, struct share_stream *s, enum kind kind)
 	return cmd;
 }
 
-/* What each script of a stream begins with; epoch stays with the caller. */
+/* What each script of a stream begins with; the texts stay with the caller until
+ * the command is made. */
+struct begin {
+	char	key[KEY], tags[KEY], epoch[24];
+};
+
 static void
 begin(struct words *w, const struct share_stream *s, const char *script,
-    char epoch[24])
+    struct begin *b)
 {
 	const struct share *sh = s->share;
 
-	(void)snprintf(epoch, 24, "%" PRIu64, s->epoch);
+	(void)snprintf(b->key, KEY, SHARE_PREFIX "tail:%s", s->name);
+	(void)snprintf(b->tags, KEY, SHARE_PREFIX "tail:%s:tags", s->name);
+	(void)snprintf(b->epoch, sizeof(b->epoch), "%" PRIu64, s->epoch);
 	memset(w, 0, sizeof(*w));
 	say_text(w, "EVAL");
 	say_text(w, script);
 	say_text(w, "2");
-	say_text(w, s->key);
-	say_text(w, s->tags);
+	say_text(w, b->key);
+	say_text(w, b->tags);
 	say_text(w, SHARE_PREFIX);
 	say_text(w, sh->store);
 	say_text(w, sh->token);
-	say_text(w, epoch);
+	say_text(w, b->epoch);
 }
 
 static void
@@ -273,18 +281,13 @@ take_import(struct share_stream *s, const struct d4_redis_reply *reply)
 /* -- streams ---------------------------------------------------------------- */
 
 static void
-name_stream(struct share_stream *s, const uint8_t uuid[D4_UUID_LEN],
-    uint8_t type, const char stream[PLACE_TAIL])
+name_stream(char name[NAME], const uint8_t uuid[D4_UUID_LEN], uint8_t type,
+    const char stream[PLACE_TAIL])
 {
 	char hex[D4_UUID_HEX];
 
 	d4_uuid_hex(hex, uuid);
-	(void)snprintf(s->of, KEY, "%s:%u", hex, type);
-	(void)snprintf(s->name, KEY, "%s:%u:%.16s", hex, type, stream);
-	(void)snprintf(s->key, KEY, SHARE_PREFIX "tail:%s:%u:%.16s", hex, type,
-	    stream);
-	(void)snprintf(s->tags, KEY, SHARE_PREFIX "tail:%s:%u:%.16s:tags", hex,
-	    type, stream);
+	(void)snprintf(name, NAME, "%s:%u:%.16s", hex, type, stream);
 }
 
 /* The table's key, -1 when there is none. */
@@ -326,7 +329,7 @@ new_stream(struct share *sh, const uint8_t uuid[D4_UUID_LEN], uint8_t type,
 	if ((s = calloc(1, sizeof(*s))) == NULL)
 		return NULL;
 	s->share = sh;
-	name_stream(s, uuid, type, stream);
+	name_stream(s->name, uuid, type, stream);
 	if (identify(s->id, s->name) == -1 ||
 	    d4_table_get(sh->streams, s->id) != NULL ||
 	    d4_table_put(sh->streams, s) == -1) {
@@ -415,16 +418,19 @@ ask(struct share_stream *s)
 {
 	const struct share *sh = s->share;
 	int64_t now = d4_clock_ms();
+	char of[NAME];
+	struct begin b;
 	struct words w;
 	struct cmd *cmd;
-	char epoch[24];
 
-	begin(&w, s, share_take_script, epoch);
+	(void)snprintf(of, sizeof(of), "%.*s",
+	    (int)(strrchr(s->name, ':') - s->name), s->name);
+	begin(&w, s, share_take_script, &b);
 	say_text(&w, s->tail != NULL ? "recover" :
 	    now - s->since_ms > SHARE_PATIENCE ? "force" :
 	    sh->back_ms != 0 && now - sh->back_ms < BACK_MS ? "wait" : "ask");
 	say_text(&w, s->name);
-	say_text(&w, s->of);
+	say_text(&w, of);
 	if ((cmd = make_cmd(&w, s, TAKE)) != NULL)
 		put(s, cmd);
 	s->ask_ms = now + ASK_MS;
@@ -618,7 +624,8 @@ static void
 push(struct share_stream *s)
 {
 	struct blobs blobs = { .bytes = NULL };
-	char epoch[24], n[48], at[PLACE];
+	char n[48], at[PLACE];
+	struct begin b;
 	uint8_t part[LOG_PART], *preamble = NULL;
 	size_t i, len = 0;
 	struct words w;
@@ -638,7 +645,7 @@ push(struct share_stream *s)
 	place_text(at, &s->place);
 	(void)snprintf(n, sizeof(n), "%" PRIu64 ".%" PRIu64, s->epoch,
 	    ++s->npushes);
-	begin(&w, s, share_push_script, epoch);
+	begin(&w, s, share_push_script, &b);
 	say_text(&w, n);
 	say_text(&w, at);
 	say_part(&w, s, part);
@@ -690,7 +697,8 @@ share_upload(struct share_stream *s, struct tail *tail)
 {
 	struct upload up = { .preamble = NULL };
 	size_t unready = s->n - s->nready - tail_npending(tail);
-	char epoch[24], n[48], at[PLACE];
+	char n[48], at[PLACE];
+	struct begin b;
 	uint8_t part[LOG_PART];
 	struct words w;
 	struct cmd *cmd = NULL;
@@ -704,7 +712,7 @@ share_upload(struct share_stream *s, struct tail *tail)
 		place_text(at, &s->place);
 		(void)snprintf(n, sizeof(n), "%" PRIu64 ".%" PRIu64, s->epoch,
 		    ++s->npushes);
-		begin(&w, s, share_upload_script, epoch);
+		begin(&w, s, share_upload_script, &b);
 		say_text(&w, n);
 		say_text(&w, at);
 		s->has_part = true;
@@ -733,7 +741,8 @@ void
 share_confirm(struct share_stream *s, const struct tail_place *ours,
     const uint8_t first[MATCH_TAG])
 {
-	char epoch[24], at[PLACE];
+	char at[PLACE];
+	struct begin b;
 	struct words w;
 	size_t len;
 
@@ -748,7 +757,7 @@ share_confirm(struct share_stream *s, const struct tail_place *ours,
 	s->has_place = true;
 	s->npreamble = s->import.npreamble;
 	blob_free(&s->import);
-	begin(&w, s, share_confirm_script, epoch);
+	begin(&w, s, share_confirm_script, &b);
 	say_text(&w, at);
 	say_text(&w, s->other);
 	say_text(&w, s->left);
@@ -762,11 +771,11 @@ share_confirm(struct share_stream *s, const struct tail_place *ours,
 static void
 release(struct share_stream *s)
 {
+	struct begin b;
 	struct words w;
 	struct cmd *cmd;
-	char epoch[24];
 
-	begin(&w, s, share_release_script, epoch);
+	begin(&w, s, share_release_script, &b);
 	if ((cmd = make_cmd(&w, s, RELEASE)) != NULL)
 		put(s, cmd);
 }
@@ -1018,12 +1027,14 @@ share_recover(struct share *sh, const struct place *place, struct tail *tail)
 struct share_stream *
 share_recovering(struct share *sh, const struct place *place)
 {
-	struct share_stream like, *s;
+	uint8_t id[D4_UUID_LEN];
+	struct share_stream *s;
+	char name[NAME];
 
-	name_stream(&like, place->uuid, place->type, place->tail);
-	if (identify(like.id, like.name) == -1)
+	name_stream(name, place->uuid, place->type, place->tail);
+	if (identify(id, name) == -1)
 		return NULL;
-	s = d4_table_get(sh->streams, like.id);
+	s = d4_table_get(sh->streams, id);
 	return s != NULL && s->tail != NULL && s->refs > 0 ? s : NULL;
 }
 

@@ -1209,8 +1209,9 @@ confirm(struct store_stream *s, const uint8_t hmac[D4_HMAC_LEN])
 		if (s->sync != NULL && s->sync->refs > 1)
 			return STORE_FULL;
 		ours.data = true;
-		share_confirm(s->share, &ours, s->match.end == MATCH_GAP ||
-		    s->match.end == MATCH_DIVERGED ? hmac : NULL);
+		share_confirm(s->share, &ours, s->stored > 0 ||
+		    (s->match.aligned && s->match.end != MATCH_DIVERGED) ?
+		    NULL : hmac);
 		s->confirming = true;
 	} else if (share_lacks_all(s->share)) {
 		(void)share_upload(s->share, s->tail);
@@ -1299,6 +1300,30 @@ end_bad_record(struct store_stream *s, const uint8_t hmac[D4_HMAC_LEN],
 	(void)add_record(s, hmac, size, 0);
 }
 
+/* What another store has may lack what a reader needs first since: with its tail
+ * a record is sought that is not of the preamble, for only such a one can't have
+ * been before. */
+static bool
+is_lacking(const struct store_stream *s, const uint8_t hmac[D4_HMAC_LEN],
+    const void *payload, size_t size)
+{
+	const struct match_tail *tail = s->match.tail;
+
+	return s->imported && !s->matched && !s->goes_on &&
+	    s->match.state != MATCH_FOLLOW &&
+	    store_is_preamble(s, payload, size) && (tail == NULL ||
+	    !tail->is_preamble(tail->cookie, hmac));
+}
+
+static enum store_result
+take_lacking(struct store_stream *s, const uint8_t hmac[D4_HMAC_LEN],
+    const void *payload, size_t size)
+{
+	if (add_record(s, hmac, (uint32_t)size, LOG_PREAMBLE) == -1)
+		return fail(s);
+	return feed(s, payload, size);
+}
+
 enum store_result
 store_judge(struct store_stream *s, const uint8_t hmac[D4_HMAC_LEN],
     const void *payload, size_t size, enum match_verdict *verdict,
@@ -1316,6 +1341,10 @@ store_judge(struct store_stream *s, const uint8_t hmac[D4_HMAC_LEN],
 	}
 	if (s->tail == NULL && (result = take_tail(s)) != STORE_OK)
 		return result;
+	if (is_lacking(s, hmac, payload, size)) {
+		*verdict = MATCH_PREAMBLE;
+		return take_lacking(s, hmac, payload, size);
+	}
 	if (!s->goes_on)
 		*verdict = match_judge(&s->match, hmac);
 	if (*verdict == MATCH_PREAMBLE)

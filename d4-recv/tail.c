@@ -1326,8 +1326,21 @@ struct search {
 	const uint8_t		*tag;
 	struct tail_place	 from, found;
 	uint64_t		 ordinal;	/* of the file that is read */
+	bool			 data;		/* it has some before */
 	bool			 any;
 };
+
+static bool
+has_data(const struct log_frame *f, size_t len)
+{
+	size_t at;
+
+	for (at = 0; at < len; at += LOG_ENTRY) {
+		if ((log_entry_flags(f->body + at) & LOG_PREAMBLE) == 0)
+			return true;
+	}
+	return false;
+}
 
 /* The first such entry of a frame of which those behind the place are looked
  * at.  Files have to be known by their names, as they may be of before. */
@@ -1348,7 +1361,7 @@ search_frame(struct search *s, const struct log_frame *f)
 			continue;
 		s->found.ordinal = s->ordinal;
 		s->found.whole = size < end ? end - size : 0;
-		s->found.data = true;
+		s->found.data = s->data || has_data(f, at);
 		s->any = true;
 	}
 }
@@ -1372,8 +1385,10 @@ search_generation(struct search *s, int fd, uint64_t generation, uint64_t len)
 			entry[f.len] = '\0';
 			if (place_parse(&place, entry, &n, &done) == 0)
 				s->ordinal = place.ordinal;
+			s->data = (f.flags & LOG_DATA) != 0;
 		} else if (f.kind == LOG_ENTRIES) {
 			search_frame(s, &f);
+			s->data = s->data || has_data(&f, f.len);
 		}
 	}
 	log_reader_free(&reader);
