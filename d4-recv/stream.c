@@ -296,6 +296,14 @@ take_tail(struct stream_session *s, uint8_t type)
 	    s->tail, PREFIX, s->text, name, of);
 }
 
+/* Its tail was asked for. */
+static bool
+awaits_tail(const struct stream_session *s)
+{
+	return s->taking && s->end != STREAM_TAKEN &&
+	    (s->passage == NULL || *s->stream->sha == '\0');
+}
+
 int
 stream_judge(struct stream_session *s, const struct d4_header *h,
     const uint8_t *payload, enum match_verdict *verdict)
@@ -308,7 +316,7 @@ stream_judge(struct stream_session *s, const struct d4_header *h,
 		return 1;
 	if (!s->taking)
 		take_tail(s, h->type);
-	if (s->passage == NULL || *s->stream->sha == '\0')
+	if (awaits_tail(s))
 		return 0;
 	*verdict = passage_judge(s->passage, h->hmac, payload, h->size,
 	    &preamble);
@@ -359,7 +367,7 @@ take_answer(struct stream_session *s, uint8_t type,
 static bool
 is_full(const struct stream_session *s)
 {
-	return s->stream->full || !TAILQ_EMPTY(&s->pending);
+	return s->stream->full || !TAILQ_EMPTY(&s->pending) || awaits_tail(s);
 }
 
 bool
