@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: ISC */
+#include <sys/queue.h>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -30,6 +32,8 @@
  * are items twice if this process is killed. */
 #define ITEMS_MAX	((uint64_t)256 << 10)
 
+STAILQ_HEAD(jobs, sync_job);
+
 struct store {
 	struct store_settings	 set;
 	struct store_stream	*streams;
@@ -38,8 +42,8 @@ struct store {
 	struct tails		*tails;
 	struct syncer		*syncer;	/* for STORE_SYNC_SECOND */
 	struct share		*share;		/* or NULL */
-	struct sync_job		*handing;	/* files of which it is to know,
-						 * the last one first */
+	struct jobs		 handing;	/* files of which it is to know
+						 * before */
 	size_t			 nhanding;	/* files that wait for it */
 	bool			 left_some;	/* for recover_run() */
 };
@@ -386,28 +390,24 @@ submit_job(struct store *store, struct sync_job *job)
 static bool
 hand_arrived(struct store *store)
 {
-	struct sync_job **at = &store->handing, *job, *ready = NULL;
+	struct jobs waiting = STAILQ_HEAD_INITIALIZER(waiting);
+	struct sync_job *job;
 	bool any = false;
 
-	while ((job = *at) != NULL) {
+	STAILQ_CONCAT(&waiting, &store->handing);
+	while ((job = STAILQ_FIRST(&waiting)) != NULL) {
+		STAILQ_REMOVE_HEAD(&waiting, next);
 		if (share_state(job->share) == SHARE_GONE) {
-			*at = job->next;
 			store->nhanding--;
 			store->left_some = any = true;
 			sync_job_free(job);
 		} else if (share_has_arrived(job->share, job->ticket) ||
 		    share_is_away(store->share)) {
-			*at = job->next;
-			job->next = ready;
-			ready = job;
+			submit_job(store, job);
+			any = true;
 		} else {
-			at = &job->next;
+			STAILQ_INSERT_TAIL(&store->handing, job, next);
 		}
-	}
-	while ((job = ready) != NULL) {
-		ready = job->next;
-		submit_job(store, job);
-		any = true;
 	}
 	return any;
 }
@@ -425,8 +425,7 @@ end_job(struct store *store, struct sync_job *job)
 		job->ticket = share_push(job->share, job->file, job->limit,
 		    &job->counts);
 	if (job->err == 0 && job->hands && job->share != NULL) {
-		job->next = store->handing;
-		store->handing = job;
+		STAILQ_INSERT_TAIL(&store->handing, job, next);
 		return;
 	}
 	if (job->err == 0 && job->hands) {
@@ -846,6 +845,7 @@ store_new(const struct store_settings *settings)
 	if ((store = calloc(1, sizeof(*store))) == NULL)
 		return NULL;
 	store->set = *settings;
+	STAILQ_INIT(&store->handing);
 	if ((store->tails = tails_new(finish_root_dir(finish),
 	    finish_root(finish))) != NULL &&
 	    (settings->sync != STORE_SYNC_SECOND ||
@@ -1568,7 +1568,7 @@ store_tick(struct store *store, time_t now)
 		}
 		shrink(s);
 	}
-	waits = waits || store->handing != NULL;
+	waits = waits || !STAILQ_EMPTY(&store->handing);
 	return waits || (store->syncer != NULL &&
 	    syncer_nwaiting(store->syncer) > 0);
 }
@@ -1694,8 +1694,8 @@ store_free(struct store *store)
 		(void)hand_over(s, FINISH_CUT);
 		free_stream(s);
 	}
-	while ((job = store->handing) != NULL) {
-		store->handing = job->next;
+	while ((job = STAILQ_FIRST(&store->handing)) != NULL) {
+		STAILQ_REMOVE_HEAD(&store->handing, next);
 		sync_job_free(job);
 	}
 	syncer_free(store->syncer);
