@@ -103,12 +103,12 @@ d4/d4: $(patsubst %,d4/%.o,main stream options settings encap cut window \
 d4/d4: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) -pthread
 
 STORE = $(patsubst %,d4-recv/%.o,place whole complete runner hook finish \
-    handler line store recover settle syncer tail tail-log match)
+    handler line store recover settle syncer tail tail-log tail-blob match \
+    share share-keys pipeline)
 d4-recv/d4-recv: $(patsubst %,d4-recv/%.o,main settings session filter \
     supervise reload collect conn admit peers refusals errors faults \
     analyze \
-    figures stream stream-cmd stream-keys \
-    pipeline) \
+    figures stream stream-cmd stream-keys passage) \
     $(STORE)
 d4-recv/d4-recv: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) \
     -pthread
@@ -198,7 +198,7 @@ parts-pibs-state = $(addprefix d4-pibs/,state attack attack-state repeat flow \
 parts-place = d4-recv/place
 parts-recv = t/fuzz/fake-recv $(addprefix d4-recv/,conn session admit peers \
     refusals errors faults store handler line place whole complete settle \
-    syncer tail tail-log match)
+    syncer tail tail-log tail-blob match share share-keys pipeline)
 parts-recv-tail = d4-recv/tail-log
 parts-spool = $(addprefix d4/,spool-form spool-disk)
 parts-redis = t/fuzz/fake-redis t/fuzz/read-registry
