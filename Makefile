@@ -312,6 +312,9 @@ fuzz fuzz-coverage: deps-lint
 do-demo: all
 	@sh t/demo.sh
 
+# Each test waits more than it works.
+PROVEFLAGS = -j 3
+
 TESTS = $(wildcard t/*.t) $(UNITS)
 
 do-check: all $(UNITS) $(TOOLS) $(FAULT) escapes $(REPLAY)

@@ -85,17 +85,6 @@ check_sets(struct check *c)
 
 /* -- sensors --------------------------------------------------------------- */
 
-static const char *const fields[D4_FIELDS] = {
-	[D4_FIELD_KEY] = "key",
-	[D4_FIELD_DESCRIPTION] = "description",
-	[D4_FIELD_MAIL] = "mail",
-	[D4_FIELD_THIRD_PARTY] = "third_party",
-	[D4_FIELD_LIMIT] = "limit",
-	[D4_FIELD_MONITOR] = "monitor",
-	[D4_FIELD_MAX_AGE] = "max_age",
-	[D4_FIELD_MONOTONIC] = "monotonic"
-};
-
 static void
 check_field(struct check *c, const uint8_t *uuid, const char *name,
     enum d4_registry_field field)
@@ -111,8 +100,7 @@ check_field(struct check *c, const uint8_t *uuid, const char *name,
 	} else if (r == 0 && field >= D4_FIELD_LIMIT && (len == 0 ||
 	    len > 18 || strspn(value, "0123456789") != len)) {
 		(void)snprintf(why, sizeof(why), "%s: is not a number",
-		    /* cppcheck-suppress arrayIndexOutOfBoundsCond ; it is one */
-		    fields[field]);
+		    d4_registry_field_name(field));
 		check_report(c, name, why, false);
 	} else if (r == 0 && field == D4_FIELD_KEY && len == 0) {
 		check_report(c, name, "key: is empty", false);

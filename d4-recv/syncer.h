@@ -9,6 +9,8 @@
  * forgotten what it could not write; nor is anything of that stream after it.
  */
 
+#include <sys/queue.h>
+
 #include <stdatomic.h>
 #include <stdbool.h>
 
@@ -22,7 +24,7 @@ struct sync_state {
 };
 
 struct sync_job {
-	struct sync_job	*next;
+	STAILQ_ENTRY(sync_job) next;	/* the syncer's */
 	struct sync_state *state;
 	int		 fd;		/* data, or -1; closed unless handed */
 	int		 entries;	/* a directory that has a new entry, or

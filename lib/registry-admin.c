@@ -120,6 +120,23 @@ set_value(struct d4_registry *reg, const uint8_t *uuid,
 	return r;
 }
 
+const char *
+d4_registry_field_name(enum d4_registry_field field)
+{
+	static const char *const names[D4_FIELDS] = {
+		[D4_FIELD_KEY] = "key",
+		[D4_FIELD_DESCRIPTION] = "description",
+		[D4_FIELD_MAIL] = "mail",
+		[D4_FIELD_THIRD_PARTY] = "third_party",
+		[D4_FIELD_LIMIT] = "limit",
+		[D4_FIELD_MONITOR] = "monitor",
+		[D4_FIELD_MAX_AGE] = "max_age",
+		[D4_FIELD_MONOTONIC] = "monotonic"
+	};
+
+	return names[field];
+}
+
 int
 d4_registry_set(struct d4_registry *reg, const uint8_t uuid[D4_UUID_LEN],
     enum d4_registry_field field, const void *value, size_t len)

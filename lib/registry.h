@@ -301,6 +301,9 @@ enum d4_registry_field {
 	D4_FIELDS
 };
 
+/* What it is called, static: its file in a directory, its name in an export. */
+const char *d4_registry_field_name(enum d4_registry_field);
+
 /* Gives the value into buf, *len bytes and a NUL behind them, size with it; 1
  * when it is not set. */
 int d4_registry_get(struct d4_registry *, const uint8_t[D4_UUID_LEN],
