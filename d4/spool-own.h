@@ -178,6 +178,9 @@ void threads_wake_owner(const struct spool *);
 void *writer_main(void *spool);
 void *syncer_main(void *spool);
 
+/* Whether what is written is to be synced now. */
+bool sync_is_due(const struct spool *, int64_t now_ms);
+
 /* Whether that errno is of a disk that is to be tried until it has room. */
 bool is_full(int err);
 

@@ -134,8 +134,8 @@ move_head(struct syncer *s)
 	threads_wake_owner(sp);
 }
 
-static bool
-is_due(const struct spool *sp, int64_t now)
+bool
+sync_is_due(const struct spool *sp, int64_t now)
 {
 	uint64_t n = sp->written - sp->synced;
 
@@ -170,7 +170,7 @@ syncer_main(void *spool)
 	(void)pthread_mutex_lock(&sp->mutex);
 	while (!threads_are_done(sp)) {
 		idle = true;
-		if (is_due(sp, d4_clock_ms())) {
+		if (sync_is_due(sp, d4_clock_ms())) {
 			sync_written(sp);
 			idle = false;
 		}

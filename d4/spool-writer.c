@@ -227,6 +227,7 @@ write_parts(struct writer *w)
 	struct making *m = sp->making;
 	size_t nparts = choose(sp);
 	uint64_t bytes;
+	bool idle;
 	int n, rc, err;
 
 	(void)pthread_mutex_unlock(&sp->mutex);
@@ -242,10 +243,12 @@ write_parts(struct writer *w)
 	m->at += bytes;
 	if (take_parts(sp, first, nparts) == -1)
 		return -1;
-	if (sp->written == sp->synced)
+	idle = sp->written == sp->synced;
+	if (idle)
 		sp->unsynced_ms = d4_clock_ms();
 	sp->written = m->now.pos;
-	(void)pthread_cond_signal(&sp->to_sync);
+	if (idle || sync_is_due(sp, d4_clock_ms()))
+		(void)pthread_cond_signal(&sp->to_sync);
 	return 0;
 }
 

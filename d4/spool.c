@@ -193,7 +193,8 @@ spool_begin(struct spool *sp, const struct spool_source *source,
     const uint8_t *opening, size_t len)
 {
 	threads_stop(sp);
-	if (state_write(sp, STATE_STREAM, source, opening, len) == -1 || empty(sp) == -1)
+	if (state_write(sp, STATE_STREAM, source, opening, len) == -1 ||
+	    empty(sp) == -1)
 		return -1;
 	/* Later the disk may be full, and nothing could be removed without. */
 	if (head_write(sp, 0) == -1)

@@ -338,8 +338,7 @@ written_anew() {
 }
 perl -0777 -pe 's/\x02{50}/"\x03" x 50/eg' capture > file
 written_anew 'a file that was written anew, as long'
-cat capture > file
-head -c 100 file | tail -c 76 >> file
+{ cat capture; head -c 100 capture | tail -c 76; } > file
 written_anew 'or longer'
 head -c "$part" capture > file
 written_anew 'or shorter'
