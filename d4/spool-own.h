@@ -159,8 +159,8 @@ int segments_remove(const struct spool *);
 
 /* -- spool-threads.c --------------------------------------------------------- */
 
-/* Between two syncs there is about so much. */
-#define SPOOL_ROUND	((uint64_t)4 << 20)
+#define SPOOL_ROUND	((uint64_t)4 << 20)	/* between two syncs, about */
+#define SPOOL_AGAIN_MS	500			/* when the disk is full */
 
 /* The two threads, from what recovery has found on. */
 int threads_start(struct spool *);

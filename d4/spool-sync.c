@@ -11,7 +11,6 @@
  * comes alone is synced at once.
  */
 #define AT_LAST_MS	1000
-#define AGAIN_MS	500	/* when the disk is full */
 
 /* What is the syncer's alone. */
 struct syncer {
@@ -122,7 +121,7 @@ move_head(struct syncer *s)
 		err = errno;
 	(void)pthread_mutex_lock(&sp->mutex);
 	sp->head_stalled = is_full(err) ? err : 0;
-	s->again_ms = is_full(err) ? d4_clock_ms() + AGAIN_MS : 0;
+	s->again_ms = is_full(err) ? d4_clock_ms() + SPOOL_AGAIN_MS : 0;
 	if (err == 0) {
 		s->failures = 0;
 		sp->have_head = head;

@@ -13,7 +13,6 @@
  */
 #define WRITE_RECORDS	(DISK_IOVS / 2)	/* each with its frame */
 #define WRITE_BYTES	((size_t)1 << 20)
-#define AGAIN_MS	500		/* when the disk is full */
 
 struct writer {
 	struct spool	*spool;
@@ -121,7 +120,7 @@ stall(struct writer *w, int err)
 {
 	w->spool->stalled = err;
 	w->spool->stalled_at = w->spool->written;
-	w->again_ms = d4_clock_ms() + AGAIN_MS;
+	w->again_ms = d4_clock_ms() + SPOOL_AGAIN_MS;
 	(void)pthread_cond_signal(&w->spool->to_sync);
 	threads_wake_owner(w->spool);
 }
