@@ -881,7 +881,8 @@ put_bytes(uint8_t **bytes, size_t *n, const uint8_t *from, size_t len,
 		memset(*bytes + *n, 0, at + len - *n);
 		*n = at + len;
 	}
-	memcpy(*bytes + at, from, len);
+	if (len > 0)
+		memcpy(*bytes + at, from, len);
 }
 
 /* Does it to names; the caller knows of bytes. */
