@@ -99,16 +99,17 @@ PROGS = d4/d4 d4-recv/d4-recv d4-meta/d4-meta d4-pibs/d4-pibs \
 
 d4/d4: $(patsubst %,d4/%.o,main stream options settings encap cut window \
     anchor shelf link wire relay spool spool-disk spool-form spool-recover \
-    spool-state spool-writer figures source source-folder source-redis seen)
+    spool-state spool-sync spool-threads spool-writer figures source \
+    source-folder source-redis seen)
 d4/d4: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) -pthread
 
 STORE = $(patsubst %,d4-recv/%.o,place whole complete runner hook finish \
-    handler line store recover settle syncer tail tail-log match)
+    handler line store recover settle syncer tail tail-log tail-blob match \
+    share share-keys pipeline)
 d4-recv/d4-recv: $(patsubst %,d4-recv/%.o,main settings session filter \
     supervise reload collect conn admit peers refusals errors faults \
     analyze \
-    figures stream stream-cmd stream-keys \
-    pipeline) \
+    figures stream stream-cmd stream-keys passage) \
     $(STORE)
 d4-recv/d4-recv: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) \
     -pthread
@@ -140,7 +141,7 @@ t/unit/stdout-pcap: d4-stdout/pcap.o
 t/unit/stdout-merge: $(patsubst %,d4-stdout/%.o,merge pcap output)
 
 SPOOL = $(patsubst %,d4/%.o,spool spool-disk spool-form spool-recover \
-    spool-state spool-writer)
+    spool-state spool-sync spool-threads spool-writer)
 WINDOW = $(patsubst %,d4/%.o,window anchor shelf) $(SPOOL)
 
 # Preloaded into the programs by the test of failing calls.
@@ -198,7 +199,7 @@ parts-pibs-state = $(addprefix d4-pibs/,state attack attack-state repeat flow \
 parts-place = d4-recv/place
 parts-recv = t/fuzz/fake-recv $(addprefix d4-recv/,conn session admit peers \
     refusals errors faults store handler line place whole complete settle \
-    syncer tail tail-log match)
+    syncer tail tail-log tail-blob match share share-keys pipeline)
 parts-recv-tail = d4-recv/tail-log
 parts-spool = $(addprefix d4/,spool-form spool-disk)
 parts-redis = t/fuzz/fake-redis t/fuzz/read-registry
