@@ -278,6 +278,11 @@ set(void *store, const uint8_t *uuid, unsigned int field, const void *value,
 	if (r == 0)
 		r = dir_write(dir, &dir->root, path, data, len + 1, how);
 	d4_mac_wipe(data, sizeof(data));
+	/* Without a value it is no sensor. */
+	if (r == -1) {
+		*strrchr(path, '/') = '\0';
+		(void)unlinkat(dir->root.fd, path, AT_REMOVEDIR);
+	}
 	return r;
 }
 

@@ -333,7 +333,7 @@ int d4_registry_register(struct d4_registry *, const uint8_t[D4_UUID_LEN],
     const struct d4_registry_registration *, bool approved);
 
 /* Registers one that waits, or any other uuid of version 4; 1 when it is
- * registered. */
+ * registered and does not wait. */
 int d4_registry_approve(struct d4_registry *, const uint8_t[D4_UUID_LEN]);
 
 /* Takes a waiting one from the list, with what its registration brought; 1
@@ -355,6 +355,9 @@ struct d4_registry_waiting {
 							 * an administrator */
 	uint64_t	time;
 };
+
+/* Whether it waits, as a stranger or registered so: 1, 0, -1. */
+int d4_registry_waits(struct d4_registry *, const uint8_t[D4_UUID_LEN]);
 
 /* Callbacks as with d4_registry_connections(): each that waits, and each uuid
  * that anything is known of (set, registered, waiting, blocked, facts). */
