@@ -33,9 +33,10 @@
 /*
  * More: mode, NAME, UUID:TYPE.  Takes hold of the stream; mode "ask": unless
  * another that lives has it, who is asked to let go; "wait": or seems not to
- * live; "force": whoever has it; "recover": unless another has or had it.  Answers an array: "held"; or "own", epoch,
- * left:STORE, at; or "others", epoch, left:STORE, the other store, its at,
- * preamble, part and all of the list, of which "recover" has the first three.
+ * live; "force": whoever has it; "recover": unless another has or had it.
+ * Answers an array: "held"; or "own", epoch, left:STORE, at; or "others",
+ * epoch, left:STORE, the other store, its at, preamble, part and all of the
+ * list, of which "recover" has the first three.
  */
 extern const char share_take_script[];
 
