@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "d4-pibs/attack.h"
 #include "d4-pibs/capture.h"
 #include "d4-pibs/packet.h"
 
@@ -20,7 +21,8 @@
 struct decoder {
 	struct filter	*filter;	/* or NULL */
 	bool		 pibs;
-	uint32_t	 packets, answers;	/* see packet_decode() */
+	struct packet_wanted wanted;
+	struct attacks	*attacks;	/* whose answers are wanted, or NULL */
 	struct shadow	 shadow;
 	uint64_t	 small;		/* too small for PIBS */
 	uint64_t	 unread;	/* frames of links that are not read */
@@ -39,9 +41,9 @@ void intake_close(struct intake *);
 
 /* What a step of the way through a capture gave. */
 struct harvest {
-	struct batch	 batch;
 	size_t		 frames;	/* that passed the filter */
 	uint32_t	 sec;		/* of the last of them */
+	struct batch	 batch;
 };
 
 /*

@@ -78,6 +78,7 @@ sync_job_free(struct sync_job *job)
 	if (job->has_mark)
 		tail_mark_close(&job->mark);
 	sync_state_drop(job->state);
+	share_drop(job->share);
 	free(job);
 }
 

@@ -565,6 +565,7 @@ const struct d4_registry_backend d4_registry_redis = {
 	.claim = rds_claim,
 	.become = rds_become,
 	.release = rds_release,
+	.has_stream = rds_has_stream,
 	.lost = rds_lost,
 	.save_live = rds_save_live,
 	.each_live = rds_each_live,

@@ -153,6 +153,7 @@ int rds_claim(void *, const struct d4_registry_live *, bool, bool *,
 int rds_become(void *, const struct d4_registry_live *,
     const struct d4_registry_live *);
 int rds_release(void *, const struct d4_registry_live *);
+int rds_has_stream(void *, const uint8_t *, uint8_t, const uint8_t *);
 int rds_lost(void *, uint8_t[D4_UUID_LEN]);
 int rds_save_live(void *, const struct d4_registry_live *const *, size_t,
     uint64_t);

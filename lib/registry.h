@@ -190,6 +190,11 @@ void d4_registry_release(struct d4_registry *, struct d4_registry_claim *);
 /* The cookie of a claim that was lost, each once; NULL when there is none. */
 void *d4_registry_lost(struct d4_registry *);
 
+/* Whether any collector on the same server has, or had, the stream that began
+ * with this HMAC, and keeps it for others (d4-resume(7)): 1, 0, -1. */
+int d4_registry_has_stream(struct d4_registry *, const uint8_t[D4_UUID_LEN],
+    uint8_t type, const uint8_t hello[D4_HMAC_LEN]);
+
 /* Calls back with each living connection of all collectors; a callback that
  * returns not 0 ends it, and that is returned. */
 int d4_registry_connections(struct d4_registry *,

@@ -365,6 +365,18 @@ d4_registry_claim(struct d4_registry *reg,
 }
 
 int
+d4_registry_has_stream(struct d4_registry *reg,
+    const uint8_t uuid[D4_UUID_LEN], uint8_t type,
+    const uint8_t hello[D4_HMAC_LEN])
+{
+	(void)reg;
+	(void)uuid;
+	(void)type;
+	(void)hello;
+	return 0;
+}
+
+int
 d4_registry_claim_become(struct d4_registry *reg,
     struct d4_registry_claim *claim, uint8_t type, const char *name)
 {

@@ -25,6 +25,8 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	static struct batch batch;
+	static const struct hash_key key;
+	struct packet_wanted wanted;
 	struct frame frames[FRAME_BATCH];
 	char name[64], fault[CAPTURE_FAULT];
 	struct capture *c;
@@ -32,6 +34,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 
 	if (len < 1)
 		return 0;
+	packet_want(&wanted, PACKET_ALL, PACKET_ALL, &key);
 	fd = memfd_create("fuzz", MFD_CLOEXEC);
 	assert(fd != -1 && write(fd, data + 1, len - 1) == (ssize_t)len - 1);
 	assert(lseek(fd, data[0] & 1, SEEK_SET) == (data[0] & 1));
@@ -43,8 +46,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	}
 	while ((n = capture_next(c, frames, FRAME_BATCH)) != 0) {
 		assert(n > 0 && n <= FRAME_BATCH);
-		packet_decode(&batch, frames, (size_t)n, PACKET_ALL,
-		    PACKET_ALL);
+		packet_decode(&batch, frames, (size_t)n, &wanted);
 	}
 	assert(capture_next(c, frames, FRAME_BATCH) == 0);
 	capture_close(c);
