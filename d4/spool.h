@@ -18,7 +18,7 @@
  * unit is cut off, and so is all from the first damaged record on.
  *
  * A disk that is full is tried again until it has room.  What else goes wrong
- * with a segment ends that: its file is not touched again and what was not
+ * with a segment ends that: its file is not synced again, and what was not
  * synced is written anew to another one; when that fails too, the spool has
  * failed.
  *
