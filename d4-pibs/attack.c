@@ -446,7 +446,7 @@ add_answer(struct attacks *a, const struct answer *w,
 void
 attack_add(struct attacks *a, const struct batch *b)
 {
-	struct flow *flow[FRAME_BATCH];
+	struct flow *flow[FRAME_BATCH] = { NULL };
 	const struct answer *w = b->answer;
 	size_t n = b->nanswers, i;
 
