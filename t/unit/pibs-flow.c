@@ -39,15 +39,23 @@ synack(uint32_t target, uint32_t to, double when)
 }
 
 static void
-add(struct attacks *a, struct answer w)
+add_answer(struct attacks *a, const struct answer *w)
 {
 	static struct batch b = { .nanswers = 1,
 	    .reporter = { { 0, ADDR_V4 | 77 } } };
 
-	w.sec = (uint32_t)(w.time / SECOND);
-	b.answer[0] = w;
+	b.answer[0] = *w;
+	b.answer[0].sec = (uint32_t)(w->time / SECOND);
 	attack_prepare(a, &b);
 	attack_add(a, &b);
+}
+
+static void
+add(struct attacks *a, uint32_t target, uint32_t to, double when)
+{
+	struct answer w = synack(target, to, when);
+
+	add_answer(a, &w);
 }
 
 static struct attacks *
@@ -83,7 +91,7 @@ test_thresholds(void)
 		struct attacks *a = start(&r);
 
 		for (j = 0; j < t[i].n; j++)
-			add(a, synack(9, j + 1, 1000 + j * t[i].gap));
+			add(a, 9, j + 1, 1000 + j * t[i].gap);
 		attack_flush(a);
 		is(r.attacks, t[i].attacks, "%s", t[i].name);
 		is(r.ended, 1, "one flow");
@@ -99,22 +107,22 @@ test_silence(void)
 	unsigned i;
 
 	for (i = 0; i < 100; i++)
-		add(a, synack(9, i + 1, 1000 + i));
-	add(a, synack(9, 500, 1099 + 300));
+		add(a, 9, i + 1, 1000 + i);
+	add(a, 9, 500, 1099 + 300);
 	is(r.ended, 0, "300 seconds of silence are borne");
-	add(a, synack(9, 501, 1399 + 301));
+	add(a, 9, 501, 1399 + 301);
 	is(r.attacks, 1, "301 are not");
 	is(r.last.packets, 101, "with all packets before");
 	attack_free(a);
 
 	a = start(&r);
 	for (i = 0; i < 100; i++)
-		add(a, synack(9, i + 1, 1000 + i));
-	add(a, synack(7, 1, 4000000000u));
-	add(a, synack(9, 300, 1100));
+		add(a, 9, i + 1, 1000 + i);
+	add(a, 7, 1, 4000000000u);
+	add(a, 9, 300, 1100);
 	is(r.ended, 0, "one packet of the far future ends nothing");
 	for (i = 0; i < 1000; i++)
-		add(a, synack(8, i, 1100 + i));
+		add(a, 8, i, 1100 + i);
 	is(r.attacks, 1, "the packets of others do");
 	attack_free(a);
 }
@@ -131,10 +139,10 @@ test_counts(void)
 		w = synack(9, 0x0a000000 + i, 1000 + i);
 		w.port = i % 3 == 0 ? 443 : 80;
 		w.flags = i < 100 ? 0x12 : 0x52;
-		add(a, w);
+		add_answer(a, &w);
 		for (j = 1; i < 10 && j <= 3; j++) {
 			w.time += SECOND;
-			add(a, w);		/* sent again */
+			add_answer(a, &w);	/* sent again */
 		}
 	}
 	for (i = 0; i < 50; i++) {
@@ -144,7 +152,7 @@ test_counts(void)
 		w.code = 1;
 		w.marks = ANSWER_QUOTED;
 		w.ttl = 99;
-		add(a, w);
+		add_answer(a, &w);
 	}
 	attack_flush(a);
 	is(r.last.packets, 380, "packets");
@@ -170,8 +178,8 @@ test_memory(void)
 
 	for (i = 0; i < 200000; i++) {
 		if (i % 1000 == 0)
-			add(a, synack(9, i, 1000 + i / 1000));
-		add(a, synack(0x20000000 + i, 1, 1000 + i / 1000));
+			add(a, 9, i, 1000 + i / 1000);
+		add(a, 0x20000000 + i, 1, 1000 + i / 1000);
 	}
 	ok(attack_lost(a) > 0, "some gave way");
 	is(attack_count(a) + attack_lost(a), 200001, "all are accounted for");
@@ -200,7 +208,7 @@ test_little_memory(void)
 		if ((a = attack_new(&limits, memory, on_flow, &r)) == NULL)
 			continue;
 		for (i = 0; i < 200; i++)
-			add(a, synack(9, i << 8, 1000 + i));
+			add(a, 9, i << 8, 1000 + i);
 		attack_flush(a);
 		capped += r.attacks == 1 && r.detail.capped;
 		attack_free(a);
