@@ -43,10 +43,9 @@ load_state(struct admin *a, const uint8_t *uuid,
 {
 	int waits = s->pending;
 
-	if (s->blocked || s->registered) {
-		*state = s->blocked ? "blocked" : "registered";
+	*state = s->blocked ? "blocked" : "registered";
+	if (s->blocked || s->registered)
 		return 0;
-	}
 	if (!waits && (waits = d4_registry_waits(a->reg, uuid)) == -1)
 		return admin_fault(a);
 	*state = waits ? "pending" : "unregistered";
