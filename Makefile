@@ -99,16 +99,17 @@ PROGS = d4/d4 d4-recv/d4-recv d4-meta/d4-meta d4-pibs/d4-pibs \
 
 d4/d4: $(patsubst %,d4/%.o,main stream options settings encap cut window \
     anchor shelf link wire relay spool spool-disk spool-form spool-recover \
-    spool-state spool-writer figures source source-folder source-redis seen)
+    spool-state spool-sync spool-threads spool-writer figures source \
+    source-folder source-redis seen)
 d4/d4: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) -pthread
 
 STORE = $(patsubst %,d4-recv/%.o,place whole complete runner hook finish \
-    handler line store recover settle syncer tail tail-log match)
+    handler line store recover settle syncer tail tail-log tail-blob match \
+    share share-keys pipeline)
 d4-recv/d4-recv: $(patsubst %,d4-recv/%.o,main settings session filter \
     supervise reload collect conn admit peers refusals errors faults \
     analyze \
-    figures stream stream-cmd stream-keys \
-    pipeline) \
+    figures stream stream-cmd stream-keys passage) \
     $(STORE)
 d4-recv/d4-recv: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) \
     -pthread
@@ -122,11 +123,11 @@ t/unit/meta-stream: d4-meta/session.o d4-meta/tally.o
 t/unit/meta-metrics: d4-meta/metrics.o
 
 d4-pibs/d4-pibs: $(patsubst %,d4-pibs/%.o,main settings run intake capture \
-    pcap pcapng pcap-lib window packet seen attack attack-state flow lines \
-    report bins plot save state out hash)
+    pcap pcapng pcap-lib window packet seen attack attack-state repeat flow \
+    lines report bins plot save state out hash)
 d4-pibs/d4-pibs: LDLIBS += $(PCAP) $(REDIS) $(GZ) $(UUID) -pthread
-t/unit/pibs-seen t/unit/pibs-flow: $(patsubst %,d4-pibs/%.o,seen attack flow \
-    hash)
+t/unit/pibs-seen t/unit/pibs-flow: $(patsubst %,d4-pibs/%.o,seen attack repeat \
+    flow hash)
 
 d4-admin/d4-admin: $(patsubst %,d4-admin/%.o,main verbs args place table order \
     secret walk sensor sensor-set enroll block type queue stats mode check \
@@ -140,7 +141,7 @@ t/unit/stdout-pcap: d4-stdout/pcap.o
 t/unit/stdout-merge: $(patsubst %,d4-stdout/%.o,merge pcap output)
 
 SPOOL = $(patsubst %,d4/%.o,spool spool-disk spool-form spool-recover \
-    spool-state spool-writer)
+    spool-state spool-sync spool-threads spool-writer)
 WINDOW = $(patsubst %,d4/%.o,window anchor shelf) $(SPOOL)
 
 # Preloaded into the programs by the test of failing calls.
@@ -201,14 +202,14 @@ FUZZ_WRAP = $(FAULTY:%=-Wl,--wrap=%)
 parts-meta = $(addprefix d4-meta/,metrics session tally)
 parts-pibs-capture = $(addprefix d4-pibs/,capture pcap pcapng pcap-lib window \
     packet)
-parts-pibs-packet = $(addprefix d4-pibs/,packet seen attack flow hash)
+parts-pibs-packet = $(addprefix d4-pibs/,packet seen attack repeat flow hash)
 
-parts-pibs-state = $(addprefix d4-pibs/,state attack attack-state flow seen \
-    hash out)
+parts-pibs-state = $(addprefix d4-pibs/,state attack attack-state repeat flow \
+    seen hash out)
 parts-place = d4-recv/place
 parts-recv = t/fuzz/fake-recv t/fuzz/fake-tls $(addprefix d4-recv/,conn session admit peers \
     refusals errors faults store handler line place whole complete settle \
-    syncer tail tail-log match)
+    syncer tail tail-log tail-blob match share share-keys pipeline)
 parts-recv-tail = d4-recv/tail-log
 parts-spool = $(addprefix d4/,spool-form spool-disk)
 parts-whole = d4-recv/whole d4-recv/place
@@ -324,6 +325,9 @@ fuzz fuzz-coverage: deps-lint
 
 do-demo: all
 	@sh t/demo.sh
+
+# Each test waits more than it works.
+PROVEFLAGS = -j 3
 
 TESTS = $(wildcard t/*.t) $(UNITS)
 

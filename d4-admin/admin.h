@@ -60,6 +60,9 @@ int sensor_age(struct admin *, const struct args *);
 int sensor_monotonic(struct admin *, const struct args *);
 int sensor_monitor(struct admin *, const struct args *);
 int sensor_check(struct admin *, const struct args *);
+
+/* What sensor_check() says and returns without a registry. */
+int sensor_unchecked(const struct args *, const char *why);
 int sensor_kick(struct admin *, const struct args *);
 int sensor_block(struct admin *, const struct args *);
 int sensor_unblock(struct admin *, const struct args *);

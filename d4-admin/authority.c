@@ -157,9 +157,14 @@ authority_renew(const char *path, const struct d4_cert *c, bool key)
 		d4_log_warn("%s", kept);
 		return 1;
 	}
-	if ((text = join(c, true, key, &len)) == NULL)
+	if ((text = join(c, true, key, &len)) == NULL) {
+		(void)unlink(kept);
 		return 1;
-	status = secret_replace(path, key ? 0600 : 0644, text, len);
+	}
+	status = secret_replace(path, key ? 0660 : 0664, text, len);
+	/* Then it is the one before that is there. */
+	if (status != 0)
+		(void)unlink(kept);
 	d4_mac_wipe(text, len);
 	free(text);
 	return status;

@@ -85,22 +85,31 @@ check_sets(struct check *c)
 
 /* -- sensors --------------------------------------------------------------- */
 
-static const char *const fields[D4_FIELDS] = {
-	[D4_FIELD_KEY] = "key",
-	[D4_FIELD_DESCRIPTION] = "description",
-	[D4_FIELD_MAIL] = "mail",
-	[D4_FIELD_THIRD_PARTY] = "third_party",
-	[D4_FIELD_LIMIT] = "limit",
-	[D4_FIELD_MONITOR] = "monitor",
-	[D4_FIELD_MAX_AGE] = "max_age",
-	[D4_FIELD_MONOTONIC] = "monotonic"
-};
+/* Why the value is not one of its field, or NULL. */
+static const char *
+judge_value(enum d4_registry_field field, const char *value, size_t len)
+{
+	size_t i;
+
+	if (field == D4_FIELD_KEY)
+		return len == 0 ? "is empty" : NULL;
+	if (field >= D4_FIELD_LIMIT)
+		return len > 0 && len < 19 &&
+		    strspn(value, "0123456789") == len ? NULL :
+		    "is not a number";
+	for (i = 0; i < len; i++) {
+		if ((unsigned char)value[i] < ' ' || value[i] == 127)
+			return "is not one line";
+	}
+	return len < D4_REGISTRY_TEXT ? NULL : "is too long";
+}
 
 static void
 check_field(struct check *c, const uint8_t *uuid, const char *name,
     enum d4_registry_field field)
 {
-	char value[D4_REGISTRY_KEY + 1], why[64];
+	char value[D4_REGISTRY_KEY + 1], text[64];
+	const char *why;
 	size_t len;
 	int r;
 
@@ -108,14 +117,10 @@ check_field(struct check *c, const uint8_t *uuid, const char *name,
 	    &len);
 	if (r == -1) {
 		check_report(c, name, d4_registry_why(c->admin->reg), false);
-	} else if (r == 0 && field >= D4_FIELD_LIMIT && (len == 0 ||
-	    len > 18 || strspn(value, "0123456789") != len)) {
-		(void)snprintf(why, sizeof(why), "%s: is not a number",
-		    /* cppcheck-suppress arrayIndexOutOfBoundsCond ; it is one */
-		    fields[field]);
-		check_report(c, name, why, false);
-	} else if (r == 0 && field == D4_FIELD_KEY && len == 0) {
-		check_report(c, name, "key: is empty", false);
+	} else if (r == 0 && (why = judge_value(field, value, len)) != NULL) {
+		(void)snprintf(text, sizeof(text), "%s: %s",
+		    d4_registry_field_name(field), why);
+		check_report(c, name, text, false);
 	}
 	d4_mac_wipe(value, sizeof(value));
 }
@@ -236,15 +241,28 @@ is_missing(const struct d4_queue_item *item)
 struct items {
 	struct check	*check;
 	const char	*queue;
+	bool		 report;	/* as faults that are left */
 	size_t		 missing;
 };
+
+/* Reports one; with a queue it is dropped from it. */
+static void
+report_item(const struct items *items, struct d4_queue_item *item,
+    struct d4_queue *queue)
+{
+	char what[512];
+
+	(void)snprintf(what, sizeof(what), "item names a missing file: %.400s",
+	    (const char *)item->data);
+	check_report(items->check, items->queue, what,
+	    queue != NULL && d4_queue_ack(queue, item) == 0);
+}
 
 static int
 on_item(void *cookie, const uint8_t *data, size_t len)
 {
 	struct d4_queue_item item = { .len = len };
 	struct items *items = cookie;
-	char what[512];
 
 	if ((item.data = malloc(len + 1)) == NULL)
 		return -1;
@@ -252,10 +270,8 @@ on_item(void *cookie, const uint8_t *data, size_t len)
 	item.data[len] = '\0';
 	if (is_missing(&item)) {
 		items->missing++;
-		(void)snprintf(what, sizeof(what), "item names a missing "
-		    "file: %.400s", (const char *)item.data);
-		check_report(items->check, items->queue, what,
-		    items->check->fixes);
+		if (items->report)
+			report_item(items, &item, NULL);
 	}
 	free(item.data);
 	return 0;
@@ -264,7 +280,7 @@ on_item(void *cookie, const uint8_t *data, size_t len)
 /* Takes each item once: what is missing goes, the others go back where they
  * were, the last first for each goes to the front. */
 static int
-drop_missing(struct d4_queue *queue)
+drop_missing(struct items *items, struct d4_queue *queue)
 {
 	struct d4_queue_item *kept;
 	int64_t i, n = d4_queue_length(queue), nkept = 0;
@@ -275,7 +291,7 @@ drop_missing(struct d4_queue *queue)
 	for (i = 0; r == 1 && i < n; i++) {
 		r = d4_queue_take(queue, &kept[nkept], 0);
 		if (r == 1 && is_missing(&kept[nkept]))
-			(void)d4_queue_ack(queue, &kept[nkept]);
+			report_item(items, &kept[nkept], queue);
 		else if (r == 1)
 			nkept++;
 	}
@@ -288,12 +304,21 @@ drop_missing(struct d4_queue *queue)
 }
 
 static int
+look(struct items *items, struct d4_queue *queue)
+{
+	int64_t n = d4_queue_length(queue);
+
+	items->missing = 0;
+	return n == -1 ? -1 : d4_queue_peek(queue, (size_t)n, on_item, items);
+}
+
+static int
 check_items(void *cookie, const struct d4_registry_queue *q)
 {
 	char text[D4_UUID_TEXT];
 	struct items items = { .check = cookie, .queue = text };
 	struct d4_queue *queue;
-	int64_t n;
+	int r;
 
 	if (!holds_paths(q))
 		return 0;
@@ -302,10 +327,16 @@ check_items(void *cookie, const struct d4_registry_queue *q)
 		items.check->failed = true;
 		return 0;
 	}
-	if ((n = d4_queue_length(queue)) == -1 ||
-	    d4_queue_peek(queue, (size_t)n, on_item, &items) == -1 ||
-	    (items.check->fixes && items.missing > 0 &&
-	    drop_missing(queue) == -1)) {
+	items.report = !items.check->fixes;
+	r = look(&items, queue);
+	if (r != -1 && items.check->fixes && items.missing > 0 &&
+	    (r = drop_missing(&items, queue)) == -1) {
+		/* These are still there. */
+		d4_log_warnx("%s", d4_queue_fault(queue));
+		items.check->failed = items.report = true;
+		r = look(&items, queue);
+	}
+	if (r == -1) {
 		d4_log_warnx("%s", d4_queue_fault(queue));
 		items.check->failed = true;
 	}

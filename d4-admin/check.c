@@ -45,33 +45,70 @@ ends(const char *path, const char *name)
 	return n >= len && strcmp(path + n - len, name) == 0;
 }
 
-static void
-check_mode(struct check *c, const char *path, const struct stat *st)
+/*
+ * Gives the entry another owner or mode.  As the superuser this is done for one
+ * who may put something else in its place meanwhile, or had another's file in
+ * it by a second name: so it is the file that was judged, or none.
+ */
+static bool
+set_right(const struct walk_entry *e, const struct stat *owner, mode_t mode)
 {
-	mode_t mode = st->st_mode & 07777, right = mode & ~(mode_t)S_IWOTH;
+	struct stat st;
+	int fd, r;
 
-	if (c->registry && S_ISDIR(st->st_mode))
+	fd = openat(e->dir, e->name,
+	    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	/* What even its owner can't read is not the superuser's business. */
+	if (fd == -1)
+		return errno == EACCES && owner == NULL &&
+		    fchmodat(e->dir, e->name, mode, 0) == 0;
+	r = fstat(fd, &st);
+	if (r == 0 && (st.st_ino != e->st.st_ino ||
+	    st.st_dev != e->st.st_dev ||
+	    (S_ISREG(st.st_mode) && st.st_nlink > 1)))
+		r = -1;
+	if (r == 0)
+		r = owner != NULL ? fchown(fd, owner->st_uid, owner->st_gid) :
+		    fchmod(fd, mode);
+	(void)close(fd);
+	return r == 0;
+}
+
+static void
+check_mode(struct check *c, const struct walk_entry *e)
+{
+	mode_t mode = e->st.st_mode & 07777, right = mode & ~(mode_t)S_IWOTH;
+
+	if (c->registry && S_ISDIR(e->st.st_mode))
 		right = 0750;
 	else if (c->registry)
-		right = ends(path, "/key") ? 0600 : 0640;
+		right = ends(e->path, "/key") ? 0600 : 0640;
 	/* Stricter than it must be is no fault, but for what we need. */
 	if ((mode & ~right) == 0 && (mode & right & 0700) == (right & 0700))
 		return;
-	check_report(c, path, "mode gives others too much, or us too little",
-	    c->fixes && fchmodat(AT_FDCWD, path, right, 0) == 0);
+	check_report(c, e->path, "mode gives others too much, or us too little",
+	    c->fixes && set_right(e, NULL, right));
 }
 
 /* A file in the making is held by a lock of its collector. */
 static void
-check_unfinished(struct check *c, const char *path, const struct stat *st)
+check_unfinished(struct check *c, const struct walk_entry *e)
 {
 	int fd;
 
-	if (!S_ISREG(st->st_mode) ||
-	    (fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)) == -1)
+	if (!S_ISREG(e->st.st_mode))
 		return;
+	fd = openat(e->dir, e->name,
+	    O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd == -1) {
+		if (errno != ENOENT) {
+			d4_log_warn("%s", e->path);
+			c->failed = true;
+		}
+		return;
+	}
 	if (flock(fd, LOCK_SH | LOCK_NB) == 0)
-		check_report(c, path, "unfinished: d4-recv completes it at its start",
+		check_report(c, e->path, "unfinished: d4-recv completes it at its start",
 		    false);
 	(void)close(fd);
 }
@@ -89,12 +126,12 @@ is_within(const char *path, const char *dir)
 
 /* What was never renamed into its place, as whoever wrote it has died. */
 static void
-check_half_made(struct check *c, const char *path, const struct stat *st)
+check_half_made(struct check *c, const struct walk_entry *e)
 {
-	if (S_ISREG(st->st_mode) &&
-	    (uint64_t)st->st_mtime + HALF_MADE_S < c->admin->now)
-		check_report(c, path, "left half made by a process that died",
-		    c->fixes && unlink(path) == 0);
+	if (S_ISREG(e->st.st_mode) &&
+	    (uint64_t)e->st.st_mtime + HALF_MADE_S < c->admin->now)
+		check_report(c, e->path, "left half made by a process that "
+		    "died", c->fixes && unlinkat(e->dir, e->name, 0) == 0);
 }
 
 /* A name as we write it: with dashes or without, and what ends it. */
@@ -118,8 +155,7 @@ is_uuid(const char *name, bool dashes, char end, uint8_t uuid[D4_UUID_LEN])
 
 /* Of the registry: name is the path below it. */
 static void
-check_entry(struct check *c, const char *name, const char *path,
-    const struct stat *st)
+check_entry(struct check *c, const char *name, const struct walk_entry *e)
 {
 	static const struct {
 		const char	*dir;
@@ -133,9 +169,9 @@ check_entry(struct check *c, const char *name, const char *path,
 	size_t i, len;
 
 	if (strncmp(name, ".tmp/", 5) == 0)
-		check_half_made(c, path, st);
+		check_half_made(c, e);
 	if (strstr(name, "/.bad-") != NULL)
-		check_report(c, path, "set aside by a collector, which could "
+		check_report(c, e->path, "set aside by a collector, which could "
 		    "not read it", false);
 	for (i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
 		len = strlen(dirs[i].dir);
@@ -144,7 +180,8 @@ check_entry(struct check *c, const char *name, const char *path,
 		    name[len] == '.' || strchr(name + len, '/') != NULL)
 			continue;
 		if (!is_uuid(name + len, false, dirs[i].end, uuid))
-			check_report(c, path, "is not named by a uuid", false);
+			check_report(c, e->path, "is not named by a uuid",
+			    false);
 		else if (dirs[i].keeps)
 			(void)keep_uuid(&c->sensors, uuid);
 	}
@@ -184,8 +221,7 @@ is_type(const char *text, struct d4_registry_queue *queue)
 
 /* Of the queues: TYPE, TYPE/UUID, and what is in them. */
 static void
-check_queue(struct check *c, const char *name, const char *path,
-    const struct stat *st)
+check_queue(struct check *c, const char *name, const struct walk_entry *e)
 {
 	char type[D4_TYPE_NAME_MAX + 1];
 	const char *slash = strchr(name, '/'), *deeper;
@@ -194,59 +230,58 @@ check_queue(struct check *c, const char *name, const char *path,
 	bool known;
 
 	if (strncmp(name, ".tmp/", 5) == 0 || strstr(name, "/tmp/") != NULL)
-		check_half_made(c, path, st);
+		check_half_made(c, e);
 	deeper = slash != NULL ? strchr(slash + 1, '/') : NULL;
 	if (*name == '.' || deeper != NULL)
 		return;
 	(void)snprintf(type, sizeof(type), "%.*s", (int)len, name);
 	known = len < sizeof(type) && is_type(type, &queue);
 	if (slash == NULL && !known)
-		check_report(c, path, "is not named by a type", false);
+		check_report(c, e->path, "is not named by a type", false);
 	if (slash == NULL || !known || slash[1] == '.')
 		return;
 	if (is_uuid(slash + 1, true, '\0', queue.uuid))
 		keep_queue(c, &queue);
 	else
-		check_report(c, path, "is not named by a uuid", false);
+		check_report(c, e->path, "is not named by a uuid", false);
 }
 
 /* -- all files ------------------------------------------------------------- */
 
 static int
-on_file(void *cookie, const char *path, const struct stat *st)
+on_file(void *cookie, const struct walk_entry *e)
 {
+	const struct stat *st = &e->st;
 	struct check *c = cookie;
-	bool fixed;
+	const char *queues = c->admin->place.queues;
 
 	if (!S_ISREG(st->st_mode) && !S_ISDIR(st->st_mode)) {
-		check_report(c, path, "neither a file nor a directory", false);
+		check_report(c, e->path, "neither a file nor a directory",
+		    false);
 		return 0;
 	}
-	if (st->st_uid != c->owner.st_uid) {
-		fixed = c->fixes && lchown(path, c->owner.st_uid,
-		    c->owner.st_gid) == 0;
-		check_report(c, path, "owned by another", fixed);
-	}
-	check_mode(c, path, st);
+	if (st->st_uid != c->owner.st_uid)
+		check_report(c, e->path, "owned by another",
+		    c->fixes && set_right(e, &c->owner, 0));
+	check_mode(c, e);
 	if (c->registry)
-		check_entry(c, path + strlen(c->root) + 1, path, st);
-	else if (is_within(path, c->admin->place.queues))
-		check_queue(c, path + strlen(c->admin->place.queues) + 1, path,
-		    st);
-	else if (strstr(path, OPEN_DIR) != NULL)
-		check_unfinished(c, path, st);
+		check_entry(c, e->path + strlen(c->root) + 1, e);
+	else if (is_within(e->path, queues))
+		check_queue(c, e->path + strlen(queues) + 1, e);
+	else if (strstr(e->path, OPEN_DIR) != NULL)
+		check_unfinished(c, e);
 	return 0;
 }
 
 static int
-on_store(void *cookie, const char *path, const struct stat *st)
+on_store(void *cookie, const struct walk_entry *e)
 {
 	struct check *c = cookie;
 	const struct place *p = &c->admin->place;
 
-	if (strcmp(path, p->registry) == 0 || is_within(path, p->registry))
+	if (strcmp(e->path, p->registry) == 0 || is_within(e->path, p->registry))
 		return 0;
-	return on_file(cookie, path, st);
+	return on_file(cookie, e);
 }
 
 bool

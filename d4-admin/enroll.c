@@ -306,8 +306,12 @@ enroll_new(struct enroll *e, const struct args *args)
 	if ((status = prepare(e, args)) != 0)
 		return status;
 	if (dir == NULL) {
-		status = enter(e);
-		return status == 0 ? print_values(e) : status;
+		if ((status = enter(e)) != 0)
+			return status;
+		/* Of what nobody could read nobody can make a sensor. */
+		if ((status = print_values(e)) != 0)
+			(void)d4_registry_unregister(e->admin->reg, e->uuid);
+		return status;
 	}
 	if (mkdir(dir, 0700) == -1) {
 		d4_log_warn("%s", dir);

@@ -92,16 +92,16 @@ put_fields(struct export *e, const uint8_t *uuid)
 {
 	static const struct {
 		enum d4_registry_field	 field;
-		const char		*name;
 		bool			 number;
 	} fields[] = {
-		{ D4_FIELD_DESCRIPTION, "description", false },
-		{ D4_FIELD_MAIL, "mail", false },
-		{ D4_FIELD_THIRD_PARTY, "third_party", false },
-		{ D4_FIELD_LIMIT, "limit", true },
-		{ D4_FIELD_MONITOR, "monitor", true },
-		{ D4_FIELD_MAX_AGE, "max_age", true }
+		{ D4_FIELD_DESCRIPTION, false },
+		{ D4_FIELD_MAIL, false },
+		{ D4_FIELD_THIRD_PARTY, false },
+		{ D4_FIELD_LIMIT, true },
+		{ D4_FIELD_MONITOR, true },
+		{ D4_FIELD_MAX_AGE, true }
 	};
+	const char *name;
 	char text[D4_REGISTRY_TEXT];
 	size_t i, len;
 	int r;
@@ -111,11 +111,12 @@ put_fields(struct export *e, const uint8_t *uuid)
 		    text, sizeof(text), &len);
 		if (r == -1)
 			return -1;
+		name = d4_registry_field_name(fields[i].field);
 		if (r == 0 && fields[i].number)
-			d4_meta_line_uint(e->line, fields[i].name,
+			d4_meta_line_uint(e->line, name,
 			    strtoull(text, NULL, 10));
 		else if (r == 0)
-			d4_meta_line_string(e->line, fields[i].name, text);
+			d4_meta_line_string(e->line, name, text);
 	}
 	return 0;
 }

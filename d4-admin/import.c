@@ -36,6 +36,14 @@ refuse(const struct import *im, const char *reason)
 	return -1;
 }
 
+/* The same of one member. */
+static int
+refuse_member(const struct import *im, const char *key, const char *reason)
+{
+	d4_log_warnx("%s: line %zu: %s: %s", im->name, im->line, key, reason);
+	return -1;
+}
+
 static int
 fault(const struct import *im)
 {
@@ -63,7 +71,7 @@ get_number(const struct import *im, const struct d4_meta_value *v,
 {
 	*n = 0;
 	if (d4_meta_value_uint(v, key, n) == -1 || *n > max)
-		return refuse(im, "a number is wrong");
+		return refuse_member(im, key, "is not a number, or too great");
 	return 0;
 }
 
@@ -94,10 +102,10 @@ get_text(const struct import *im, const struct d4_meta_value *v,
 
 	if (d4_meta_value_string(v, key, &value) == -1 ||
 	    strlen(value) >= size)
-		return refuse(im, "a text is wrong or too long");
+		return refuse_member(im, key, "is not a text, or too long");
 	for (c = (const unsigned char *)value; *c != '\0'; c++) {
 		if (*c < ' ' || *c == 127)
-			return refuse(im, "a text is not one line");
+			return refuse_member(im, key, "is not one line");
 	}
 	(void)snprintf(text, size, "%s", value);
 	return 0;

@@ -226,6 +226,9 @@ static int
 run(struct admin *a, const struct args *args)
 {
 	const struct verb *verb = args->verb;
+	bool create = verb->need == NEED_CHANGES ||
+	    (verb->need == NEED_CONTENTS && place_has_registry(&a->place));
+	char why[256];
 	int status;
 
 	if (verb->need != NEED_NOTHING && !a->place.given) {
@@ -234,8 +237,12 @@ run(struct admin *a, const struct args *args)
 		return 2;
 	}
 	if (verb->need >= NEED_REGISTRY && (a->reg = place_open(&a->place,
-	    verb->need == NEED_CHANGES)) == NULL)
+	    create, why)) == NULL) {
+		if (verb->run == sensor_check)
+			return sensor_unchecked(args, why);
+		d4_log_warnx("%s", why);
 		return 1;
+	}
 	status = confine(a, args) == -1 ? 1 : verb->run(a, args);
 	d4_registry_close(a->reg);
 	return status;

@@ -188,45 +188,40 @@ place_find(struct place *p, const struct place_options *o)
 /* As d4-recv makes it at its first start.  By the superuser it is made for whom
  * the directory above belongs to. */
 static int
-make_store(const char *store)
+make_store(const char *store, char why[256])
 {
 	char above[D4_CONF_TEXT + 4];
 	struct stat st;
 
-	if (mkdir(store, 0750) == -1) {
-		if (errno == EEXIST)
-			return 0;
-		d4_log_warn("%s", store);
-		return -1;
-	}
 	(void)snprintf(above, sizeof(above), "%s/..", store);
-	if (geteuid() == 0 && (stat(above, &st) == -1 ||
-	    chown(store, st.st_uid, st.st_gid) == -1)) {
-		d4_log_warn("%s", store);
-		return -1;
-	}
-	return 0;
+	if ((mkdir(store, 0750) == 0 && (geteuid() != 0 ||
+	    (stat(above, &st) == 0 &&
+	    chown(store, st.st_uid, st.st_gid) == 0))) || errno == EEXIST)
+		return 0;
+	(void)snprintf(why, 256, "%.200s: %s", store, strerror(errno));
+	return -1;
+}
+
+bool
+place_has_registry(const struct place *p)
+{
+	return is_redis(p->registry) || access(p->registry, F_OK) == 0;
 }
 
 struct d4_registry *
-place_open(const struct place *p, bool create)
+place_open(const struct place *p, bool create, char why[256])
 {
 	struct d4_registry_login login = {
 		.user = p->login.user, .password = p->login.password,
 		.insecure_key = p->insecure_key
 	};
-	struct d4_registry *reg;
-	char why[256];
 
 	if (create && *p->conf != '\0' && *p->store != '\0' &&
-	    make_store(p->store) == -1)
+	    make_store(p->store, why) == -1)
 		return NULL;
 	/* In Redis the definitions of queues are the registry's. */
-	reg = d4_registry_open_as(p->registry, is_redis(p->registry) &&
+	return d4_registry_open_as(p->registry, is_redis(p->registry) &&
 	    !is_redis(p->queues) ? NULL : p->queues, create, &login, why);
-	if (reg == NULL)
-		d4_log_warnx("%s", why);
-	return reg;
 }
 
 struct d4_queue *

@@ -35,8 +35,12 @@ struct place_options {
 /* Returns 0, or 2 and says why. */
 int place_find(struct place *, const struct place_options *);
 
-/* Opens the registry; NULL and says why. */
-struct d4_registry *place_open(const struct place *, bool create);
+/* Whether there is a registry; there is always one in Redis. */
+bool place_has_registry(const struct place *);
+
+/* Opens the registry; NULL and the reason in why. */
+struct d4_registry *place_open(const struct place *, bool create,
+    char why[256]);
 
 /* Opens the items of a queue; NULL and says why. */
 struct d4_queue *place_queue(const struct place *,

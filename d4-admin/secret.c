@@ -76,19 +76,21 @@ secret_wipe(struct secret *s)
 	d4_mac_wipe(s, sizeof(*s));
 }
 
+/* What the superuser makes belongs to whom it is for. */
 static int
-fill(const char *path, const char *name, unsigned mode, const void *bytes,
-    size_t len)
+fill(const char *path, const char *name, mode_t mode,
+    const struct stat *owner, const void *bytes, size_t len)
 {
 	int fd, saved;
 
-	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
-	    (mode_t)(mode & 0600));
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode & 0600);
 	if (fd == -1) {
 		d4_log_warn("%s", name);
 		return 1;
 	}
-	if (fchmod(fd, (mode_t)mode) == -1 ||
+	if ((geteuid() == 0 &&
+	    fchown(fd, owner->st_uid, owner->st_gid) == -1) ||
+	    fchmod(fd, mode) == -1 ||
 	    d4_io_write_full(fd, bytes, len, NULL) == -1 || fsync(fd) == -1) {
 		saved = errno;
 		(void)close(fd);
@@ -104,13 +106,25 @@ fill(const char *path, const char *name, unsigned mode, const void *bytes,
 int
 secret_write(const char *path, unsigned mode, const void *bytes, size_t len)
 {
-	return fill(path, path, mode, bytes, len);
+	const char *slash = strrchr(path, '/');
+	char dir[PATH_MAX];
+	struct stat owner;
+	int n;
+
+	n = slash == NULL ? snprintf(dir, sizeof(dir), ".") :
+	    snprintf(dir, sizeof(dir), "%.*s", (int)(slash - path) + 1, path);
+	if (n < 0 || n >= (int)sizeof(dir) || stat(dir, &owner) == -1) {
+		d4_log_warn("%s", path);
+		return 1;
+	}
+	return fill(path, path, (mode_t)mode, &owner, bytes, len);
 }
 
 int
-secret_replace(const char *path, unsigned mode, const void *bytes, size_t len)
+secret_replace(const char *path, unsigned most, const void *bytes, size_t len)
 {
 	char temporary[PATH_MAX];
+	struct stat old;
 	int n;
 
 	n = snprintf(temporary, sizeof(temporary), "%s.%ld", path,
@@ -119,7 +133,12 @@ secret_replace(const char *path, unsigned mode, const void *bytes, size_t len)
 		d4_log_warnx("%s: name too long", path);
 		return 1;
 	}
-	if (fill(temporary, path, mode, bytes, len) != 0)
+	if (stat(path, &old) == -1) {
+		d4_log_warn("%s", path);
+		return 1;
+	}
+	if (fill(temporary, path, old.st_mode & (mode_t)most, &old, bytes,
+	    len) != 0)
 		return 1;
 	if (rename(temporary, path) == -1) {
 		d4_log_warn("%s", path);

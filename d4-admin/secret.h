@@ -25,11 +25,13 @@ int secret_read(struct secret *);
 
 void secret_wipe(struct secret *);
 
-/* Makes a new file of this mode, synced.  Returns 0, or 1 and says why; then
- * it is not there, or was there before. */
+/* Makes a new file of this mode, synced; the superuser makes it for whom the
+ * directory belongs to.  Returns 0, or 1 and says why; then it is not there, or
+ * was there before. */
 int secret_write(const char *path, unsigned mode, const void *, size_t len);
 
-/* Replaces a file in one step; what was there is gone. */
+/* Replaces a file in one step, with its owner and what it had of this mode;
+ * what was there is gone. */
 int secret_replace(const char *path, unsigned mode, const void *, size_t len);
 
 #endif

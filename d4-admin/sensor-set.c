@@ -373,14 +373,30 @@ on_monitored(void *cookie, const struct d4_registry_monitored *one)
 	return 0;
 }
 
+int
+sensor_unchecked(const struct args *args, const char *why)
+{
+	char text[512], *bar;
+
+	if (args_option(args, "nagios") == NULL) {
+		d4_log_warnx("%s", why);
+		return 1;
+	}
+	(void)snprintf(text, sizeof(text), "%s", why);
+	table_clean(text);
+	/* Behind one there would be figures. */
+	while ((bar = strchr(text, '|')) != NULL)
+		*bar = '?';
+	printf("D4 UNKNOWN - %s\n", text);
+	return fflush(stdout) == 0 ? 3 : 1;
+}
+
 /* The form of a Nagios plug-in: a line, and behind | the figures. */
 static int
-nagios(struct admin *a, struct silent *s)
+nagios(struct admin *a, const struct args *args, struct silent *s)
 {
-	if (d4_registry_monitor(a->reg, a->now, on_monitored, s) != 0) {
-		printf("D4 UNKNOWN - %s\n", d4_registry_why(a->reg));
-		return fflush(stdout) == 0 ? 3 : 1;
-	}
+	if (d4_registry_monitor(a->reg, a->now, on_monitored, s) != 0)
+		return sensor_unchecked(args, d4_registry_why(a->reg));
 	if (s->failing == 0)
 		printf("D4 OK - %zu monitored", s->n);
 	else
@@ -398,7 +414,7 @@ sensor_check(struct admin *a, const struct args *args)
 	int status = 0;
 
 	if (args_option(args, "nagios") != NULL)
-		return nagios(a, &s);
+		return nagios(a, args, &s);
 	if ((s.table = table_new(silent_columns, sizeof(silent_columns) /
 	    sizeof(silent_columns[0]), a->json, a->now)) == NULL)
 		return table_end(s.table);

@@ -13,6 +13,7 @@
 #include "lib/uuid.h"
 
 #define LIST_TEXT	32768	/* of types and addresses: 16 and some */
+#define FAULTS_MAX	10	/* sensors that can't be read, of a list */
 
 /* -- what is known of one -------------------------------------------------- */
 
@@ -35,14 +36,21 @@ type_text(char text[D4_TYPE_NAME_MAX + 1], uint8_t type, const char *extended)
 		(void)snprintf(text, D4_TYPE_NAME_MAX + 1, "%u", type);
 }
 
-const char *
-sensor_state(const struct d4_registry_sensor *s, const struct known *k)
+/* "registered", "pending", "blocked" or "unregistered". */
+static int
+load_state(struct admin *a, const uint8_t *uuid,
+    const struct d4_registry_sensor *s, const char **state)
 {
-	if (s->blocked)
-		return "blocked";
-	if (s->registered)
-		return "registered";
-	return s->pending || k->stranger ? "pending" : "unregistered";
+	int waits = s->pending;
+
+	if (s->blocked || s->registered) {
+		*state = s->blocked ? "blocked" : "registered";
+		return 0;
+	}
+	if (!waits && (waits = d4_registry_waits(a->reg, uuid)) == -1)
+		return admin_fault(a);
+	*state = waits ? "pending" : "unregistered";
+	return 0;
 }
 
 static int
@@ -60,20 +68,41 @@ on_connection(void *cookie, const struct d4_registry_live *live)
 }
 
 int
+connected_compare(const void *left, const void *right)
+{
+	const struct d4_registry_live *a = left, *b = right;
+	int r = memcmp(a->uuid, b->uuid, sizeof(a->uuid));
+
+	return r != 0 ? r : memcmp(a->session, b->session, sizeof(a->session));
+}
+
+int
 connected_load(struct admin *a, struct connected *c)
 {
 	memset(c, 0, sizeof(*c));
-	return d4_registry_connections(a->reg, on_connection, c) == 0 ? 0 :
-	    admin_fault(a);
+	if (d4_registry_connections(a->reg, on_connection, c) != 0)
+		return admin_fault(a);
+	if (c->n > 0)
+		qsort(c->list, c->n, sizeof(*c->list), connected_compare);
+	return 0;
 }
 
 size_t
 connected_count(const struct connected *c, const uint8_t uuid[D4_UUID_LEN])
 {
-	size_t i, n = 0;
+	size_t low = 0, high = c->n, middle, n = 0;
 
-	for (i = 0; i < c->n; i++)
-		n += memcmp(c->list[i].uuid, uuid, D4_UUID_LEN) == 0;
+	/* The first of this uuid, if any. */
+	while (low < high) {
+		middle = low + (high - low) / 2;
+		if (memcmp(c->list[middle].uuid, uuid, D4_UUID_LEN) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	while (low + n < c->n && memcmp(c->list[low + n].uuid, uuid,
+	    D4_UUID_LEN) == 0)
+		n++;
 	return n;
 }
 
@@ -145,15 +174,17 @@ static const struct column list_columns[] = {
 
 static int
 list_one(struct admin *a, struct table *t, const uint8_t *uuid,
-    const struct known *k, const struct connected *live)
+    const struct connected *live)
 {
 	char hex[D4_UUID_TEXT], description[D4_REGISTRY_TEXT];
+	const char *state;
 	struct d4_registry_sensor sensor;
 	struct d4_registry_facts facts;
 
 	if (d4_registry_sensor(a->reg, uuid, &sensor) == -1)
 		return admin_fault(a);
-	if (get(a, uuid, D4_FIELD_DESCRIPTION, description) != 0)
+	if (load_state(a, uuid, &sensor, &state) != 0 ||
+	    get(a, uuid, D4_FIELD_DESCRIPTION, description) != 0)
 		return 1;
 	if (d4_registry_facts(a->reg, uuid, &facts) == -1) {
 		d4_registry_facts_free(&facts);
@@ -161,7 +192,7 @@ list_one(struct admin *a, struct table *t, const uint8_t *uuid,
 	}
 	d4_uuid_text(hex, uuid);
 	table_text(t, hex);
-	table_text(t, sensor_state(&sensor, k));
+	table_text(t, state);
 	table_number(t, connected_count(live, uuid));
 	put_types(t, &facts);
 	table_number(t, facts.first);
@@ -184,22 +215,6 @@ compare(const void *a, const void *b)
 	return memcmp(a, b, D4_UUID_LEN);
 }
 
-static bool
-is_among(const struct uuids *uuids, const uint8_t *uuid)
-{
-	return uuids->n > 0 && bsearch(uuid, uuids->list, uuids->n,
-	    D4_UUID_LEN, compare) != NULL;
-}
-
-/* Adds one, where it is not among the first n, which are in order. */
-static void
-add_other(struct uuids *all, size_t n, const uint8_t *uuid)
-{
-	if (n == 0 || bsearch(uuid, all->list, n, D4_UUID_LEN,
-	    compare) == NULL)
-		(void)keep_uuid(all, uuid);
-}
-
 /* Takes out what comes twice. */
 static void
 sort(struct uuids *uuids)
@@ -217,28 +232,26 @@ sort(struct uuids *uuids)
 	uuids->n = n + 1;
 }
 
-/* Those that wait, and all that anything is known of or that are connected, of
- * which nothing may be written yet; both in order. */
+/* Those that are meant: all that anything is known of or that are connected,
+ * of which nothing may be written yet, in order. */
 static int
-load_uuids(struct admin *a, struct uuids *all, struct uuids *waiting,
-    const struct connected *live)
+load_uuids(struct admin *a, struct uuids *uuids, const struct connected *live,
+    bool connected, bool pending)
 {
-	size_t i, n;
+	size_t i;
 
-	if (d4_registry_sensors(a->reg, keep_uuid, all) != 0 ||
-	    d4_registry_waiting(a->reg, on_waiting, waiting) != 0)
+	if ((!connected && !pending &&
+	    d4_registry_sensors(a->reg, keep_uuid, uuids) != 0) ||
+	    (!connected &&
+	    d4_registry_waiting(a->reg, on_waiting, uuids) != 0))
 		return admin_fault(a);
-	n = all->n;
-	for (i = 0; i < waiting->n; i++)
-		add_other(all, n, waiting->list[i]);
-	for (i = 0; i < live->n; i++)
-		add_other(all, n, live->list[i].uuid);
-	if (all->failed || waiting->failed) {
+	for (i = 0; !pending && i < live->n; i++)
+		(void)keep_uuid(uuids, live->list[i].uuid);
+	if (uuids->failed) {
 		d4_log_warnx("memory: not enough");
 		return 1;
 	}
-	sort(all);
-	sort(waiting);
+	sort(uuids);
 	return 0;
 }
 
@@ -247,11 +260,10 @@ sensor_list(struct admin *a, const struct args *args)
 {
 	bool connected = args_option(args, "connected") != NULL;
 	bool pending = args_option(args, "pending") != NULL;
-	struct uuids all = { .n = 0 }, waiting = { .n = 0 };
 	struct connected live = { .n = 0 };
-	struct known known;
+	struct uuids uuids = { .n = 0 };
 	struct table *t;
-	int status;
+	int status, faults = 0;
 	size_t i;
 
 	if (connected && pending)
@@ -261,17 +273,13 @@ sensor_list(struct admin *a, const struct args *args)
 		return table_end(t);
 	status = connected_load(a, &live);
 	if (status == 0)
-		status = load_uuids(a, &all, &waiting, &live);
-	for (i = 0; status == 0 && i < all.n; i++) {
-		known.stranger = is_among(&waiting, all.list[i]);
-		if ((!pending || known.stranger) && (!connected ||
-		    connected_count(&live, all.list[i]) > 0))
-			status = list_one(a, t, all.list[i], &known, &live);
-	}
-	free(all.list);
-	free(waiting.list);
+		status = load_uuids(a, &uuids, &live, connected, pending);
+	/* One that can't be read hides no other; but all of them may be so. */
+	for (i = 0; status == 0 && faults < FAULTS_MAX && i < uuids.n; i++)
+		faults += list_one(a, t, uuids.list[i], &live);
+	free(uuids.list);
 	free(live.list);
-	return table_end(t) == 0 ? status : 1;
+	return table_end(t) == 0 && faults == 0 ? status : 1;
 }
 
 /* -- show ------------------------------------------------------------------ */
@@ -337,17 +345,21 @@ show_facts(struct table *t, const struct d4_registry_facts *facts)
 }
 
 static int
-show(struct admin *a, const uint8_t *uuid, const struct known *k,
-    const struct connected *live, const struct d4_registry_facts *facts)
+show(struct admin *a, const uint8_t *uuid, const struct connected *live,
+    const struct d4_registry_facts *facts)
 {
 	struct d4_registry_sensor sensor;
 	char text[D4_UUID_TEXT];
+	const char *state;
 	struct table *t;
 
 	if (d4_registry_sensor(a->reg, uuid, &sensor) == -1)
 		return admin_fault(a);
+	if (load_state(a, uuid, &sensor, &state) != 0)
+		return 1;
 	d4_uuid_text(text, uuid);
-	if (!sensor.known && facts->first == 0 && !k->stranger &&
+	if (!sensor.known && facts->first == 0 &&
+	    strcmp(state, "unregistered") == 0 &&
 	    connected_count(live, uuid) == 0) {
 		d4_log_warnx("%s: unknown sensor", text);
 		return 1;
@@ -356,7 +368,7 @@ show(struct admin *a, const uint8_t *uuid, const struct known *k,
 	    sizeof(show_columns[0]), a->json, a->now)) == NULL)
 		return table_end(t);
 	table_text(t, text);
-	table_text(t, sensor_state(&sensor, k));
+	table_text(t, state);
 	table_number(t, sensor.registered);
 	table_number(t, sensor.blocked);
 	table_number(t, sensor.block_address);
@@ -370,39 +382,24 @@ show(struct admin *a, const uint8_t *uuid, const struct known *k,
 	return table_end(t);
 }
 
-static int
-known_load(struct admin *a, const uint8_t *uuid, struct known *k,
-    const struct connected *live)
-{
-	struct uuids all = { .n = 0 }, waiting = { .n = 0 };
-	int status = load_uuids(a, &all, &waiting, live);
-
-	k->stranger = is_among(&waiting, uuid);
-	free(all.list);
-	free(waiting.list);
-	return status;
-}
-
 int
 sensor_show(struct admin *a, const struct args *args)
 {
 	struct d4_registry_facts facts;
 	uint8_t uuid[D4_UUID_LEN];
 	struct connected live;
-	struct known known;
 	int status;
 
 	if (args_uuid(args->operand[0], uuid) != 0)
 		return 2;
-	if (connected_load(a, &live) != 0 ||
-	    known_load(a, uuid, &known, &live) != 0) {
+	if (connected_load(a, &live) != 0) {
 		free(live.list);
 		return 1;
 	}
 	if (d4_registry_facts(a->reg, uuid, &facts) == -1)
 		status = admin_fault(a);
 	else
-		status = show(a, uuid, &known, &live, &facts);
+		status = show(a, uuid, &live, &facts);
 	d4_registry_facts_free(&facts);
 	free(live.list);
 	return status;
@@ -422,11 +419,11 @@ struct files {
 };
 
 static int
-on_file(void *cookie, const char *path, const struct stat *st)
+on_file(void *cookie, const struct walk_entry *entry)
 {
+	const struct stat *st = &entry->st;
 	struct files *files = cookie;
 
-	(void)path;
 	if (S_ISREG(st->st_mode)) {
 		files->n++;
 		files->bytes += (uint64_t)st->st_size;

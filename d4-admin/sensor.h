@@ -9,15 +9,7 @@
 
 #include "d4-admin/admin.h"
 
-struct known {
-	bool	stranger;	/* it waits for approval */
-};
-
-/* "registered", "pending", "blocked" or "unregistered". */
-const char *sensor_state(const struct d4_registry_sensor *,
-    const struct known *);
-
-/* All living connections; the caller frees the list. */
+/* All living connections, by uuid and session; the caller frees the list. */
 struct connected {
 	struct d4_registry_live	*list;
 	size_t			 n;
@@ -25,6 +17,9 @@ struct connected {
 
 /* Returns 0, or 1 and says why. */
 int connected_load(struct admin *, struct connected *);
+
+/* The order of the list, for qsort(3) and bsearch(3). */
+int connected_compare(const void *, const void *);
 
 size_t connected_count(const struct connected *, const uint8_t[D4_UUID_LEN]);
 

@@ -7,6 +7,7 @@
 #include "d4-admin/table.h"
 #include "lib/log.h"
 #include "lib/meta-line.h"
+#include "lib/utf8.h"
 
 struct table {
 	const struct column	*columns;
@@ -160,11 +161,35 @@ end_cell(struct table *t)
 	d4_meta_line_clear(t->line);
 }
 
-/* Control characters of others do nothing to the terminal. */
+/* Control characters of others do nothing to the terminal, nor does what is no
+ * character.  A newline ends an item of a list. */
+static void
+clean(char *text, bool list)
+{
+	size_t left = strlen(text), n;
+
+	for (; left > 0; text += n, left -= n) {
+		n = d4_utf8_len(text, left);
+		if (n > 0 && !d4_utf8_is_control(text, n))
+			continue;
+		n = n == 0 ? 1 : n;
+		if (list && *text == '\n')
+			*text = left == 1 ? '\0' : ' ';
+		else
+			memset(text, '?', n);
+	}
+}
+
+void
+table_clean(char *text)
+{
+	clean(text, false);
+}
+
 static void
 keep(struct table *t, const char *text)
 {
-	char **cells, *c;
+	char **cells;
 
 	if ((t->n & (t->n - 1)) == 0) {
 		cells = realloc(t->cells, (t->n == 0 ? 1 : t->n * 2) *
@@ -175,24 +200,11 @@ keep(struct table *t, const char *text)
 		}
 		t->cells = cells;
 	}
-	if (t->failed || (c = t->cells[t->n] = strdup(text)) == NULL) {
+	if (t->failed || (t->cells[t->n] = strdup(text)) == NULL) {
 		t->failed = true;
 		return;
 	}
-	for (; *c != '\0'; c++) {
-		/* C1, which UTF-8 has in two bytes. */
-		if ((unsigned char)*c == 0xc2 && (c[1] & 0xe0) == 0x80) {
-			*c++ = '?';
-			*c = '?';
-		} else if (*c == '\n') {
-			*c = next_column(t)->cell != CELL_LIST ? '?' :
-			    c[1] == '\0' ? '\0' : ' ';
-		} else if ((unsigned char)*c < ' ' || *c == 127) {
-			*c = '?';
-		}
-		if (*c == '\0')
-			break;
-	}
+	clean(t->cells[t->n], next_column(t)->cell == CELL_LIST);
 	t->n++;
 }
 

@@ -47,6 +47,9 @@ void table_none(struct table *);
 /* Prints what is left and frees.  Returns 0, or 1 and says why. */
 int table_end(struct table *);
 
+/* Puts question marks for what a terminal would obey, and what is no UTF-8. */
+void table_clean(char *);
+
 /* "1.4 MB", "3 min": for people. */
 #define TABLE_WORDS	32
 void table_bytes(char[TABLE_WORDS], uint64_t);

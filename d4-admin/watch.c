@@ -28,41 +28,94 @@ static const struct column columns[] = {
 	{ "bytes_per_second", "RATE", CELL_RATE }
 };
 
-/* A second since the figures before; 0 when there are none of this one. */
+/* What was seen of one connection at the look before. */
+struct seen {
+	struct d4_registry_live	 live;
+	uint64_t		 at_ms;		/* when these figures came */
+	uint64_t		 records, bytes;	/* a second, then */
+};
+
+struct looks {
+	struct seen	*list;		/* by uuid and session */
+	size_t		 n;
+};
+
+static uint64_t
+clock_ms(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
 static uint64_t
 rate(uint64_t now, uint64_t before, uint64_t ms)
 {
-	return ms == 0 || now < before ? 0 : (now - before) * 1000 / ms;
+	return now < before ? 0 : (now - before) * 1000 / ms;
 }
 
-static const struct d4_registry_live *
-find(const struct connected *c, const struct d4_registry_live *live)
+/*
+ * What there is a second.  A collector tells its figures once a second, and
+ * seldomer the more connections it has (see lib/registry-claim.c): until then
+ * what it told last holds.  It tells nothing when nothing came.
+ */
+static void
+measure(struct seen *s, const struct seen *before, uint64_t now_ms, size_t n)
 {
+	const struct d4_registry_live *is = &s->live, *was;
+
+	s->at_ms = now_ms;
+	s->records = s->bytes = 0;
+	if (before == NULL)
+		return;
+	was = &before->live;
+	if (was->as_of_ms == 0 || is->as_of_ms < was->as_of_ms)
+		return;
+	if (is->as_of_ms == was->as_of_ms) {
+		s->at_ms = before->at_ms;
+		if (now_ms - s->at_ms > 2 * (1000 + (uint64_t)n))
+			return;
+		s->records = before->records;
+		s->bytes = before->bytes;
+	} else {
+		s->records = rate(is->records, was->records,
+		    is->as_of_ms - was->as_of_ms);
+		s->bytes = rate(is->bytes, was->bytes,
+		    is->as_of_ms - was->as_of_ms);
+	}
+}
+
+/* The connections with their rates take the place of what was seen before. */
+static int
+see(struct looks *looks, const struct connected *c)
+{
+	uint64_t now_ms = clock_ms();
+	const struct seen *before;
+	struct seen *list;
 	size_t i;
 
-	for (i = 0; i < c->n; i++) {
-		if (memcmp(c->list[i].session, live->session,
-		    sizeof(live->session)) == 0)
-			return &c->list[i];
+	if ((list = calloc(c->n + 1, sizeof(*list))) == NULL) {
+		d4_log_warnx("memory: not enough");
+		return 1;
 	}
-	return NULL;
-}
-
-static int
-compare(const void *left, const void *right)
-{
-	const struct d4_registry_live *a = left, *b = right;
-	int r = memcmp(a->uuid, b->uuid, sizeof(a->uuid));
-
-	return r != 0 ? r : memcmp(a->session, b->session, sizeof(a->session));
+	for (i = 0; i < c->n; i++) {
+		list[i].live = c->list[i];
+		/* The connection stands first, so it is the key. */
+		before = looks->n == 0 ? NULL : bsearch(&list[i], looks->list,
+		    looks->n, sizeof(*looks->list), connected_compare);
+		measure(&list[i], before, now_ms, c->n);
+	}
+	free(looks->list);
+	looks->list = list;
+	looks->n = c->n;
+	return 0;
 }
 
 static void
-put(struct table *t, const struct d4_registry_live *live,
-    const struct d4_registry_live *before)
+put(struct table *t, const struct seen *s)
 {
-	uint64_t ms = before == NULL || live->as_of_ms < before->as_of_ms ?
-	    0 : live->as_of_ms - before->as_of_ms;
+	const struct d4_registry_live *live = &s->live;
 	char uuid[D4_UUID_TEXT];
 
 	d4_uuid_text(uuid, live->uuid);
@@ -73,9 +126,8 @@ put(struct table *t, const struct d4_registry_live *live,
 	table_number(t, live->since);
 	table_number(t, live->records);
 	table_number(t, live->bytes);
-	table_number(t, ms == 0 ? 0 : rate(live->records, before->records,
-	    ms));
-	table_number(t, ms == 0 ? 0 : rate(live->bytes, before->bytes, ms));
+	table_number(t, s->records);
+	table_number(t, s->bytes);
 }
 
 /* How many rows a screen has room for beside the titles and a line below. */
@@ -88,9 +140,9 @@ rows_of_screen(void)
 	    size.ws_row > 3 ? (size_t)size.ws_row - 3 : SIZE_MAX;
 }
 
-/* One look; what was seen takes the place of what was before. */
+/* One look. */
 static int
-look(struct admin *a, struct connected *before, bool clears)
+look(struct admin *a, struct looks *looks, bool clears)
 {
 	size_t i, rows = clears ? rows_of_screen() : SIZE_MAX;
 	struct connected c;
@@ -99,24 +151,25 @@ look(struct admin *a, struct connected *before, bool clears)
 
 	if (connected_load(a, &c) != 0)
 		return 1;
-	if (c.n > 0)
-		qsort(c.list, c.n, sizeof(*c.list), compare);
+	status = see(looks, &c);
+	free(c.list);
+	if (status != 0)
+		return status;
 	a->now = (uint64_t)time(NULL);
 	t = table_new(columns, sizeof(columns) / sizeof(columns[0]), a->json,
 	    a->now);
-	for (i = 0; t != NULL && i < c.n && i < rows; i++)
-		put(t, &c.list[i], find(before, &c.list[i]));
-	free(before->list);
-	*before = c;
-	/* Cursor to the top, the rest of the screen cleared. */
+	for (i = 0; t != NULL && i < looks->n && i < rows; i++)
+		put(t, &looks->list[i]);
+	/* Cursor to the top, the rest of the screen cleared; a line that is too
+	 * long for it is cut. */
 	if (clears)
-		(void)fputs("\033[H\033[J", stdout);
+		(void)fputs("\033[H\033[J\033[?7l", stdout);
 	status = table_end(t);
-	if (status == 0 && c.n > rows) {
-		printf("and %zu more\n", c.n - rows);
-		status = fflush(stdout) == 0 ? 0 : 1;
-	}
-	return status;
+	if (clears)
+		(void)fputs("\033[?7h", stdout);
+	if (status == 0 && looks->n > rows)
+		printf("and %zu more\n", looks->n - rows);
+	return status == 0 && fflush(stdout) == 0 ? 0 : 1;
 }
 
 /* Waits; whether the end was asked for. */
@@ -154,7 +207,7 @@ watch_all(struct admin *a, const struct args *args)
 {
 	const char *n = args_option(args, "n");
 	const char *interval = args_option(args, "interval");
-	struct connected before = { .n = 0 };
+	struct looks looks = { .n = 0 };
 	bool clears = !a->json && isatty(STDOUT_FILENO);
 	uint64_t seconds = 2, times = 0, i;
 	struct termios kept;
@@ -166,13 +219,13 @@ watch_all(struct admin *a, const struct args *args)
 		return 2;
 	keyboard = open_keyboard(&kept);
 	for (i = 1; status == 0; i++) {
-		status = look(a, &before, clears);
+		status = look(a, &looks, clears);
 		if (i == times || status != 0 ||
 		    wait_quit(keyboard, (int)seconds * 1000))
 			break;
 	}
 	if (keyboard != -1)
 		(void)tcsetattr(keyboard, TCSANOW, &kept);
-	free(before.list);
+	free(looks.list);
 	return status;
 }

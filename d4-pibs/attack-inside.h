@@ -5,6 +5,7 @@
 /* Inside the attack room: the table, for attack.c and attack-state.c. */
 
 #include "d4-pibs/attack.h"
+#include "d4-pibs/repeat.h"
 
 /* The wheel has so many spokes; an interval is a quarter of them. */
 #define SPOKES		1024
@@ -25,10 +26,11 @@ struct attacks {
 	uint64_t		 count, lost;
 	uint32_t		*heads;		/* hash chains */
 	size_t			 nheads;
-	uint64_t		*repeats;	/* hash and second of each */
-	size_t			 nrepeats;
+	/* Apart, for attack_prepare() in another thread. */
+	struct repeats		*repeats;
 
 	uint64_t		 clock, before;	/* time; of the packet before */
+	int64_t			 silence;	/* longer ends a flow */
 	uint32_t		 grain;		/* seconds a spoke */
 	uint64_t		 turned;	/* grains done */
 	uint64_t		 next_turn;	/* time of the next */

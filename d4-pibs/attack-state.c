@@ -73,6 +73,16 @@ code_bool(struct coder *c, bool *v)
 	*v = wide != 0;
 }
 
+/* A bit of several as a number of its own. */
+static void
+code_mark(struct coder *c, uint8_t *marks, uint8_t bit)
+{
+	bool set = (*marks & bit) != 0;
+
+	code_bool(c, &set);
+	*marks = (uint8_t)((*marks & ~bit) | (set ? bit : 0));
+}
+
 /* A count that says how many entries of an array follow. */
 static void
 code_count(struct coder *c, uint32_t *n, uint32_t max)
@@ -94,12 +104,15 @@ code_addr(struct coder *c, struct addr *a)
 static void
 code_event(struct coder *c, struct event *e)
 {
+	uint32_t none = 0;
+
 	code64(c, &e->time);
 	code64(c, &e->dst);
 	code_addr(c, &e->reporter);
 	code32(c, &e->bytes);
 	code32(c, &e->ack);
-	code32(c, &e->v4);
+	/* There was more of the destination once. */
+	code32(c, &none);
 	code16(c, &e->port);
 	code16(c, &e->window);
 	code8(c, &e->class);
@@ -107,9 +120,9 @@ code_event(struct coder *c, struct event *e)
 	code8(c, &e->ttl);
 	code8(c, &e->type);
 	code8(c, &e->code);
-	code_bool(c, &e->quoted);
-	code_bool(c, &e->mismatch);
-	code_bool(c, &e->repeated);
+	code_mark(c, &e->marks, ANSWER_QUOTED);
+	code_mark(c, &e->marks, ANSWER_MISMATCH);
+	code_mark(c, &e->marks, ANSWER_REPEATED);
 }
 
 static void
@@ -257,6 +270,7 @@ attack_save(const struct attacks *from, void (*put)(void *, const void *,
 	    .in = from };
 	struct coder c = { .put = put, .arg = arg };
 	struct attacks *a = u.a;
+	struct repeats *r = a->repeats;
 	uint64_t count = a->count, slot;
 	uint32_t i;
 
@@ -272,14 +286,14 @@ attack_save(const struct attacks *from, void (*put)(void *, const void *,
 		flow_settle(f);
 		code_flow(&c, f, &a->budget);
 	}
-	for (slot = count = 0; slot < a->nrepeats; slot++)
-		count += a->repeats[slot] != 0;
+	for (slot = count = 0; slot < r->nslots; slot++)
+		count += r->slots[slot] != 0;
 	code64(&c, &count);
-	for (slot = 0; slot < a->nrepeats; slot++) {
-		if (a->repeats[slot] == 0)
+	for (slot = 0; slot < r->nslots; slot++) {
+		if (r->slots[slot] == 0)
 			continue;
 		code64(&c, &slot);
-		code64(&c, &a->repeats[slot]);
+		code64(&c, &r->slots[slot]);
 	}
 }
 
@@ -317,7 +331,7 @@ attack_load(struct attacks *a, const uint8_t *p, size_t len)
 		code64(&c, &slot);
 		code64(&c, &value);
 		/* Another --memory has another table of them. */
-		a->repeats[slot & (a->nrepeats - 1)] = value;
+		a->repeats->slots[slot & (a->repeats->nslots - 1)] = value;
 	}
 	return c.broken || c.left != 0 ? -1 : 0;
 }

@@ -1,39 +1,17 @@
 /* SPDX-License-Identifier: ISC */
-#include <sys/mman.h>
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "d4-pibs/attack-inside.h"
+#include "d4-pibs/reserve.h"
 
 #define NONE		UINT32_MAX
 #define GIVING_WAY	32	/* flows among which one gives way */
-#define REPEAT_SECONDS	120	/* a SYN/ACK is not sent again later */
-#define REPEAT_MASK	((UINT64_C(1) << 20) - 1)
+#define STEP		8	/* answers between what is fetched for one */
+#define REPEATS		16	/* this part of memory knows repetitions */
 
 /* -- memory ---------------------------------------------------------------- */
-
-static void *
-reserve(size_t len)
-{
-	void *p = mmap(NULL, len, PROT_READ | PROT_WRITE,
-	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	if (p == MAP_FAILED)
-		return NULL;
-#ifdef MADV_HUGEPAGE
-	(void)madvise(p, len, MADV_HUGEPAGE);
-#endif
-	return p;
-}
-
-static void
-unreserve(void *p, size_t len)
-{
-	if (p != NULL)
-		(void)munmap(p, len);
-}
 
 uint32_t
 attack_classes(const struct flow_limits *limits)
@@ -56,6 +34,7 @@ attack_new(const struct flow_limits *limits, size_t memory,
 	a->limits = *limits;
 	a->report = report;
 	a->arg = arg;
+	a->silence = (int64_t)(limits->interval * SECOND);
 	a->grain = limits->interval / (SPOKES / 4) + 1;
 	a->budget.limit = memory;
 	for (i = 0; i < SPOKES; i++)
@@ -64,20 +43,16 @@ attack_new(const struct flow_limits *limits, size_t memory,
 	a->maxflows = (uint32_t)(memory / sizeof(*a->flows)) + 1;
 	for (a->nheads = 1024; a->nheads < a->maxflows; )
 		a->nheads *= 2;
-	/* A sixteenth for what knows repetitions. */
-	for (a->nrepeats = 512; a->nrepeats * 2 * sizeof(*a->repeats) <=
-	    memory / 16; )
-		a->nrepeats *= 2;
-	a->budget.used = a->nheads * sizeof(*a->heads) +
-	    a->nrepeats * sizeof(*a->repeats);
 	if (hash_key_new(&a->budget.key) == -1 ||
+	    (a->repeats = repeats_new(memory / REPEATS)) == NULL ||
 	    (a->flows = reserve(a->maxflows * sizeof(*a->flows))) == NULL ||
-	    (a->heads = reserve(a->nheads * sizeof(*a->heads))) == NULL ||
-	    (a->repeats = reserve(a->nrepeats * sizeof(*a->repeats))) == NULL) {
+	    (a->heads = reserve(a->nheads * sizeof(*a->heads))) == NULL) {
 		attack_free(a);
 		errno = ENOMEM;
 		return NULL;
 	}
+	a->budget.used = a->nheads * sizeof(*a->heads) +
+	    a->repeats->nslots * sizeof(*a->repeats->slots);
 	return a;
 }
 
@@ -94,7 +69,7 @@ attack_free(struct attacks *a)
 	}
 	unreserve(a->flows, a->maxflows * sizeof(*a->flows));
 	unreserve(a->heads, a->nheads * sizeof(*a->heads));
-	unreserve(a->repeats, a->nrepeats * sizeof(*a->repeats));
+	repeats_free(a->repeats);
 	free(a);
 }
 
@@ -143,17 +118,17 @@ take_off_wheel(struct attacks *a, const struct flow *f)
 
 /* -- the table ------------------------------------------------------------- */
 
-static inline uint64_t
-hash_flow(const struct attacks *a, struct addr target, uint8_t proto)
+static inline uint32_t
+hash_flow(const struct hash_key *key, struct addr target, uint8_t proto)
 {
-	return addr_is_v4(target) ?
-	    hash_word(&a->budget.key, target.lo ^ (uint64_t)proto << 48) :
-	    hash_words(&a->budget.key, target.hi + proto, target.lo);
+	return (uint32_t)(addr_is_v4(target) ?
+	    hash_word(key, target.lo ^ (uint64_t)proto << 48) :
+	    hash_words(key, target.hi + proto, target.lo));
 }
 
 /* Heads hold the index and 1, so that 0 is none. */
 static inline uint32_t *
-head_of(const struct attacks *a, uint64_t hash)
+head_of(const struct attacks *a, uint32_t hash)
 {
 	return &a->heads[hash & (a->nheads - 1)];
 }
@@ -162,7 +137,8 @@ static void
 drop(struct attacks *a, uint32_t n)
 {
 	struct flow *f = &a->flows[n];
-	uint32_t *link = head_of(a, hash_flow(a, f->target, f->proto));
+	uint32_t *link = head_of(a, hash_flow(&a->budget.key, f->target,
+	    f->proto));
 
 	while (*link != n + 1)
 		link = &a->flows[*link - 1].next;
@@ -247,7 +223,7 @@ attack_open(struct attacks *a, struct addr target, uint8_t proto,
 	f->proto = proto;
 	f->used = true;
 	f->last = time;
-	head = head_of(a, hash_flow(a, target, proto));
+	head = head_of(a, hash_flow(&a->budget.key, target, proto));
 	f->next = *head;
 	*head = n + 1;
 	put_on_wheel(a, n);
@@ -255,15 +231,16 @@ attack_open(struct attacks *a, struct addr target, uint8_t proto,
 	return n;
 }
 
-static uint32_t
-find_flow(struct attacks *a, struct addr target, uint8_t proto, uint64_t hash)
+static struct flow *
+find_flow(const struct attacks *a, struct addr target, uint8_t proto,
+    uint32_t hash)
 {
 	uint32_t n = *head_of(a, hash);
 
 	while (n != 0 && (!addr_equal(a->flows[n - 1].target, target) ||
 	    a->flows[n - 1].proto != proto))
 		n = a->flows[n - 1].next;
-	return n == 0 ? NONE : n - 1;
+	return n == 0 ? NULL : &a->flows[n - 1];
 }
 
 /* -- time ------------------------------------------------------------------ */
@@ -308,6 +285,10 @@ turn(struct attacks *a, uint32_t spoke, uint64_t now)
 		struct flow *f = &a->flows[n];
 
 		next = f->after;
+		if (next != NONE) {
+			__builtin_prefetch(&a->flows[next]);
+			__builtin_prefetch(&a->flows[next].repeated);
+		}
 		if (due(a, f) > now) {
 			take_off_wheel(a, f);
 			put_on_wheel(a, n);
@@ -353,123 +334,134 @@ set_clock(struct attacks *a, uint64_t time)
 
 /* -- packets --------------------------------------------------------------- */
 
-/* The addresses, ports and numbers that make two SYN/ACKs the same.  Whoever
- * makes two different ones meet has them counted as repeated, no more: they
- * are folded before the key comes in. */
-static inline uint64_t
-hash_answer(const struct attacks *a, const struct answer *w)
+struct hash_key
+attack_key(const struct attacks *a)
 {
-	uint64_t hosts = (w->dst.lo ^ w->src.lo << 32 ^ w->src.lo >> 32 ^
-	    w->src.hi ^ w->dst.hi) * UINT64_C(0x9e3779b97f4a7c15);
-
-	hosts ^= (uint64_t)w->sport << 16 | w->dport;
-	return hash_word(&a->budget.key, (hosts ^ hosts >> 32) *
-	    UINT64_C(0xff51afd7ed558ccd) ^
-	    ((uint64_t)w->seq << 32 | w->ack));
+	return a->budget.key;
 }
 
-/* All ones for a SYN/ACK: a mask is no branch, which nobody could guess. */
-static inline uint64_t
-if_synack(const struct answer *w)
+void
+attack_prepare(struct attacks *a, struct batch *b)
 {
-	return -(uint64_t)(w->class == PACKET_SYNACK);
-}
-
-static inline uint64_t *
-slot_of(const struct attacks *a, uint64_t hash)
-{
-	return &a->repeats[hash & (a->nrepeats - 1)];
-}
-
-/* Whether the answer is a SYN/ACK and one of that hash was there before. */
-static inline bool
-repeats(struct attacks *a, const struct answer *w)
-{
-	uint64_t *slot = slot_of(a, w->same), old = *slot;
-	uint64_t new = (w->same & ~REPEAT_MASK) | (w->sec & REPEAT_MASK);
-
-	*slot = old ^ ((old ^ new) & if_synack(w));
-	return (w->class == PACKET_SYNACK) &
-	    (((old ^ w->same) & ~REPEAT_MASK) == 0) &
-	    (((w->sec - old) & REPEAT_MASK) <= REPEAT_SECONDS);
-}
-
-/* Has the memory fetched that all answers will need, in three steps, since each
- * hangs on what the one before fetched.  As a call gcc would leave it out: it
- * takes a function that only fetches for one that does nothing. */
-static inline __attribute__((always_inline)) void
-fetch(const struct attacks *a, struct batch *b)
-{
-	const struct flow *flow[FRAME_BATCH];
+	/* What lies around it changes in the other thread. */
+	const struct hash_key key = a->budget.key;
 	size_t i;
 
+	repeats_mark(a->repeats, b->answer, b->nanswers, &key);
 	for (i = 0; i < b->nanswers; i++) {
 		struct answer *w = &b->answer[i];
 
-		/* Another processor may have it in its cache. */
-		if (i + 8 < b->nanswers) {
-			__builtin_prefetch(&w[8]);
-			__builtin_prefetch(&w[8].same);
-		}
-		w->hash = (uint32_t)hash_flow(a, w->src, w->proto);
-		__builtin_prefetch(head_of(a, w->hash));
-		w->spot = flow_spot(w->dst, &a->budget);
-		w->same = hash_answer(a, w) & if_synack(w);
-		__builtin_prefetch(slot_of(a, w->same), 1);
-	}
-	for (i = 0; i < b->nanswers; i++) {
-		uint32_t at = *head_of(a, b->answer[i].hash);
-
-		flow[i] = at == 0 ? NULL : &a->flows[at - 1];
-		if (at != 0) {
-			__builtin_prefetch(flow[i]);
-			__builtin_prefetch(&flow[i]->packets);
-		}
-	}
-	for (i = 0; i < b->nanswers; i++) {
-		const struct detail *d = flow[i] == NULL ? NULL :
-		    flow[i]->detail;
-
-		if (d != NULL && d->maxblocks > 0)
-			__builtin_prefetch(&d->blocks[b->answer[i].spot &
-			    (d->maxblocks - 1)], 1);
+		w->hash = hash_flow(&key, w->src, w->proto);
+		w->spot = flow_spot(w->dst, &key);
 	}
 }
 
-static inline void
-add_answer(struct attacks *a, const struct answer *w)
+/*
+ * What an answer needs is far away in memory, and each piece is found by way of
+ * the one before.  They are asked for in these steps, each some answers ahead
+ * of the next, and are there when it comes.  As calls gcc would leave them out:
+ * it takes a function that only fetches for one that does nothing.
+ */
+#define FETCH	static inline __attribute__((always_inline))
+
+FETCH void
+fetch_head(const struct attacks *a, const struct batch *b, size_t i)
 {
-	bool repeated = repeats(a, w);
+	/* Another processor may have the answers in its cache. */
+	__builtin_prefetch(&b->answer[i + STEP]);
+	__builtin_prefetch(&b->reporter[i]);
+	__builtin_prefetch(head_of(a, b->answer[i].hash));
+}
+
+/* The first flow of the hash, which is the answer's own nearly always; NULL
+ * when there is none. */
+FETCH struct flow *
+fetch_flow(const struct attacks *a, const struct answer *w)
+{
+	uint32_t at = *head_of(a, w->hash);
+	struct flow *f;
+
+	if (at == 0)
+		return NULL;
+	f = &a->flows[at - 1];
+	__builtin_prefetch(f);
+	__builtin_prefetch(&f->repeated);
+	return f;
+}
+
+FETCH void
+fetch_block(const struct flow *f, const struct answer *w)
+{
+	const struct detail *d = f == NULL ? NULL : f->detail;
+
+	if (d != NULL && d->maxblocks > 0)
+		__builtin_prefetch(&d->blocks[w->spot & (d->maxblocks - 1)],
+		    1);
+}
+
+/* The flow of an answer: the one that was fetched, if it is still that. */
+static inline struct flow *
+flow_of(const struct attacks *a, const struct answer *w, struct flow *fetched)
+{
+	if (fetched != NULL && fetched->used && fetched->proto == w->proto &&
+	    addr_equal(fetched->target, w->src))
+		return fetched;
+	return find_flow(a, w->src, w->proto, w->hash);
+}
+
+/* Begins a flow for an answer, where there is none or it was silent too long.
+ * NULL when there is no memory. */
+static __attribute__((noinline)) struct flow *
+begin(struct attacks *a, struct flow *old, const struct answer *w)
+{
 	uint32_t n;
 
+	if (old != NULL)
+		finish(a, (uint32_t)(old - a->flows));
+	n = attack_open(a, w->src, w->proto, w->time);
+	return n == NONE ? NULL : &a->flows[n];
+}
+
+static inline void
+add_answer(struct attacks *a, const struct answer *w,
+    const struct addr *reporter, struct flow *fetched)
+{
+	struct flow *f;
+
 	set_clock(a, w->time);
-	n = find_flow(a, w->src, w->proto, w->hash);
-	if (n != NONE && w->time > a->flows[n].last &&
-	    w->time - a->flows[n].last > a->limits.interval * SECOND) {
-		finish(a, n);
-		n = NONE;
-	}
-	if (n == NONE &&
-	    (n = attack_open(a, w->src, w->proto, w->time)) == NONE)
+	f = flow_of(a, w, fetched);
+	/* An answer may be older than the last. */
+	if ((f == NULL || (int64_t)(w->time - f->last) > a->silence) &&
+	    (f = begin(a, f, w)) == NULL)
 		return;
 	if (a->watch != NULL)
-		a->watch(a->watch_arg, w, a->flows[n].note);
-	while (flow_add(&a->flows[n], w, repeated, &a->limits,
-	    &a->budget) == -1) {
+		a->watch(a->watch_arg, w, f->note);
+	while (flow_add(f, w, reporter, &a->limits, &a->budget) == -1) {
 		if (a->count == 1)
 			return;
-		give_way(a, n);
+		give_way(a, (uint32_t)(f - a->flows));
 	}
 }
 
 void
-attack_add(struct attacks *a, struct batch *b)
+attack_add(struct attacks *a, const struct batch *b)
 {
-	size_t i;
+	struct flow *flow[FRAME_BATCH] = { NULL };
+	const struct answer *w = b->answer;
+	size_t n = b->nanswers, i;
 
-	fetch(a, b);
-	for (i = 0; i < b->nanswers; i++)
-		add_answer(a, &b->answer[i]);
+	/* Before its turn i - STEP is greater than any n. */
+	for (i = 0; i < n + 3 * STEP; i++) {
+		if (i < n)
+			fetch_head(a, b, i);
+		if (i - STEP < n)
+			flow[i - STEP] = fetch_flow(a, &w[i - STEP]);
+		if (i - 2 * STEP < n)
+			fetch_block(flow[i - 2 * STEP], &w[i - 2 * STEP]);
+		if (i - 3 * STEP < n)
+			add_answer(a, &w[i - 3 * STEP],
+			    &b->reporter[i - 3 * STEP], flow[i - 3 * STEP]);
+	}
 }
 
 /* All open flows in the order of their beginning; the caller frees it.  NULL

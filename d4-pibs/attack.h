@@ -9,6 +9,7 @@
  * for an interval; a flow over the thresholds is an attack.
  *
  *	attack.c	the table of flows, their end, the bound on memory
+ *	repeat.[ch]	SYN/ACKs that are sent again
  *	flow.[ch]	one flow and what is counted of it
  *	attack-state.c	flows as bytes, for a state file
  */
@@ -41,9 +42,18 @@ void attack_free(struct attacks *);
 void attack_watch(struct attacks *,
     void (*)(void *, const struct answer *, uint32_t note[2]), void *);
 
-/* Takes the answers of a batch, of classes that count, in order, and sets their
- * hashes.  Flows that have been silent for the interval end. */
-void attack_add(struct attacks *, struct batch *);
+/* The key for packet_decode(): of the flows, or of a state that was loaded. */
+struct hash_key attack_key(const struct attacks *);
+
+/* Sets what attack_add() takes of the answers of a batch beside what was
+ * decoded: their hashes, and which are SYN/ACKs sent again.  It comes once to
+ * each batch, in their order, from one thread at a time, which need not be that
+ * of attack_add() and may be ahead of it. */
+void attack_prepare(struct attacks *, struct batch *);
+
+/* Takes the answers of a batch, of classes that count, in order.  Flows that
+ * have been silent for the interval end. */
+void attack_add(struct attacks *, const struct batch *);
 
 /* Ends all open flows, or calls back with them as they go on. */
 void attack_flush(struct attacks *);

@@ -6,9 +6,12 @@
 
 #define BLOCKS_MIN	4
 
+/* What comes seldom stays out of the way of what comes with each packet. */
+#define SELDOM	static __attribute__((noinline, cold))
+
 /* -- tallies --------------------------------------------------------------- */
 
-static void
+static __attribute__((noinline)) void
 tally_search(struct tally *t, uint32_t key, uint32_t n)
 {
 	struct tally_entry *e = t->entry, swap;
@@ -99,7 +102,7 @@ grow_blocks(struct detail *d, struct budget *budget)
 }
 
 /* A block for a key that has none; NULL when there is no room for it. */
-static struct block *
+SELDOM struct block *
 new_block(struct detail *d, uint64_t key, uint32_t at, struct budget *budget)
 {
 	struct block *b;
@@ -161,26 +164,30 @@ step_rate(struct detail *d, uint64_t at, const struct flow_limits *l,
 	d->begin = d->base + (uint32_t)(at * l->slide);
 }
 
-static inline void
-add_rate(struct detail *d, uint32_t sec, const struct flow_limits *l)
+SELDOM void
+add_elsewhere(struct detail *d, uint32_t sec, const struct flow_limits *l)
 {
-	uint64_t at;
-	uint32_t n;
-
-	if (sec - d->begin < l->slide) {
-		d->bucket[d->newest]++;
-		d->sum++;
-		return;
-	}
 	/* NOLINTNEXTLINE(clang-analyzer-core.DivideZero): no slide is 0 */
-	n = l->window / l->slide;
-	at = sec < d->base ? 0 : (sec - d->base) / l->slide;
+	uint32_t n = l->window / l->slide;
+	uint64_t at = sec < d->base ? 0 : (sec - d->base) / l->slide;
+
 	if (at > d->bucket_at)
 		step_rate(d, at, l, n);
 	if (d->bucket_at - at < n) {
 		d->bucket[at % n]++;
 		d->sum++;
 	}
+}
+
+/* Most fall into the newest bucket. */
+static inline void
+add_rate(struct detail *d, uint32_t sec, const struct flow_limits *l)
+{
+	if (sec - d->begin < l->slide) {
+		d->bucket[d->newest]++;
+		d->sum++;
+	} else
+		add_elsewhere(d, sec, l);
 }
 
 uint64_t
@@ -196,27 +203,18 @@ flow_ppm(const struct flow *f, const struct flow_limits *l)
 
 /* -- packets kept as they came --------------------------------------------- */
 
-/* The IPv4 address, 0 of an IPv6 one. */
-static inline uint32_t
-v4_of(struct addr a)
-{
-	return addr_is_v4(a) ? (uint32_t)a.lo : 0;
-}
-
-static void
-keep_event(struct event *e, const struct answer *w, bool repeated,
-    const struct budget *budget)
+SELDOM void
+keep_event(struct event *e, const struct answer *w,
+    const struct addr *reporter)
 {
 	*e = (struct event){
-		.time = w->time, .dst = flow_destination(w->dst, budget),
-		.bytes = w->bytes, .ack = w->ack, .v4 = v4_of(w->dst),
-		.port = w->sport, .window = w->window, .class = w->class,
-		.flags = w->flags, .ttl = w->ttl, .type = w->type,
-		.code = w->code, .quoted = w->quoted,
-		.mismatch = w->mismatch, .repeated = repeated
+		.time = w->time, .dst = w->dst, .bytes = w->bytes,
+		.ack = w->ack, .port = w->port, .window = w->window,
+		.class = w->class, .flags = w->flags, .ttl = w->ttl,
+		.type = w->type, .code = w->code, .marks = w->marks
 	};
-	if (w->quoted)
-		e->reporter = w->reporter;
+	if (w->marks & ANSWER_QUOTED)
+		e->reporter = *reporter;
 }
 
 /* What count() takes of the answer again. */
@@ -224,33 +222,33 @@ static struct answer
 answer_of(const struct event *e, const struct budget *budget)
 {
 	return (struct answer){
-		.spot = (uint32_t)hash_word(&budget->key, (e->dst >> 8) + 1),
-		.dst = { 0, e->v4 != 0 ? ADDR_V4 | e->v4 : 0 },
+		.spot = flow_spot(e->dst, &budget->key), .dst = e->dst,
 		.sec = (uint32_t)(e->time / SECOND), .class = e->class,
-		.flags = e->flags, .sport = e->port, .window = e->window,
+		.flags = e->flags, .port = e->port, .window = e->window,
 		.ack = e->ack, .ttl = e->ttl, .type = e->type,
-		.code = e->code, .quoted = e->quoted, .reporter = e->reporter
+		.code = e->code, .marks = e->marks
 	};
 }
 
 /* -- what a packet says ---------------------------------------------------- */
 
 /* n is 1 to count it, 0 not to: no branch, as RSTs with and without ACK come in
- * turns. */
+ * turns; one that is not counted stands for the first again, which changes
+ * neither least nor most.  The hash of an IPv6 destination is no number of 32
+ * bits. */
 static inline void
 add_isn(struct isn *i, const struct answer *w, unsigned n)
 {
-	uint32_t seq = w->ack - 1, v4 = v4_of(w->dst);
-	uint32_t first = i->packets == 0 ? seq : i->first;
-	uint32_t least = i->packets == 0 || seq < i->least ? seq : i->least;
-	uint32_t most = i->packets == 0 || seq > i->most ? seq : i->most;
+	uint32_t seq = w->ack - 1;
 
-	i->first = n != 0 ? first : i->first;
-	i->least = n != 0 ? least : i->least;
-	i->most = n != 0 ? most : i->most;
+	if (i->packets == 0 && n != 0)
+		i->first = i->least = i->most = seq;
+	seq = n != 0 ? seq : i->first;
+	i->least = seq < i->least ? seq : i->least;
+	i->most = seq > i->most ? seq : i->most;
 	i->packets += n;
-	i->same += n & (seq == first);
-	i->address += n & (v4 != 0) & (seq == v4);
+	i->same += n & (seq == i->first);
+	i->address += n & (seq == w->dst);
 }
 
 static void
@@ -270,7 +268,7 @@ add_reporter(struct detail *d, struct addr a)
 		d->reporter[d->nreporters++] = (struct reporter){ a, 1 };
 }
 
-static void
+SELDOM void
 settle(struct detail *d)
 {
 	if (d->like == 0)
@@ -305,29 +303,39 @@ add_looks(struct detail *d, const struct answer *w)
 /* Nearly all the time goes here, so it is not a call. */
 static inline __attribute__((always_inline)) void
 count(struct detail *d, const struct flow *f, const struct answer *w,
-    uint64_t dst, bool repeated, const struct flow_limits *l,
+    const struct addr *reporter, const struct flow_limits *l,
     struct budget *budget)
 {
 	add_rate(d, w->sec, l);
-	add_destination(d, dst, w->spot, budget);
-	if (w->sport != 0)
-		tally_add(&d->ports, w->sport, 1);
+	add_destination(d, w->dst, w->spot, budget);
+	if (w->port != 0)
+		tally_add(&d->ports, w->port, 1);
 	if (w->class == PACKET_ICMP) {
 		tally_add(&d->icmp, (uint32_t)w->type << 8 | w->code, 1);
 		/* A router's TTL says nothing about the target. */
-		if (w->quoted && !addr_equal(w->reporter, f->target))
-			add_reporter(d, w->reporter);
+		if (w->marks & ANSWER_QUOTED &&
+		    !addr_equal(*reporter, f->target))
+			add_reporter(d, *reporter);
 		else
 			tally_add(&d->ttls, w->ttl, 1);
 	} else if (w->class == PACKET_UDP_DNS) {
 		tally_add(&d->ttls, w->ttl, 1);
 	} else {
 		add_looks(d, w);
-		add_isn(&d->isn, w, ((w->flags & 0x10) != 0) & !repeated);
+		add_isn(&d->isn, w, (w->flags & 0x10) != 0 &&
+		    (w->marks & ANSWER_REPEATED) == 0);
 	}
 }
 
-static struct detail *
+static inline void
+add_marks(struct flow *f, unsigned marks)
+{
+	f->repeated += (marks & ANSWER_REPEATED) != 0;
+	f->quoted += (marks & ANSWER_QUOTED) != 0;
+	f->mismatched += (marks & ANSWER_MISMATCH) != 0;
+}
+
+SELDOM struct detail *
 make_detail(struct flow *f, const struct flow_limits *l,
     struct budget *budget)
 {
@@ -343,8 +351,7 @@ make_detail(struct flow *f, const struct flow_limits *l,
 	for (i = 0; i < f->packets && i < FLOW_EARLY; i++) {
 		struct answer w = answer_of(&f->early[i], budget);
 
-		count(d, f, &w, f->early[i].dst, f->early[i].repeated, l,
-		    budget);
+		count(d, f, &w, &f->early[i].reporter, l, budget);
 	}
 	return d;
 }
@@ -356,30 +363,29 @@ flow_detail(struct flow *f, const struct flow_limits *l, struct budget *budget)
 }
 
 int
-flow_add(struct flow *f, const struct answer *w, bool repeated,
-    const struct flow_limits *l, struct budget *budget)
+flow_add(struct flow *f, const struct answer *w,
+    const struct addr *reporter, const struct flow_limits *l,
+    struct budget *budget)
 {
+	struct detail *d = f->detail;
 	uint64_t time = w->time;
 
-	if (f->detail == NULL && f->packets >= FLOW_EARLY &&
-	    make_detail(f, l, budget) == NULL)
+	if (d == NULL && f->packets < FLOW_EARLY)
+		keep_event(&f->early[f->packets], w, reporter);
+	else if (d == NULL && (d = make_detail(f, l, budget)) == NULL)
 		return -1;
+	else
+		count(d, f, w, reporter, l, budget);
 	if (f->packets == 0)
 		f->first = f->last = time;
 	else if (time > f->last)
 		f->last = time;
 	else if (time < f->first)
 		f->first = time;
-	if (f->detail != NULL)
-		count(f->detail, f, w, flow_destination(w->dst, budget),
-		    repeated, l, budget);
-	else
-		keep_event(&f->early[f->packets], w, repeated, budget);
 	f->packets++;
 	f->bytes += w->bytes;
-	f->repeated += repeated;
-	f->quoted += w->quoted;
-	f->mismatched += w->mismatch;
+	if (w->marks != 0)
+		add_marks(f, w->marks);
 	return 0;
 }
 
@@ -392,7 +398,8 @@ flow_clear(struct flow *f, struct budget *budget)
 		free(f->detail->blocks);
 		free(f->detail);
 	}
-	memset(f, 0, sizeof(*f));
+	f->detail = NULL;
+	f->used = false;
 }
 
 bool

@@ -8,6 +8,7 @@
  * gets the detail where things are counted.
  */
 
+#include <stdalign.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -96,27 +97,29 @@ struct detail {
 /* What a flow keeps of a packet. */
 struct event {
 	uint64_t	time;
-	uint64_t	dst;		/* or a hash, but its low 8 bits */
+	uint64_t	dst;		/* as in the answer */
 	struct addr	reporter;
-	uint32_t	bytes, ack, v4;	/* v4: the IPv4 destination */
+	uint32_t	bytes, ack;
 	uint16_t	port, window;
 	uint8_t		class, flags, ttl, type, code;
-	bool		quoted, mismatch, repeated;
+	uint8_t		marks;		/* ANSWER_ */
 };
 
+/* Four lines of the cache; each packet comes by the first two. */
 struct flow {
-	struct addr	target;
+	alignas(64) struct addr target;
 	uint8_t		proto;
 	bool		used;
 	uint32_t	next;			/* of the same hash */
+	uint64_t	first, last;
+	uint64_t	packets, bytes;
+	struct detail	*detail;		/* NULL: all are in early */
+
+	uint64_t	repeated;		/* SYN/ACKs sent again */
+	uint64_t	quoted, mismatched;	/* in ICMP errors */
 	uint32_t	before, after;		/* in the wheel */
 	uint32_t	spoke;			/* of the wheel */
 	uint32_t	note[2];
-	uint64_t	first, last;
-	uint64_t	packets, bytes;
-	uint64_t	repeated;		/* SYN/ACKs sent again */
-	uint64_t	quoted, mismatched;	/* in ICMP errors */
-	struct detail	*detail;		/* NULL: all are in early */
 	struct event	 early[FLOW_EARLY];
 };
 
@@ -126,26 +129,18 @@ struct budget {
 	struct hash_key	key;
 };
 
-/* Counts an answer, of which the spot is set; repeated says whether it is a
- * SYN/ACK sent again.  Returns 0, or -1 when the budget has no room for what it
- * needs; then nothing was counted. */
-int flow_add(struct flow *, const struct answer *, bool repeated,
-    const struct flow_limits *, struct budget *);
+/* Counts an answer, of which the spot is set, and its reporter, if it quotes.
+ * Returns 0, or -1 when the budget has no room for what it needs; then nothing
+ * was counted. */
+int flow_add(struct flow *, const struct answer *,
+    const struct addr *reporter, const struct flow_limits *, struct budget *);
 
-/* The address as a number, or a hash of it but its low 8 bits. */
-static inline uint64_t
-flow_destination(struct addr a, const struct budget *budget)
-{
-	return addr_is_v4(a) ? a.lo & UINT32_MAX : (a.lo & 255) |
-	    hash_words(&budget->key, a.hi, a.lo >> 8) << 8;
-}
-
-/* Where its block is among those of a detail: the hash of flow_add(). */
+/* Where the block of a destination is among those of a detail: the spot of
+ * flow_add(). */
 static inline uint32_t
-flow_spot(struct addr a, const struct budget *budget)
+flow_spot(uint64_t dst, const struct hash_key *key)
 {
-	return (uint32_t)hash_word(&budget->key,
-	    (flow_destination(a, budget) >> 8) + 1);
+	return (uint32_t)hash_word(key, (dst >> 8) + 1);
 }
 
 /* The detail, made now of the early packets if it was not there.  NULL when

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdalign.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +24,9 @@ struct crate {
 /*
  * A ring of crates.  The thread fills them ahead; when none is ready and the
  * thread is not at it, since another program has its processor, whoever asks
- * fills one himself instead of waiting.
+ * fills one himself instead of waiting.  Answers are prepared by the thread
+ * when it is well ahead, by whoever asks when it is not: so both have as much
+ * to do, whatever takes longer.
  */
 struct intake {
 	struct capture	*capture;
@@ -39,6 +42,8 @@ struct intake {
 	atomic_bool	 filling;		/* one of the two is at it */
 	bool		 ended, stop;		/* under the mutex */
 	atomic_size_t	 filled, emptied;	/* crates so far */
+	pthread_mutex_t	 preparing;
+	atomic_size_t	 prepared;		/* crates so far */
 	size_t		 at;			/* batch of the crate at hand */
 	struct crate	 crates[CRATES];
 };
@@ -58,7 +63,7 @@ static void
 decode_own(struct decoder *d, struct batch *b, const struct frame *f,
     size_t n)
 {
-	packet_decode(b, f, n, d->packets, d->answers);
+	packet_decode(b, f, n, &d->wanted);
 	if (d->unread == 0)
 		d->unread_link = b->unread_link;
 	d->unread += b->unread;
@@ -114,6 +119,33 @@ fill(struct intake *t)
 	(void)pthread_cond_signal(&t->changed);
 }
 
+/* Whether fewer than n crates are prepared. */
+static bool
+unprepared(struct intake *t, size_t n)
+{
+	return t->decoder->attacks != NULL && atomic_load(&t->prepared) < n;
+}
+
+/* Prepares the next crate, unless n are prepared. */
+static void
+prepare(struct intake *t, size_t n)
+{
+	size_t k, i;
+
+	(void)pthread_mutex_lock(&t->preparing);
+	if ((k = atomic_load(&t->prepared)) < n) {
+		struct crate *c = &t->crates[k % CRATES];
+
+		for (i = 0; i < BATCHES && c->got[i] != -2; i++) {
+			if (c->got[i] == 0)
+				attack_prepare(t->decoder->attacks,
+				    &c->harvest[i].batch);
+		}
+		atomic_store(&t->prepared, k + 1);
+	}
+	(void)pthread_mutex_unlock(&t->preparing);
+}
+
 /* While the other one fills a crate, which is done sooner than anybody falls
  * asleep and wakes, unless he has lost his processor. */
 static void
@@ -129,6 +161,15 @@ wait_filling(struct intake *t)
 		(void)pthread_cond_wait(&t->changed, &t->mutex);
 }
 
+/* The mutex is held, but not meanwhile. */
+static void
+prepare_ahead(struct intake *t)
+{
+	(void)pthread_mutex_unlock(&t->mutex);
+	prepare(t, atomic_load(&t->filled));
+	(void)pthread_mutex_lock(&t->mutex);
+}
+
 static void *
 fill_ahead(void *arg)
 {
@@ -138,6 +179,9 @@ fill_ahead(void *arg)
 	while (!t->stop && !t->ended) {
 		if (atomic_load(&t->filling))
 			wait_filling(t);
+		else if (ready(t) > CRATES / 2 &&
+		    unprepared(t, atomic_load(&t->filled)))
+			prepare_ahead(t);
 		else if (ready(t) == CRATES)
 			(void)pthread_cond_wait(&t->changed, &t->mutex);
 		else
@@ -182,8 +226,12 @@ next_ahead(struct intake *t, struct harvest **harvest)
 		t->at = 0;
 		give_back(t);
 	}
-	if (t->at == 0 && ready(t) == 0)
-		get_ready(t);
+	if (t->at == 0) {
+		if (ready(t) == 0)
+			get_ready(t);
+		if (unprepared(t, atomic_load(&t->emptied) + 1))
+			prepare(t, atomic_load(&t->emptied) + 1);
+	}
 	c = &t->crates[atomic_load(&t->emptied) % CRATES];
 	*harvest = &c->harvest[t->at];
 	return c->got[t->at++];
@@ -197,6 +245,7 @@ start(struct intake *t)
 	int rc;
 
 	(void)pthread_mutex_init(&t->mutex, NULL);
+	(void)pthread_mutex_init(&t->preparing, NULL);
 	(void)pthread_cond_init(&t->changed, NULL);
 	sigfillset(&all);
 	(void)pthread_sigmask(SIG_SETMASK, &all, &old);
@@ -210,10 +259,12 @@ start(struct intake *t)
 struct intake *
 intake_open(struct capture *capture, struct decoder *decoder, bool frames)
 {
-	struct intake *t = calloc(1, sizeof(*t));
+	struct intake *t = aligned_alloc(alignof(struct intake), sizeof(*t));
 
 	if (t == NULL)
 		return NULL;
+	/* The crates are left alone until they are filled. */
+	memset(t, 0, offsetof(struct intake, crates));
 	t->capture = capture;
 	t->decoder = decoder;
 	/* Nobody knows the share done of what is no file. */
@@ -237,6 +288,7 @@ intake_close(struct intake *t)
 		(void)pthread_mutex_unlock(&t->mutex);
 		(void)pthread_join(t->thread, NULL);
 		(void)pthread_cond_destroy(&t->changed);
+		(void)pthread_mutex_destroy(&t->preparing);
 		(void)pthread_mutex_destroy(&t->mutex);
 	}
 	free(t);
@@ -246,11 +298,16 @@ int
 intake_next(struct intake *t, struct harvest **harvest,
     const struct frame **frames)
 {
+	int rc;
+
 	if (t->threaded)
 		return next_ahead(t, harvest);
 	*harvest = &t->crates[0].harvest[0];
 	*frames = t->frames;
-	return decode(t, &t->crates[0].harvest[0]);
+	rc = decode(t, *harvest);
+	if (rc == 0 && t->decoder->attacks != NULL)
+		attack_prepare(t->decoder->attacks, &(*harvest)->batch);
+	return rc;
 }
 
 int

@@ -3,16 +3,18 @@
 #define D4_PIBS_INTAKE_H
 
 /*
- * Packets out of a capture: frames read, filtered and decoded.  For a file this
- * is done ahead in a thread of its own, so that it costs no time while another
- * processor is free; what may have to wait for its data, and what needs the
- * frames as well, is done where it is asked for.
+ * Packets out of a capture: frames read, filtered and decoded, and answers made
+ * ready for attack_add().  For a file this is done ahead in a thread of its own,
+ * so that it costs no time while another processor is free; what may have to
+ * wait for its data, and what needs the frames as well, is done where it is
+ * asked for.
  */
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "d4-pibs/attack.h"
 #include "d4-pibs/capture.h"
 #include "d4-pibs/packet.h"
 
@@ -20,7 +22,8 @@
 struct decoder {
 	struct filter	*filter;	/* or NULL */
 	bool		 pibs;
-	uint32_t	 packets, answers;	/* see packet_decode() */
+	struct packet_wanted wanted;
+	struct attacks	*attacks;	/* whose answers are wanted, or NULL */
 	struct shadow	 shadow;
 	uint64_t	 small;		/* too small for PIBS */
 	uint64_t	 unread;	/* frames of links that are not read */
@@ -39,9 +42,9 @@ void intake_close(struct intake *);
 
 /* What a step of the way through a capture gave. */
 struct harvest {
-	struct batch	 batch;
 	size_t		 frames;	/* that passed the filter */
 	uint32_t	 sec;		/* of the last of them */
+	struct batch	 batch;
 };
 
 /*

@@ -78,6 +78,13 @@ addr6(const uint8_t *p)
 	return (struct addr){ d4_get64be(p), d4_get64be(p + 8) };
 }
 
+static inline uint64_t
+destination(struct addr a, const struct hash_key *key)
+{
+	return addr_is_v4(a) ? a.lo & UINT32_MAX :
+	    (a.lo & 255) | hash_words(key, a.hi, a.lo >> 8) << 8;
+}
+
 /* -- from the link to IP --------------------------------------------------- */
 
 static uint16_t
@@ -316,48 +323,61 @@ open_ip(struct rest *r, uint16_t type, struct ip *ip)
 /* -- TCP ------------------------------------------------------------------- */
 
 /* As corsaro: RST counts with any other flag, and so does SYN with ACK. */
-#define CLASS(f) ((f) & RST ? PACKET_RST : \
+#define CLASS(f, ack) ((f) & RST ? PACKET_RST : \
     ((f) & (SYN | ACK)) == (SYN | ACK) ? PACKET_SYNACK : \
     ((f) & ~ECN) == SYN ? PACKET_SYN : \
     (f) & SYN ? PACKET_ODD : \
     ((f) & (FIN | PSH | URG | ACK)) == (FIN | PSH | URG) ? PACKET_XMAS : \
     (f) & FIN ? PACKET_FIN : \
-    (f) & ACK ? PACKET_ACK : \
+    (f) & ACK ? (ack) : \
     ((f) & ~ECN) == 0 ? PACKET_NULL : PACKET_ODD)
-#define CLASS4(f)	CLASS(f), CLASS((f) + 1), CLASS((f) + 2), \
-    CLASS((f) + 3)
-#define CLASS16(f)	CLASS4(f), CLASS4((f) + 4), CLASS4((f) + 8), \
-    CLASS4((f) + 12)
-#define CLASS64(f)	CLASS16(f), CLASS16((f) + 16), CLASS16((f) + 32), \
-    CLASS16((f) + 48)
+#define CLASS4(f, ack)	CLASS(f, ack), CLASS((f) + 1, ack), \
+    CLASS((f) + 2, ack), CLASS((f) + 3, ack)
+#define CLASS16(f, ack)	CLASS4(f, ack), CLASS4((f) + 4, ack), \
+    CLASS4((f) + 8, ack), CLASS4((f) + 12, ack)
+#define CLASS64(f, ack)	CLASS16(f, ack), CLASS16((f) + 16, ack), \
+    CLASS16((f) + 32, ack), CLASS16((f) + 48, ack)
 
-static const uint8_t class_of_flags[256] = {
-	CLASS64(0), CLASS64(64), CLASS64(128), CLASS64(192)
+/* PACKET_ACK with data is PACKET_DATA. */
+static const uint8_t class_of_flags[2][256] = {
+	{ CLASS64(0, PACKET_ACK), CLASS64(64, PACKET_ACK),
+	  CLASS64(128, PACKET_ACK), CLASS64(192, PACKET_ACK) },
+	{ CLASS64(0, PACKET_DATA), CLASS64(64, PACKET_DATA),
+	  CLASS64(128, PACKET_DATA), CLASS64(192, PACKET_DATA) }
 };
 
 /* data is whether bytes follow the header on the wire. */
 static inline unsigned
 class_of(unsigned flags, bool data)
 {
-	unsigned class = class_of_flags[flags];
-
-	/* PACKET_ACK with data is PACKET_DATA, the next one. */
-	return class + ((class == PACKET_ACK) & data);
+	return class_of_flags[data][flags];
 }
 
-/* From the 14 bytes up to the flags, or all 20; data as above. */
+/* The addresses, ports and numbers that make two SYN/ACKs the same.  Whoever
+ * makes two different ones meet has them counted as repeated, no more: no key
+ * comes in. */
+static inline uint64_t
+fold(struct addr src, uint64_t dst, uint32_t ports, uint64_t numbers)
+{
+	uint64_t hosts = (dst ^ src.lo << 32 ^ src.lo >> 32 ^ src.hi) *
+	    UINT64_C(0x9e3779b97f4a7c15) ^ ports;
+
+	return (hosts ^ hosts >> 32) * UINT64_C(0xff51afd7ed558ccd) ^ numbers;
+}
+
+/* From the 14 bytes up to the flags, or all 20; data as above.  What IP says
+ * is filled in. */
 static inline void
 fill_tcp(struct answer *a, const uint8_t *p, size_t len, bool data)
 {
-	a->sport = d4_get16be(p);
-	a->dport = d4_get16be(p + 2);
-	a->seq = d4_get32be(p + 4);
+	a->same = fold(a->src, a->dst, d4_get32be(p), d4_get64be(p + 4));
+	a->port = d4_get16be(p);
 	a->ack = d4_get32be(p + 8);
 	a->window = len >= 16 ? d4_get16be(p + 14) : 0;
 	a->flags = p[13];
 	a->class = (uint8_t)class_of(p[13], data);
 	a->type = a->code = 0;
-	a->quoted = a->mismatch = false;
+	a->marks = 0;
 }
 
 static enum packet_class
@@ -394,10 +414,9 @@ icmp_answer(uint8_t proto, uint8_t type)
 
 /* The packet within an ICMP error: its destination is the target. */
 static void
-decode_quoted(struct answer *a, const struct rest *outer)
+decode_quoted(struct answer *a, const struct rest *outer, struct addr telescope)
 {
 	struct rest r = *outer;
-	struct addr telescope = a->dst;
 	enum packet_class class;
 	uint16_t type;
 	struct ip ip;
@@ -414,21 +433,18 @@ decode_quoted(struct answer *a, const struct rest *outer)
 	if (class == PACKET_BAD || (class == PACKET_CUT && type ==
 	    ETHERTYPE_IPV6 && outer->len < 8 + 40))
 		return;
-	a->reporter = a->src;
 	a->src = ip.dst;
 	/* NOLINTNEXTLINE(clang-analyzer-core.*): what holds it is there */
 	a->proto = ip.proto;
-	a->quoted = true;
-	a->mismatch = !addr_equal(ip.src, telescope);
+	a->marks = ANSWER_QUOTED |
+	    (addr_equal(ip.src, telescope) ? 0 : ANSWER_MISMATCH);
 	if (class == PACKET_CLASSES && r.len >= 4 &&
-	    (ip.proto == PROTO_TCP || ip.proto == PROTO_UDP)) {
-		a->dport = d4_get16be(r.p);
-		a->sport = d4_get16be(r.p + 2);
-	}
+	    (ip.proto == PROTO_TCP || ip.proto == PROTO_UDP))
+		a->port = d4_get16be(r.p + 2);
 }
 
 static enum packet_class
-decode_icmp(struct answer *a, const struct rest *r, uint8_t proto)
+decode_icmp(struct answer *a, const struct rest *r, const struct ip *ip)
 {
 	int answer;
 
@@ -436,11 +452,11 @@ decode_icmp(struct answer *a, const struct rest *r, uint8_t proto)
 		return r->wire < 4 ? PACKET_BAD : PACKET_CUT;
 	a->type = r->p[0];
 	a->code = r->p[1];
-	answer = icmp_answer(proto, a->type);
+	answer = icmp_answer(ip->proto, a->type);
 	if (answer == 0)
 		return PACKET_ICMP_OTHER;
 	if (answer == 2)
-		decode_quoted(a, r);
+		decode_quoted(a, r, ip->dst);
 	return PACKET_ICMP;
 }
 
@@ -449,27 +465,27 @@ decode_udp(struct answer *a, const struct rest *r)
 {
 	if (r->len < 4)
 		return r->wire < 4 ? PACKET_BAD : PACKET_CUT;
-	a->sport = d4_get16be(r->p);
-	a->dport = d4_get16be(r->p + 2);
-	return a->sport == 53 ? PACKET_UDP_DNS : PACKET_UDP;
+	a->port = d4_get16be(r->p);
+	return a->port == 53 ? PACKET_UDP_DNS : PACKET_UDP;
 }
 
 /* -- a packet -------------------------------------------------------------- */
 
 /* What IP carries. */
 static enum packet_class
-decode_ip(struct answer *a, const struct rest *r, uint16_t type)
+decode_ip(struct answer *a, const struct rest *r, const struct ip *ip,
+    uint16_t type)
 {
-	switch (a->proto) {
+	switch (ip->proto) {
 	case PROTO_TCP:
 		return decode_tcp(a, r);
 	case PROTO_UDP:
 		return decode_udp(a, r);
 	case PROTO_ICMP:
-		return type == ETHERTYPE_IPV4 ? decode_icmp(a, r, a->proto) :
+		return type == ETHERTYPE_IPV4 ? decode_icmp(a, r, ip) :
 		    PACKET_PROTOCOL;
 	case PROTO_ICMP6:
-		return type == ETHERTYPE_IPV6 ? decode_icmp(a, r, a->proto) :
+		return type == ETHERTYPE_IPV6 ? decode_icmp(a, r, ip) :
 		    PACKET_PROTOCOL;
 	default:
 		return PACKET_PROTOCOL;
@@ -478,12 +494,13 @@ decode_ip(struct answer *a, const struct rest *r, uint16_t type)
 
 /* What the frame and its IP header say. */
 static inline void
-fill_ip(struct answer *a, const struct frame *f, const struct ip *ip)
+fill_ip(struct answer *a, const struct frame *f, const struct ip *ip,
+    const struct hash_key *key)
 {
 	a->sec = f->sec;
 	a->time = f->sec * UINT64_C(1000000000) + f->nsec;
 	a->src = ip->src;
-	a->dst = ip->dst;
+	a->dst = destination(ip->dst, key);
 	a->bytes = ip->bytes;
 	a->ttl = ip->ttl;
 	a->proto = ip->proto;
@@ -494,10 +511,10 @@ fill_ip(struct answer *a, const struct frame *f, const struct ip *ip)
 static inline void
 clear(struct answer *a)
 {
-	a->seq = a->ack = 0;
-	a->sport = a->dport = a->window = 0;
-	a->flags = a->type = a->code = 0;
-	a->quoted = a->mismatch = false;
+	a->same = 0;
+	a->ack = 0;
+	a->port = a->window = 0;
+	a->flags = a->type = a->code = a->marks = 0;
 }
 
 /* The frames that nearly all are: Ethernet and IPv4 without options, not a
@@ -506,8 +523,8 @@ static inline bool
 is_plain(const struct frame *f)
 {
 	return f->link == LINK_ETHERNET && f->caplen >= 54 &&
-	    d4_get32be(f->data + 12) >> 8 == 0x080045 &&
-	    (d4_get16be(f->data + 20) & 0x1fff) == 0;
+	    (d4_get32le(f->data + 12) & 0xffffff) == 0x450008 &&
+	    (d4_get16le(f->data + 20) & 0xff1f) == 0;
 }
 
 /* Past both headers of such a frame; not where the length is none or wrong. */
@@ -526,9 +543,10 @@ open_plain(struct rest *r, struct ip *ip, const struct frame *f)
 	return true;
 }
 
-/* Any frame at all. */
+/* Any frame at all; also its sender. */
 static void
-decode_any(struct answer *a, const struct frame *f)
+decode_any(struct answer *a, struct addr *sender, const struct frame *f,
+    const struct hash_key *key)
 {
 	struct rest r = { .p = f->data, .len = f->caplen };
 	enum packet_class class = PACKET_CLASSES;
@@ -540,21 +558,23 @@ decode_any(struct answer *a, const struct frame *f)
 		class = type == ETHERTYPE_IPV4 || type == ETHERTYPE_IPV6 ?
 		    open_ip(&r, type, &ip) : PACKET_NOT_IP;
 	}
-	fill_ip(a, f, &ip);
+	*sender = ip.src;
+	fill_ip(a, f, &ip, key);
 	clear(a);
 	a->class = (uint8_t)(class == PACKET_CLASSES ?
-	    decode_ip(a, &r, type) : class);
+	    decode_ip(a, &r, &ip, type) : class);
 }
 
 /* TCP in such a frame, with a header that is whole. */
 static inline void
-decode_plain(struct answer *a, const struct frame *f)
+decode_plain(struct answer *a, const struct frame *f,
+    const struct hash_key *key)
 {
 	const uint8_t *p = f->data;
 	struct ip ip = { addr4(p + 26), addr4(p + 30), d4_get16be(p + 16),
 	    p[22], PROTO_TCP };
 
-	fill_ip(a, f, &ip);
+	fill_ip(a, f, &ip, key);
 	fill_tcp(a, p + 34, 20, ip.bytes > 20 + (p[46] >> 4) * 4u);
 }
 
@@ -567,37 +587,43 @@ whole(unsigned value)
 	return value;
 }
 
-/* What is wanted of plain frames. */
-struct wanted {
-	uint32_t	packets, answers;	/* of TCP */
-	uint8_t		others[256];		/* other protocols */
-	bool		all;			/* packets of all frames */
+/* What is to be done with a plain frame. */
+enum {
+	TODO_PACKET = 1,	/* its packet is wanted */
+	TODO_REST = 2		/* and more of it than a TCP packet */
 };
 
 /* Frames of which more is to be known than a TCP packet. */
 struct work {
-	uint8_t		frame[FRAME_BATCH];
-	uint8_t		packet[FRAME_BATCH];	/* its own, or NO_PACKET */
-	bool		plain[FRAME_BATCH];	/* and TCP */
 	size_t		n;
+	struct item {
+		uint8_t	frame, packet;	/* indices */
+		uint8_t	kind;
+	} item[FRAME_BATCH];
 };
 
-#define NO_PACKET	UINT8_MAX
+enum { ANY_FRAME, PLAIN_OTHER, PLAIN_TCP };
 
-static void
-set_wanted(struct wanted *w, uint32_t packets, uint32_t answers)
+void
+packet_want(struct packet_wanted *w, uint32_t packets, uint32_t answers,
+    const struct hash_key *key)
 {
-	uint32_t both = packets | answers;
+	uint8_t *proto = w->todo + PACKET_CLASSES;
+	bool all = packets == PACKET_ALL;
+	uint32_t i;
 
+	w->more = all || answers != 0;
 	w->packets = packets;
 	w->answers = answers;
-	w->all = packets == PACKET_ALL;
-	memset(w->others, w->all, sizeof(w->others));
-	w->others[PROTO_ICMP] = (both & (PACKET_BIT(PACKET_ICMP) |
-	    PACKET_BIT(PACKET_ICMP_OTHER))) != 0;
-	w->others[PROTO_UDP] = (both & (PACKET_BIT(PACKET_UDP) |
-	    PACKET_BIT(PACKET_UDP_DNS))) != 0;
-	w->others[PROTO_TCP] = 0;
+	w->key = key != NULL ? *key : (struct hash_key){ { 0 } };
+	for (i = 0; i < PACKET_CLASSES; i++)
+		w->todo[i] = (uint8_t)((packets >> i & 1) * TODO_PACKET |
+		    (answers >> i & 1) * TODO_REST);
+	memset(proto, all ? TODO_PACKET | TODO_REST : 0, 256);
+	if (answers & (PACKET_BIT(PACKET_ICMP) | PACKET_BIT(PACKET_ICMP_OTHER)))
+		proto[PROTO_ICMP] |= TODO_REST;
+	if (answers & (PACKET_BIT(PACKET_UDP) | PACKET_BIT(PACKET_UDP_DNS)))
+		proto[PROTO_UDP] |= TODO_REST;
 }
 
 /*
@@ -607,47 +633,44 @@ set_wanted(struct wanted *w, uint32_t packets, uint32_t answers)
  */
 static inline __attribute__((always_inline)) void
 take_plain(struct batch *b, struct work *w, const struct frame *f, size_t n,
-    const struct wanted *wanted, bool more)
+    const uint8_t *todo_of, bool more)
 {
 	size_t i, m = 0, nwork = 0;
 
 	for (i = 0; i < n; i++) {
 		const uint8_t *p = f[i].data;
 		struct packet *k = &b->packet[m];
-		unsigned total, header, tcp, class, flags;
+		unsigned total, header, tcp, class, todo;
 
 		__builtin_prefetch(p + AHEAD);
-		w->frame[nwork] = (uint8_t)i;
-		w->packet[nwork] = (uint8_t)m;
-		w->plain[nwork] = false;
 		k->sec = f[i].sec;
 		if (!is_plain(&f[i])) {
-			nwork++;
-			m++;
+			w->item[nwork++] = (struct item){ (uint8_t)i,
+			    (uint8_t)m++, ANY_FRAME };
 			continue;
 		}
 		tcp = p[23] == PROTO_TCP;
 		total = d4_get16be(p + 16);
 		header = 20 + (p[46] >> 4) * 4u;
 		if (whole(tcp & ((header < 40) | (total < header)))) {
-			nwork++;
-			m++;
+			w->item[nwork++] = (struct item){ (uint8_t)i,
+			    (uint8_t)m++, ANY_FRAME };
 			continue;
 		}
-		flags = p[47];
-		class = class_of(flags, total > header);
+		class = class_of(p[47], total > header);
 		k->src = addr4(p + 26);
 		k->sport = d4_get16be(p + 34);
-		k->flags = (uint8_t)flags;
+		k->flags = p[47];
 		k->class = (uint8_t)class;
 		if (more) {
-			w->packet[nwork] = wanted->all ? (uint8_t)m :
-			    NO_PACKET;
-			w->plain[nwork] = tcp;
-			nwork += (tcp & wanted->answers >> class) |
-			    wanted->others[p[23]];
-		}
-		m += (tcp & wanted->packets >> class) | (more & wanted->all);
+			todo = todo_of[tcp ? class :
+			    (unsigned)PACKET_CLASSES + p[23]];
+			w->item[nwork] = (struct item){ (uint8_t)i,
+			    (uint8_t)m, (uint8_t)(PLAIN_OTHER + tcp) };
+			nwork += todo / TODO_REST;
+		} else
+			todo = tcp & todo_of[class];
+		m += todo & TODO_PACKET;
 	}
 	b->n = m;
 	w->n = nwork;
@@ -657,50 +680,49 @@ static struct packet
 packet_of(const struct answer *a)
 {
 	return (struct packet){ .src = a->src, .sec = a->sec,
-	    .sport = a->sport, .flags = a->flags, .class = a->class };
+	    .sport = a->port, .flags = a->flags, .class = a->class };
 }
 
 static void
 take_rest(struct batch *b, const struct work *w, const struct frame *f,
-    uint32_t answers)
+    const struct packet_wanted *wanted)
 {
+	bool all = wanted->packets == PACKET_ALL;
 	size_t i, m = 0;
 
 	b->unread = 0;
 	for (i = 0; i < w->n; i++) {
 		struct answer *a = &b->answer[m];
-		const struct frame *g = &f[w->frame[i]];
+		const struct frame *g = &f[w->item[i].frame];
 
-		if (w->plain[i]) {
-			decode_plain(a, g);
+		if (w->item[i].kind == PLAIN_TCP) {
+			decode_plain(a, g, &wanted->key);
 			m++;
 			continue;
 		}
-		decode_any(a, g);
-		if (w->packet[i] != NO_PACKET)
-			b->packet[w->packet[i]] = packet_of(a);
+		decode_any(a, &b->reporter[m], g, &wanted->key);
+		if (w->item[i].kind == ANY_FRAME || all)
+			b->packet[w->item[i].packet] = packet_of(a);
 		if (a->class == PACKET_NOT_IP && !frame_link_known(g->link)) {
 			b->unread++;
 			b->unread_link = g->link;
 		}
-		m += answers >> a->class & 1;
+		m += wanted->answers >> a->class & 1;
 	}
 	b->nanswers = m;
 }
 
 void
 packet_decode(struct batch *b, const struct frame *f, size_t n,
-    uint32_t packets, uint32_t answers)
+    const struct packet_wanted *wanted)
 {
-	struct wanted wanted;
 	struct work w;
 
-	set_wanted(&wanted, packets, answers);
-	if (answers != 0 || wanted.all)
-		take_plain(b, &w, f, n, &wanted, true);
+	if (wanted->more)
+		take_plain(b, &w, f, n, wanted->todo, true);
 	else
-		take_plain(b, &w, f, n, &wanted, false);
-	take_rest(b, &w, f, answers);
+		take_plain(b, &w, f, n, wanted->todo, false);
+	take_rest(b, &w, f, wanted);
 }
 
 /* -- PIBS's reading -------------------------------------------------------- */

@@ -7,10 +7,12 @@
  * shadow of compat mode, which is the caller's.
  */
 
+#include <stdalign.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "d4-pibs/frame.h"
+#include "d4-pibs/hash.h"
 
 /* An address of either family; IPv4 as ::ffff:a.b.c.d. */
 struct addr {
@@ -63,36 +65,53 @@ struct packet {
 	uint8_t		class;		/* enum packet_class */
 };
 
-/* What attacks take of one. */
+/* What else is true of an answer, a bit each. */
+enum {
+	ANSWER_QUOTED = 1,	/* src and port are of a quoted packet */
+	ANSWER_MISMATCH = 2,	/* whose source is not dst */
+	ANSWER_REPEATED = 4	/* a SYN/ACK sent again */
+};
+
+/*
+ * What attacks take of one: a line of the cache, since it goes from one
+ * processor to another.
+ */
 struct answer {
-	struct addr	src;		/* of ICMP errors: the quoted target */
-	struct addr	dst;		/* the telescope's address */
-	struct addr	reporter;	/* of an ICMP error: who sent it */
+	alignas(64) struct addr src;	/* of ICMP errors: the quoted target */
+	uint64_t	dst;		/* the telescope's address: IPv4 as a
+					 * number, else a hash but the low 8
+					 * bits */
 	uint64_t	time;		/* nanoseconds since 1970 */
-	uint64_t	same;		/* this and the next of attack_add() */
-	uint32_t	hash, spot;
+	union {
+		uint64_t	same;	/* addresses, ports and numbers of TCP
+					 * folded: what is sent again has the
+					 * same */
+		struct {		/* set by attack_prepare() */
+			uint32_t	hash, spot;
+		};
+	};
 	uint32_t	sec;
-	uint32_t	seq, ack;
+	uint32_t	ack;
 	uint32_t	bytes;		/* of the IP packet */
-	uint16_t	sport;		/* the attacked port: source, or quoted
+	uint16_t	port;		/* attacked: source, or quoted
 					 * destination */
-	uint16_t	dport;		/* the attacker's port */
 	uint16_t	window;
 	uint8_t		flags, class;
 	uint8_t		ttl;
 	uint8_t		proto;		/* of the attack: 6, 17, 1, 58... */
 	uint8_t		type, code;	/* ICMP */
-	bool		quoted;		/* src and ports are of a quoted one */
-	bool		mismatch;	/* quoted source is not dst */
+	uint8_t		marks;		/* ANSWER_ */
 };
 
 /* What some frames hold, in their order: packets and, apart, answers. */
 struct batch {
 	size_t		n, nanswers;
-	struct packet	packet[FRAME_BATCH];
-	struct answer	answer[FRAME_BATCH];
 	size_t		unread;		/* frames of links that are not read */
 	uint16_t	unread_link;	/* of one of those */
+	struct packet	packet[FRAME_BATCH];
+	struct answer	answer[FRAME_BATCH];
+	struct addr	reporter[FRAME_BATCH];	/* of an answer that quotes: who
+						 * sent it */
 };
 
 /* One word for each class, static. */
@@ -104,13 +123,28 @@ const char *packet_class_name(enum packet_class);
     PACKET_BIT(PACKET_RST) | PACKET_BIT(PACKET_ACK))
 #define PACKET_ALL		UINT32_MAX
 
+/* What is to be known of frames. */
+struct packet_wanted {
+	uint32_t	packets, answers;	/* sets of classes */
+	struct hash_key	key;			/* for destinations of IPv6 */
+	/* For packet_decode(): whether this is more than TCP packets; what is
+	 * to be done with a class of TCP, and behind those with a protocol. */
+	bool		more;
+	uint8_t		todo[PACKET_CLASSES + 256];
+};
+
+/* Sets it: packets of classes of TCP, or PACKET_ALL; answers of any.  The key
+ * may be NULL where no answers are wanted. */
+void packet_want(struct packet_wanted *, uint32_t packets, uint32_t answers,
+    const struct hash_key *);
+
 /*
- * Decodes n <= FRAME_BATCH frames, the packets and the answers of these sets of
- * classes.  Other packets may be there too; with PACKET_ALL each frame has its
- * packet at its own index.
+ * Decodes n <= FRAME_BATCH frames, the packets and the answers that are wanted.
+ * Other packets may be there too; with PACKET_ALL each frame has its packet at
+ * its own index.
  */
 void packet_decode(struct batch *, const struct frame *, size_t n,
-    uint32_t packets, uint32_t answers);
+    const struct packet_wanted *);
 
 /*
  * PIBS's reading of a frame: 20 bytes of IP header at 14, whatever is there,

@@ -78,12 +78,18 @@ set_wanted(struct run *r)
 {
 	const struct settings *s = r->set;
 	struct decoder *d = &r->decoder;
-
-	d->packets = s->statistics || s->save != NULL ? PACKET_ALL :
+	uint32_t packets = s->statistics || s->save != NULL ? PACKET_ALL :
 	    PACKET_BIT(PACKET_SYN) |
 	    (rule_asked(s) ? PACKET_TCP_ANSWERS : 0);
-	if (r->flows)
-		d->answers = attack_classes(&s->limits);
+	struct hash_key key;
+
+	if (!r->flows) {
+		packet_want(&d->wanted, packets, 0, NULL);
+		return;
+	}
+	key = attack_key(r->attacks);
+	packet_want(&d->wanted, packets, attack_classes(&s->limits), &key);
+	d->attacks = r->attacks;
 }
 
 /* -- opening --------------------------------------------------------------- */

@@ -1,15 +1,10 @@
 /* SPDX-License-Identifier: ISC */
-#include <sys/mman.h>
-
 #include <stdlib.h>
 #include <string.h>
 
 #include "d4-pibs/hash.h"
+#include "d4-pibs/reserve.h"
 #include "d4-pibs/seen.h"
-
-#ifndef MAP_NORESERVE
-#define MAP_NORESERVE	0
-#endif
 
 #define BITS_MIN	16	/* sparse at first, and still in the cache */
 #define LINE		8	/* slots of one word in a cache line */
@@ -89,16 +84,8 @@ table_open(struct table *t, size_t words, size_t limit)
 	t->bits_max = bits;
 	if (hash_key_new(&t->key) == -1)
 		return -1;
-	t->slots = mmap(NULL, table_bytes(t), PROT_READ | PROT_WRITE,
-	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (t->slots == MAP_FAILED) {
-		t->slots = NULL;
+	if ((t->slots = reserve(table_bytes(t))) == NULL)
 		return -1;
-	}
-#ifdef MADV_HUGEPAGE
-	/* Each lookup in a large table is a miss; let it be one only. */
-	(void)madvise(t->slots, table_bytes(t), MADV_HUGEPAGE);
-#endif
 	set_bits(t, BITS_MIN);
 	return 0;
 }
@@ -106,8 +93,7 @@ table_open(struct table *t, size_t words, size_t limit)
 static void
 table_close(struct table *t)
 {
-	if (t->slots != NULL)
-		(void)munmap(t->slots, table_bytes(t));
+	unreserve(t->slots, table_bytes(t));
 }
 
 TWICE uint64_t
@@ -309,6 +295,12 @@ is_live(int64_t expire, uint32_t last, uint32_t now)
 	return (last != 0) & ((int64_t)now - last <= expire);
 }
 
+static inline uint32_t
+max32(uint32_t a, uint32_t b)
+{
+	return a > b ? a : b;
+}
+
 /* What a batch asks: which packets, and their homes. */
 struct asked {
 	size_t		home[FRAME_BATCH];
@@ -363,7 +355,7 @@ judge(struct seen *s, struct table *t, size_t words, size_t home,
 {
 	uint64_t *slot = find(t->slots, words, home, p->src);
 	uint64_t last = slot == NULL ? 0 : slot[words - 1];
-	uint32_t sec = p->sec < s->first ? s->first : p->sec;
+	uint32_t sec = max32(p->sec, s->first);
 	unsigned syn = p->class == PACKET_SYN;
 	uint64_t if_syn = -(uint64_t)syn;
 
@@ -380,6 +372,21 @@ judge(struct seen *s, struct table *t, size_t words, size_t home,
 		t->used += last == 0;
 	}
 	return (syn ^ 1) & !is_live(expire, (uint32_t)last, p->sec);
+}
+
+/* Records the source of a SYN. */
+TWICE void
+record(struct seen *s, struct table *t, size_t words, size_t home,
+    const struct packet *p)
+{
+	uint64_t *slot = find(t->slots, words, home, p->src);
+
+	if (slot == NULL || (slot[words - 1] == 0 && t->used >= t->full)) {
+		insert(s, t, p->src, max32(p->sec, s->first));
+		return;
+	}
+	t->used += slot[words - 1] == 0;
+	set_slot(slot, words, p->src, max32(p->sec, s->first));
 }
 
 /* Judges what was asked, all of IPv4 or mixed. */
@@ -402,31 +409,40 @@ judge_all(struct seen *s, const struct packet *k, const struct asked *q,
 	return m;
 }
 
-static size_t
-apply(struct seen *s, const struct packet *k, size_t n,
-    enum packet_class most, uint8_t *report)
+static void
+prepare(struct seen *s, const struct packet *k, size_t n,
+    enum packet_class most, struct asked *q)
 {
-	struct asked q;
-
 	make_room(&s->v4, n);
 	make_room(&s->v6, n);
-	fetch(s, k, n, most, &q);
-	return q.mixed ? judge_all(s, k, &q, true, report) :
-	    judge_all(s, k, &q, false, report);
+	fetch(s, k, n, most, q);
 }
 
 size_t
 seen_rule(struct seen *s, const struct packet *k, size_t n, uint8_t *report)
 {
-	return apply(s, k, n, PACKET_ACK, report);
+	struct asked q;
+
+	prepare(s, k, n, PACKET_ACK, &q);
+	return q.mixed ? judge_all(s, k, &q, true, report) :
+	    judge_all(s, k, &q, false, report);
 }
 
 void
 seen_record(struct seen *s, const struct packet *k, size_t n)
 {
-	uint8_t none[FRAME_BATCH];
+	struct asked q;
+	size_t i;
 
-	(void)apply(s, k, n, PACKET_SYN, none);
+	prepare(s, k, n, PACKET_SYN, &q);
+	for (i = 0; i < q.n; i++) {
+		const struct packet *p = &k[q.index[i]];
+
+		if (addr_is_v4(p->src))
+			record(s, &s->v4, 1, q.home[i], p);
+		else
+			record(s, &s->v6, 3, q.home[i], p);
+	}
 }
 
 uint32_t

@@ -18,6 +18,10 @@
 #define MAP_LEN		((size_t)8 << 20)
 #define READ_LEN	((size_t)1 << 20)
 
+/* So much of that gets its pages at once, a little before they are come to: not
+ * more, or whoever waits for what is read would run dry meanwhile. */
+#define TOUCH_LEN	((size_t)512 << 10)
+
 struct window {
 	int		 fd;
 	const char	*name;
@@ -28,7 +32,7 @@ struct window {
 
 	bool		 mapped;
 	uint8_t		*map;
-	size_t		 maplen;
+	size_t		 maplen, touched;	/* bytes; that have pages */
 	uint64_t	 next;			/* offset behind at + len */
 
 	struct d4_gz_in	*gz;
@@ -143,11 +147,24 @@ slide_map(struct window *w, size_t n)
 	w->at = map + lead;
 	w->len = len - lead;
 	w->next = from - lead + len;
-#ifdef MADV_POPULATE_READ
-	(void)madvise(map, len, MADV_POPULATE_READ);
-#else
+	w->touched = 0;
 	(void)madvise(map, len, MADV_SEQUENTIAL);
+}
+
+/* Has pages made for what is looked at next. */
+static void
+touch(struct window *w)
+{
+	size_t at = (size_t)(w->at - w->map), len = w->maplen - w->touched;
+
+	if (len == 0 || at + TOUCH_LEN / 4 < w->touched)
+		return;
+	if (len > TOUCH_LEN)
+		len = TOUCH_LEN;
+#ifdef MADV_POPULATE_READ
+	(void)madvise(w->map + w->touched, len, MADV_POPULATE_READ);
 #endif
+	w->touched += len;
 }
 
 /* Reads on until n bytes are in sight.  -1 when a signal interrupted. */
@@ -192,6 +209,8 @@ window_need(struct window *w, size_t n, const uint8_t **at)
 		else if (slide_read(w, n) == -1)
 			return -1;
 	}
+	if (w->map != NULL)
+		touch(w);
 	*at = w->at;
 	return (ptrdiff_t)w->len;
 }

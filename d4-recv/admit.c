@@ -145,8 +145,10 @@ static bool
 goes_on(const struct conn_context *ctx, const struct conn *c, uint8_t type)
 {
 	return c->resumes && (admit_same_stream(ctx, c) != NULL ||
-	    (ctx->store != NULL && store_has_stream(ctx->store,
-	    c->session.uuid, type, c->hello)));
+	    (ctx->store != NULL && (store_has_stream(ctx->store,
+	    c->session.uuid, type, c->hello) ||
+	    d4_registry_has_stream(ctx->registry, c->session.uuid, type,
+	    c->hello) == 1)));
 }
 
 /*

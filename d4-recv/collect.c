@@ -36,13 +36,14 @@
 #define DRAIN_MS	2500	/* for what waits to be finished, then */
 
 /* What an epoll event is for when it is none of a connection's. */
-static char listener_tag, stop_tag, finish_tag, sync_tag, stream_tag;
+static char listener_tag, stop_tag, finish_tag, sync_tag, stream_tag, share_tag;
 
 struct collect {
 	const struct collect_settings *s;
 	struct conn_context	 ctx;
 	struct analyze		*analyze;
 	struct finish		*finish;
+	struct share		*share;		/* or NULL */
 	struct figures		 figures;
 	bool			 registry_away;	/* and that was said */
 	size_t			 max_files;	/* open, 0: any number */
@@ -210,6 +211,32 @@ store_settings(const struct collect *c)
 	return settings;
 }
 
+/* With the registry in Redis other collectors may go on with our streams. */
+static int
+open_share(struct collect *c)
+{
+	const struct settings *s = c->s->settings;
+	char id[TAIL_STORE], why[256];
+	struct share_settings settings = {
+		.where = s->registry, .user = s->login.user,
+		.password = s->login.password, .store = id,
+		.epoll = c->ctx.epoll, .tag = &share_tag
+	};
+
+	if (strncmp(s->registry, "redis:", 6) != 0)
+		return 0;
+	if (store_id(c->ctx.store, id) == -1) {
+		d4_log_warn("%s/" TAIL_DIR "/id", s->destination);
+		return -1;
+	}
+	if ((c->share = share_new(&settings, why)) == NULL) {
+		d4_log_warnx("%s", why);
+		return -1;
+	}
+	store_share(c->ctx.store, c->share);
+	return 0;
+}
+
 static int
 open_store(struct collect *c)
 {
@@ -234,6 +261,8 @@ open_store(struct collect *c)
 		d4_log_warn("%s", s->destination);
 		return -1;
 	}
+	if (open_share(c) == -1)
+		return -1;
 	c->recovering = true;
 	if (store_fd(c->ctx.store) != -1 &&
 	    watch(c, store_fd(c->ctx.store), &sync_tag) == -1)
@@ -394,7 +423,8 @@ dispatch(struct collect *c, const struct epoll_event *event)
 			accept_some(c, c->s->listeners[i]);
 	} else if (event->data.ptr == &stop_tag) {
 		d4_stop_drain();
-	} else if (event->data.ptr == &stream_tag) {
+	} else if (event->data.ptr == &stream_tag ||
+	    event->data.ptr == &share_tag) {
 		;	/* the turn ends with it */
 	} else if (event->data.ptr == &finish_tag) {
 		finish_run(c->finish);
@@ -458,8 +488,8 @@ recover(struct collect *c)
 	}
 	if (!c->recovering)
 		return;
-	n = recover_run(c->finish, store_tails(c->ctx.store),
-	    c->recovered++ >= PATIENCE);
+	n = recover_run(c->finish, store_tails(c->ctx.store), c->share,
+	    c->recovered >= PATIENCE);
 	if (n == -1)
 		d4_log_warn("%s: cannot look for unfinished files",
 		    c->s->settings->destination);
@@ -486,9 +516,29 @@ tick_files(struct collect *c)
 {
 	if (c->ctx.store == NULL)
 		return;
+	if (c->share != NULL)
+		share_tick(c->share);
 	(void)store_tick(c->ctx.store, c->ctx.now);
 	finish_run(c->finish);
 	recover(c);
+	c->recovered++;
+}
+
+/* Streams that went from one store to another. */
+static bool
+run_share(struct collect *c)
+{
+	if (c->share == NULL)
+		return false;
+	share_run(c->share);
+	if (!share_has_news(c->share))
+		return false;
+	(void)store_run(c->ctx.store);
+	conn_retry(&c->ctx);
+	recover(c);
+	/* What that brought is sent now, and not with the next event. */
+	share_run(c->share);
+	return conn_turn(&c->ctx);
 }
 
 /* Sensors that waited for streams may be read again. */
@@ -569,6 +619,8 @@ turn(struct collect *c, bool wait, bool *again)
 			timeout = 0;
 		if (c->ctx.streams != NULL)
 			timeout = stream_timeout(c->ctx.streams, timeout);
+		if (c->share != NULL)
+			timeout = share_timeout(c->share, timeout);
 	}
 	n = epoll_wait(c->ctx.epoll, events, EVENTS, timeout);
 	look_at_clock(c);
@@ -578,6 +630,7 @@ turn(struct collect *c, bool wait, bool *again)
 		dispatch(c, &events[i]);
 	*again = conn_turn(&c->ctx);
 	*again = run_streams(c) || *again;
+	*again = run_share(c) || *again;
 	tick(c, again);
 	return n;
 }
@@ -643,10 +696,15 @@ finish_files(struct collect *c)
 		return 0;
 	while (store_tick(c->ctx.store, c->ctx.now) && d4_clock_ms() < until) {
 		(void)finish_drain(c->finish, 50);
+		if (c->share != NULL)
+			share_run(c->share);
 		(void)store_run(c->ctx.store);
 	}
 	if (store_sync(c->ctx.store, c->ctx.now) == -1)
 		rc = -1;
+	if (c->share != NULL && share_drain(c->share, DRAIN_MS) == -1)
+		d4_log_info(1, "%s: other stores do not know of all streams",
+		    c->s->settings->registry);
 	left = until - d4_clock_ms();
 	if (finish_drain(c->finish, left > 0 ? (int)left : 0) == -1)
 		d4_log_info(1, "%s: the next start goes on with the rest",
@@ -686,6 +744,7 @@ release(struct collect *c)
 {
 	stream_free(c->ctx.streams);
 	store_free(c->ctx.store);
+	share_free(c->share);
 	finish_free(c->finish);
 	analyze_free(c->analyze);
 	d4_registry_close(c->ctx.registry);

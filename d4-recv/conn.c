@@ -181,7 +181,8 @@ tell_session(const struct conn *c)
 static void
 tell_match(const struct conn_context *ctx, struct conn *c)
 {
-	const struct match *m = store_match(c->stream);
+	const struct match *m = c->stream != NULL ? store_match(c->stream) :
+	    stream_match(c->sink);
 	char name[D4_NET_HOST + D4_UUID_TEXT];
 
 	(void)ctx;
@@ -446,6 +447,35 @@ hand_on(struct conn_context *ctx, struct conn *c, const struct d4_header *h,
 		refuse(ctx, c, REFUSED_OURS, "not enough memory");
 }
 
+/* A record of a stream that may be gone on with and is in no file: what Redis has
+ * of it is not news. */
+static enum store_result
+pass_on(struct conn_context *ctx, struct conn *c, const struct d4_header *h,
+    const uint8_t *payload)
+{
+	enum match_verdict verdict;
+	unsigned reason;
+	int rc;
+
+	if ((rc = stream_judge(c->sink, h, payload, &verdict)) == 0)
+		return STORE_FULL;
+	if (rc == -1) {
+		refuse(ctx, c, REFUSED_OURS, "not enough memory");
+		return STORE_OK;
+	}
+	tell_match(ctx, c);
+	if (verdict == MATCH_STORED)
+		return STORE_OK;
+	if (verdict == MATCH_NEW && (c->max_age > 0 || c->monotonic) &&
+	    (reason = judge_time(ctx, c, h, payload)) != 0) {
+		c->backlog_len = c->backlog_at = 0;
+		refuse(ctx, c, reason, NULL);
+		return STORE_OK;
+	}
+	hand_on(ctx, c, h, payload);
+	return STORE_OK;
+}
+
 /* A record of a stream that may be gone on with.  STORE_FULL: not all of it,
  * yet; c->taken is how much. */
 static enum store_result
@@ -496,6 +526,8 @@ keep_data(struct conn_context *ctx, struct conn *c, const struct d4_header *h,
 	enum store_result result;
 	size_t taken;
 
+	if (c->stream == NULL)
+		return pass_on(ctx, c, h, payload);
 	if (c->resumes)
 		return keep_record(ctx, c, h, payload);
 	result = store_write(c->stream, payload + c->taken,
@@ -612,6 +644,8 @@ go_live(struct conn_context *ctx, struct conn *c, uint8_t type)
 		sensor.limit = 0;
 	c->sink = stream_open(ctx->streams, c->session.uuid, c->id,
 	    type, sensor.limit);
+	if (c->sink != NULL && c->resumes && ctx->store == NULL)
+		stream_resume(c->sink, c->hello);
 	return c->sink == NULL ? REFUSED_OURS : 0;
 }
 
@@ -648,7 +682,7 @@ take(struct conn_context *ctx, struct conn *c, const struct d4_header *h,
 	c->session.nbytes += h->size;
 	c->turn_bytes += h->size;
 	ctx->nbytes += h->size;
-	if (c->stream != NULL && c->resumes && !hello) {
+	if ((c->stream != NULL || c->sink != NULL) && c->resumes && !hello) {
 		take_data(ctx, c, h, payload);
 		return;
 	}
@@ -862,7 +896,8 @@ judge_stream(const struct conn *c)
 	enum stream_end end = c->sink == NULL ? STREAM_GOES_ON :
 	    stream_end(c->sink);
 
-	return end == STREAM_OVERFLOW ? REFUSED_OVERFLOW :
+	return end == STREAM_TAKEN ? REFUSED_TAKEN_OVER :
+	    end == STREAM_OVERFLOW ? REFUSED_OVERFLOW :
 	    end == STREAM_BAD_DATA ? REFUSED_WORKER : 0;
 }
 
@@ -984,11 +1019,14 @@ conn_retry(struct conn_context *ctx)
 void
 conn_wake(struct conn_context *ctx)
 {
-	struct conn *c;
+	struct conn *c, *next;
 
-	for (c = ctx->first; c != NULL; c = c->next) {
+	for (c = ctx->first; c != NULL; c = next) {
+		next = c->next;
 		if (c->sink == NULL)
 			continue;
+		if (c->stream == NULL && c->backlog_len > 0)
+			drain_backlog(ctx, c);
 		/* The wait was ours, not the sensor's. */
 		if (c->record_ms != 0 && c->events == 0)
 			c->record_ms = ctx->now_ms;
@@ -997,7 +1035,7 @@ conn_wake(struct conn_context *ctx)
 }
 
 /* Of types that may have many connections nobody else tells whether a newer one
- * of the same stream waits at another worker. */
+ * of the same stream waits at another worker; another collector may have it. */
 static void
 mind_stream(struct conn_context *ctx, struct conn *c)
 {
@@ -1007,8 +1045,9 @@ mind_stream(struct conn_context *ctx, struct conn *c)
 	if (store_is_held(c->stream)) {
 		if (c->backlog_len > 0)
 			store_want(c->stream);
-	} else if (c->session.type == D4_TYPE_EXTENDED &&
-	    store_is_wanted(c->stream)) {
+	} else if (store_is_taken(c->stream) ||
+	    (c->session.type == D4_TYPE_EXTENDED &&
+	    store_is_wanted(c->stream))) {
 		c->replaced = true;
 		refuse_stored(ctx, c, REFUSED_TAKEN_OVER, NULL);
 	}

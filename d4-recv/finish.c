@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include <sys/file.h>
+#include <sys/queue.h>
 #include <sys/stat.h>
 
 #include <errno.h>
@@ -30,16 +31,14 @@
 #define ENTRIES_MAX	1000000	/* of one path at a time */
 
 struct job {
-	struct job		*next;
+	STAILQ_ENTRY(job)	 next;
 	struct complete_file	 file;
 	int			 result;	/* of complete_run() */
 	int			 err;		/* after -1 */
 };
 
 /* First in, first out. */
-struct list {
-	struct job	*first, *last;
-};
+STAILQ_HEAD(jobs, job);
 
 struct finish {
 	char		*root;
@@ -51,37 +50,16 @@ struct finish {
 
 	pthread_mutex_t	 lock;		/* over the next four */
 	pthread_cond_t	 more;
-	struct list	 todo;
-	struct list	 ready;
+	struct jobs	 todo;
+	struct jobs	 ready;
 	int		 full;		/* errno of a wait for room, or 0 */
 
 	/* The loop's own. */
-	struct list	 pushing;
+	struct jobs	 pushing;
 	uint64_t	 nsubmitted, ndone;
 	bool		 said_full;
 	struct finish_figures figures;
 };
-
-static void
-list_add(struct list *list, struct job *job)
-{
-	job->next = NULL;
-	if (list->first == NULL)
-		list->first = job;
-	else
-		list->last->next = job;
-	list->last = job;
-}
-
-static struct job *
-list_take(struct list *list)
-{
-	struct job *job = list->first;
-
-	if (job != NULL)
-		list->first = job->next;
-	return job;
-}
 
 static void
 free_job(struct job *job)
@@ -93,12 +71,14 @@ free_job(struct job *job)
 }
 
 static void
-free_list(struct list *list)
+free_jobs(struct jobs *jobs)
 {
 	struct job *job;
 
-	while ((job = list_take(list)) != NULL)
+	while ((job = STAILQ_FIRST(jobs)) != NULL) {
+		STAILQ_REMOVE_HEAD(jobs, next);
 		free_job(job);
+	}
 }
 
 /* -- the thread ---------------------------------------------------------- */
@@ -156,17 +136,18 @@ run_thread(void *cookie)
 	(void)pthread_mutex_lock(&f->lock);
 	for (;;) {
 		while (!atomic_load(&f->complete.stop) &&
-		    f->todo.first == NULL)
+		    STAILQ_EMPTY(&f->todo))
 			(void)pthread_cond_wait(&f->more, &f->lock);
 		if (atomic_load(&f->complete.stop))
 			break;
-		job = list_take(&f->todo);
+		job = STAILQ_FIRST(&f->todo);
+		STAILQ_REMOVE_HEAD(&f->todo, next);
 		(void)pthread_mutex_unlock(&f->lock);
 		complete_job(f, job);
 		(void)pthread_mutex_lock(&f->lock);
 		if (!complete_waits(job->err))
 			f->full = 0;
-		list_add(&f->ready, job);
+		STAILQ_INSERT_TAIL(&f->ready, job, next);
 		wake_loop(f);
 	}
 	(void)pthread_mutex_unlock(&f->lock);
@@ -249,6 +230,9 @@ finish_new(const struct finish_settings *settings)
 
 	if ((f = calloc(1, sizeof(*f))) == NULL)
 		return NULL;
+	STAILQ_INIT(&f->todo);
+	STAILQ_INIT(&f->ready);
+	STAILQ_INIT(&f->pushing);
 	f->items = settings->items;
 	f->complete.level = settings->level;
 	f->complete.entries = f->wake[0] = f->wake[1] = -1;
@@ -277,9 +261,9 @@ finish_free(struct finish *f)
 	(void)pthread_cond_signal(&f->more);
 	(void)pthread_mutex_unlock(&f->lock);
 	(void)pthread_join(f->thread, NULL);
-	free_list(&f->todo);
-	free_list(&f->ready);
-	free_list(&f->pushing);
+	free_jobs(&f->todo);
+	free_jobs(&f->ready);
+	free_jobs(&f->pushing);
 	(void)pthread_cond_destroy(&f->more);
 	(void)pthread_mutex_destroy(&f->lock);
 	close_files(f);
@@ -411,7 +395,7 @@ finish_submit(struct finish *f, const struct place *p, unsigned n, bool done,
 	f->figures.waiting++;
 	f->nsubmitted++;
 	(void)pthread_mutex_lock(&f->lock);
-	list_add(&f->todo, job);
+	STAILQ_INSERT_TAIL(&f->todo, job, next);
 	(void)pthread_cond_signal(&f->more);
 	(void)pthread_mutex_unlock(&f->lock);
 	return 0;
@@ -465,7 +449,7 @@ hand_out_all(struct finish *f)
 {
 	struct job *job;
 
-	while ((job = f->pushing.first) != NULL) {
+	while ((job = STAILQ_FIRST(&f->pushing)) != NULL) {
 		if (job->result == 1 && hand_out(f, &job->file) == -1)
 			return;
 		if (job->result == -1 && job->err != EINTR) {
@@ -473,7 +457,7 @@ hand_out_all(struct finish *f)
 			d4_log_warn("%s/%s: left unfinished", f->root,
 			    job->file.place.path);
 		}
-		(void)list_take(&f->pushing);
+		STAILQ_REMOVE_HEAD(&f->pushing, next);
 		free_job(job);
 		f->figures.waiting--;
 	}
@@ -501,10 +485,9 @@ finish_run(struct finish *f)
 	while (read(f->wake[0], drain, sizeof(drain)) > 0)
 		;
 	(void)pthread_mutex_lock(&f->lock);
-	while ((job = list_take(&f->ready)) != NULL) {
-		list_add(&f->pushing, job);
+	STAILQ_FOREACH(job, &f->ready, next)
 		f->ndone++;
-	}
+	STAILQ_CONCAT(&f->pushing, &f->ready);
 	full = f->full;
 	(void)pthread_mutex_unlock(&f->lock);
 	say_full(f, full);

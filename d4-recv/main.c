@@ -17,7 +17,9 @@
  *	refusals.[ch]	why not, counted and said; faults.[ch] of our own
  *	errors.[ch]	the same as the registry keeps it, in d4-core's words
  *	stream.[ch]	sessions in Redis Streams; stream-keys.[ch] the keys
- *			around them, stream-cmd.[ch] their commands
+ *			around them, stream-cmd.[ch] their commands,
+ *			passage.[ch] what is there already
+ *	share.[ch]	tails in Redis, for other stores; share-keys.[ch]
  *	pipeline.[ch]	commands to Redis, kept until they are answered
  *	store.[ch]	streams become files; place.[ch] where, line.[ch] lines
  *	handler.[ch]	what extended types want

@@ -19,6 +19,17 @@ match_none(struct match *m)
 	m->end = MATCH_COMPLETE;
 }
 
+/* Of what another store has only the first bytes are known. */
+static bool
+is_same(const uint8_t entry[MATCH_TAG], const uint8_t tag[MATCH_TAG])
+{
+	static const uint8_t unknown[MATCH_TAG - MATCH_SHORT];
+
+	return memcmp(entry, tag, MATCH_SHORT) == 0 &&
+	    (memcmp(entry + MATCH_SHORT, unknown, sizeof(unknown)) == 0 ||
+	    memcmp(entry, tag, MATCH_TAG) == 0);
+}
+
 static enum match_verdict
 go_live(struct match *m, enum match_end end)
 {
@@ -46,8 +57,9 @@ seek(struct match *m, const uint8_t tag[MATCH_TAG])
 		return drop(m, true);
 	m->tail->rewind(m->tail->cookie);
 	while ((entry = m->tail->next(m->tail->cookie, &preamble)) != NULL) {
-		if (!preamble && memcmp(entry, tag, MATCH_TAG) == 0) {
+		if (!preamble && is_same(entry, tag)) {
 			m->state = MATCH_FOLLOW;
+			m->aligned = true;
 			return drop(m, false);
 		}
 		data = data || !preamble;
@@ -68,7 +80,7 @@ match_judge(struct match *m, const uint8_t tag[MATCH_TAG])
 	entry = m->tail->next(m->tail->cookie, &preamble);
 	if (entry == NULL)
 		return go_live(m, MATCH_COMPLETE);
-	if (memcmp(entry, tag, MATCH_TAG) != 0)
+	if (!is_same(entry, tag))
 		return go_live(m, MATCH_DIVERGED);
 	return drop(m, preamble);
 }

@@ -26,6 +26,10 @@
 /* So many bytes of the HMAC tell records apart. */
 #define MATCH_TAG	16
 
+/* So many of them are enough where room is dear (share.h): the others are zero
+ * then. */
+#define MATCH_SHORT	8
+
 /* The tail, whose owner outlives the match. */
 struct match_tail {
 	void	*cookie;
@@ -53,6 +57,7 @@ struct match {
 	const struct match_tail	*tail;
 	enum match_state	 state;
 	enum match_end		 end;
+	bool			 aligned;	/* a record was in the tail */
 	uint64_t		 nstored;	/* records dropped as stored */
 };
 

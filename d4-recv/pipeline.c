@@ -62,7 +62,7 @@ say_away(struct pipeline *p, const char *why)
 {
 	p->figures.nlosses++;
 	if (!p->figures.away)
-		d4_log_warnx("%s: %s: streams wait", p->name, why);
+		d4_log_warnx("%s: %s: %s wait", p->name, why, p->s.what);
 	p->figures.away = true;
 }
 
@@ -87,7 +87,7 @@ pipeline_is_well(struct pipeline *p)
 {
 	p->backoff_ms = p->retry_ms = 0;
 	if (p->figures.away)
-		d4_log_warnx("%s: streams go on", p->name);
+		d4_log_warnx("%s: %s go on", p->name, p->s.what);
 	p->figures.away = false;
 }
 

@@ -34,6 +34,7 @@ struct pipeline_settings {
 	const char		*user;		/* these are kept, not copied; */
 	const char		*password;	/* both may be NULL */
 	const char *const	*probe;		/* words, then NULL */
+	const char		*what;		/* waits, for messages */
 	int			 epoll;		/* which waits for us */
 	void			*tag;		/* with this data */
 

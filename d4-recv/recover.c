@@ -42,8 +42,8 @@ recover_done(struct finish *f, const struct place *p, unsigned n,
 /* 0, 1 when it is to be tried again, or -1 with errno when the next entries
  * need not be tried. */
 static int
-recover_entry(struct finish *f, struct tails *tails, bool impatient,
-    const char *entry)
+recover_entry(struct finish *f, struct tails *tails, struct share *share,
+    bool impatient, const char *entry)
 {
 	enum settle what = SETTLE_CUT;
 	struct place place;
@@ -57,7 +57,8 @@ recover_entry(struct finish *f, struct tails *tails, bool impatient,
 	if (done)
 		return recover_done(f, &place, n, entry);
 	if (*place.tail != '\0')
-		what = settle_entry(f, tails, &place, entry, impatient);
+		what = settle_entry(f, tails, share, &place, entry,
+		    impatient);
 	if (what == SETTLE_FAILED)
 		return pass_over() == -1 ? -1 : 1;
 	if (what == SETTLE_DONE || what == SETTLE_LATER)
@@ -140,7 +141,8 @@ bad:
 }
 
 int
-recover_run(struct finish *f, struct tails *tails, bool impatient)
+recover_run(struct finish *f, struct tails *tails, struct share *share,
+    bool impatient)
 {
 	bool later = false;
 	ssize_t i, n;
@@ -151,13 +153,16 @@ recover_run(struct finish *f, struct tails *tails, bool impatient)
 		return -1;
 	for (i = 0; i < n; i++) {
 		if (rc != -1 && !finish_busy(f)) {
-			rc = recover_entry(f, tails, impatient, names[i]);
+			rc = recover_entry(f, tails, share, impatient,
+			    names[i]);
 			err = errno;
 			later = later || rc == 1;
 		}
 		free(names[i]);
 	}
 	free(names);
+	if (share != NULL)
+		share_recovered(share);
 	errno = err;
 	return rc == -1 ? -1 : finish_busy(f) || later;
 }

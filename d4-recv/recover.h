@@ -30,6 +30,7 @@
  */
 
 #include "d4-recv/finish.h"
+#include "d4-recv/share.h"
 #include "d4-recv/tail.h"
 
 /*
@@ -39,7 +40,10 @@
  * was all.  -1 with errno: .open can't be read, or there is no memory or
  * descriptor now; it may be called again.  Entries that are none of ours are
  * left alone.  impatient: it was called for long, see settle_entry().
+ * With a share, which may be NULL, it should be called as well when that has
+ * news.
  */
-int recover_run(struct finish *, struct tails *, bool impatient);
+int recover_run(struct finish *, struct tails *, struct share *,
+    bool impatient);
 
 #endif

@@ -12,12 +12,21 @@
 #include <sys/types.h>
 
 #include "d4-recv/finish.h"
+#include "d4-recv/share.h"
 #include "d4-recv/tail.h"
 
 /* Settles a tail that was just opened.  0; 1: a file is in another's hand, try
  * again; 2: they can't be made to agree, the tail is to be dropped; -1 with
- * errno. */
-int settle_tail(struct finish *, struct tail *);
+ * errno.  waits: the file stays in .open, for settle_hand(). */
+int settle_tail(struct finish *, struct tail *, bool waits);
+
+/* Hands it over. */
+void settle_hand(struct finish *, const struct tail *);
+
+/* The same where the stream of the place went on in another store: its files
+ * end as that says. */
+int settle_elsewhere(struct finish *, struct tail *, const struct place *,
+    const struct share_note *);
 
 /* What is to become of an entry that a stream with a tail left. */
 enum settle {
@@ -30,8 +39,9 @@ enum settle {
 };
 
 /* Settles its tail, if need be.  impatient: who holds the tail has held it for
- * long, so it has settled. */
-enum settle settle_entry(struct finish *, struct tails *,
+ * long, so it has settled.  With a share, which may be NULL, not before that has
+ * said where the stream went on. */
+enum settle settle_entry(struct finish *, struct tails *, struct share *,
     const struct place *, const char *entry, bool impatient);
 
 /* Opens and locks an entry that nobody works on.  Returns the descriptor and

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: ISC */
+#include <sys/queue.h>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -30,6 +32,8 @@
  * are items twice if this process is killed. */
 #define ITEMS_MAX	((uint64_t)256 << 10)
 
+STAILQ_HEAD(jobs, sync_job);
+
 struct store {
 	struct store_settings	 set;
 	struct store_stream	*streams;
@@ -37,6 +41,9 @@ struct store {
 	bool			 made_entries;	/* since the last sync */
 	struct tails		*tails;
 	struct syncer		*syncer;	/* for STORE_SYNC_SECOND */
+	struct share		*share;		/* or NULL */
+	struct jobs		 handing;	/* files of which it is to know
+						 * before */
 	size_t			 nhanding;	/* files that wait for it */
 	bool			 left_some;	/* for recover_run() */
 };
@@ -87,6 +94,16 @@ struct store_stream {
 	time_t			 named;		/* its last file was */
 	bool			 unlisted;	/* the file's entry, so far */
 	struct sync_state	*sync;
+	struct share_stream	*share;		/* NULL: not asked, or alone */
+	struct tail		*coming;	/* the tail, before it is ours */
+	bool			 uploaded;	/* it was, in its place */
+	bool			 imported;	/* it is another store's, which
+						 * is to be told that we go on */
+	bool			 confirming;	/* and was */
+	bool			 goes_on;	/* the first new record waits */
+	size_t			 stored;	/* bytes of it */
+	uint64_t		 nth;		/* file of the session */
+	uint64_t		 committed;	/* into the tail, up to there */
 	uint64_t		 awaits;	/* of the finisher's, then mark */
 
 	bool			 closed;	/* the session is over */
@@ -245,8 +262,10 @@ commit(struct store_stream *s)
 		return STORE_OK;
 	if (s->handler != NULL && items->flush != NULL)
 		items->flush(items->cookie);
-	if (tail_commit(s->tail, s->keeps ? s->written : s->last.whole) == 0)
+	if (tail_commit(s->tail, s->keeps ? s->written : s->last.whole) == 0) {
+		s->committed = s->keeps ? s->written : s->last.whole;
 		return STORE_OK;
+	}
 	return complete_waits(errno) ? STORE_FULL : fail(s);
 }
 
@@ -319,6 +338,80 @@ cut(struct store_stream *s)
 	return STORE_OK;
 }
 
+/* -- other stores -------------------------------------------------------- */
+
+/* What of the stream counts by the tail: the limit of what was added, and the
+ * place in our files. */
+static uint64_t
+find_limit(const struct store_stream *s, struct tail_place *counts)
+{
+	*counts = tail_place(s->tail);
+	return s->keeps && s->fd != -1 ? counts->whole : s->committed;
+}
+
+static bool
+is_gone(const struct store_stream *s)
+{
+	return s->share != NULL && share_state(s->share) == SHARE_GONE;
+}
+
+/* Tells of all that the tail has, where that has no marks. */
+static void
+tell_all(struct store_stream *s)
+{
+	struct tail_place counts;
+	uint64_t limit = find_limit(s, &counts);
+
+	(void)share_push(s->share, s->nth, limit, &counts);
+}
+
+/* The server lost what it had. */
+static void
+tell_again(struct store_stream *s)
+{
+	if (s->share != NULL && s->matched && share_lacks_all(s->share))
+		(void)share_upload(s->share, s->tail);
+}
+
+static void
+submit_job(struct store *store, struct sync_job *job)
+{
+	if (finish_submit(store->set.finish, &job->place, job->n, false,
+	    job->fd, FINISH_WHOLE) == -1)
+		d4_log_warn("%s/%s", finish_root(store->set.finish),
+		    job->place.path);
+	job->fd = -1;
+	store->nhanding--;
+	sync_job_free(job);
+}
+
+/* Files that the others know of are for the finisher; where somebody else took
+ * the stream they stay as after a crash. */
+static bool
+hand_arrived(struct store *store)
+{
+	struct jobs waiting = STAILQ_HEAD_INITIALIZER(waiting);
+	struct sync_job *job;
+	bool any = false;
+
+	STAILQ_CONCAT(&waiting, &store->handing);
+	while ((job = STAILQ_FIRST(&waiting)) != NULL) {
+		STAILQ_REMOVE_HEAD(&waiting, next);
+		if (share_state(job->share) == SHARE_GONE) {
+			store->nhanding--;
+			store->left_some = any = true;
+			sync_job_free(job);
+		} else if (share_has_arrived(job->share, job->ticket) ||
+		    share_is_away(store->share)) {
+			submit_job(store, job);
+			any = true;
+		} else {
+			STAILQ_INSERT_TAIL(&store->handing, job, next);
+		}
+	}
+	return any;
+}
+
 /* -- syncing ------------------------------------------------------------- */
 
 /* What became of a job: a file that is on the disk goes to the finisher, one
@@ -328,14 +421,18 @@ end_job(struct store *store, struct sync_job *job)
 {
 	struct store_stream *s;
 
-	store->nhanding -= job->hands;
-	if (job->err == 0 && job->hands) {
-		if (finish_submit(store->set.finish, &job->place, job->n,
-		    false, job->fd, FINISH_WHOLE) == -1)
-			d4_log_warn("%s/%s", finish_root(store->set.finish),
-			    job->place.path);
-		job->fd = -1;
+	if (job->err == 0 && job->share != NULL)
+		job->ticket = share_push(job->share, job->file, job->limit,
+		    &job->counts);
+	if (job->err == 0 && job->hands && job->share != NULL) {
+		STAILQ_INSERT_TAIL(&store->handing, job, next);
+		return;
 	}
+	if (job->err == 0 && job->hands) {
+		submit_job(store, job);
+		return;
+	}
+	store->nhanding -= job->hands;
 	for (s = store->streams; job->err != 0 && s != NULL; s = s->next) {
 		if (s->sync != job->state || s->err != 0)
 			continue;
@@ -369,7 +466,25 @@ make_job(struct store_stream *s)
 	job->fd = job->entries = -1;
 	job->state = s->sync;
 	job->state->refs++;
+	if (s->share != NULL) {
+		job->share = share_keep(s->share);
+		job->file = s->nth;
+		job->limit = find_limit(s, &job->counts);
+	}
 	return job;
+}
+
+/* The file goes with the job. */
+static void
+hand_with(struct store_stream *s, struct sync_job *job)
+{
+	job->fd = s->fd;
+	job->hands = true;
+	job->place = s->place;
+	job->n = s->n;
+	s->fd = -1;
+	s->store->figures.nfiles--;
+	s->store->nhanding++;
 }
 
 /* Has what the tail says until now synced and marked; hands: and the file
@@ -391,13 +506,7 @@ mark(struct store_stream *s, bool hands)
 		    complete_waits(errno) ? STORE_FULL : fail(s);
 	}
 	if (hands) {
-		job->fd = s->fd;
-		job->hands = true;
-		job->place = s->place;
-		job->n = s->n;
-		s->fd = -1;
-		store->figures.nfiles--;
-		store->nhanding++;
+		hand_with(s, job);
 	} else if (s->fd != -1 && s->unsynced &&
 	    (job->fd = fcntl(s->fd, F_DUPFD_CLOEXEC, 3)) == -1) {
 		/* The mark is lost with it: no more of this stream. */
@@ -432,6 +541,19 @@ mark_new(struct store_stream *s)
 	return mark(s, false);
 }
 
+/* Hands a file over that is not synced before, once others know of it. */
+static enum store_result
+hand_unsynced(struct store_stream *s)
+{
+	struct sync_job *job;
+
+	if ((job = make_job(s)) == NULL)
+		return fail(s);
+	hand_with(s, job);
+	end_job(s->store, job);
+	return STORE_OK;
+}
+
 /* The file is complete, as far as it goes, or has nothing in it. */
 static enum store_result
 hand_over(struct store_stream *s, enum finish_how how)
@@ -444,6 +566,8 @@ hand_over(struct store_stream *s, enum finish_how how)
 	if (s->tail != NULL && s->data && how == FINISH_WHOLE &&
 	    s->store->set.sync != STORE_SYNC_NEVER)
 		return mark(s, true);
+	if (s->share != NULL && s->data && how == FINISH_WHOLE)
+		return hand_unsynced(s);
 	s->fd = -1;
 	s->store->figures.nfiles--;
 	if (!s->data && how == FINISH_WHOLE) {
@@ -518,8 +642,9 @@ rotate(struct store_stream *s, time_t now)
 	if ((result = flush(s, now)) != STORE_OK ||
 	    (result = hand_over(s, FINISH_WHOLE)) != STORE_OK)
 		return result;
-	s->written = 0;
+	s->written = s->committed = 0;
 	s->len = 0;
+	s->nth++;
 	s->data = s->renew = false;
 	return begin_file(s);
 }
@@ -720,6 +845,7 @@ store_new(const struct store_settings *settings)
 	if ((store = calloc(1, sizeof(*store))) == NULL)
 		return NULL;
 	store->set = *settings;
+	STAILQ_INIT(&store->handing);
 	if ((store->tails = tails_new(finish_root_dir(finish),
 	    finish_root(finish))) != NULL &&
 	    (settings->sync != STORE_SYNC_SECOND ||
@@ -764,6 +890,8 @@ free_stream(struct store_stream *s)
 	handler_close(s->handler);
 	line_free(&s->line);
 	tail_close(s->tail);
+	tail_close(s->coming);
+	share_drop(s->share);
 	sync_state_drop(s->sync);
 	free(s->buffer);
 	free(s);
@@ -881,19 +1009,28 @@ store_match(const struct store_stream *s)
 bool
 store_is_held(const struct store_stream *s)
 {
-	return s->resumes && s->tail == NULL;
+	return s->resumes && (s->tail == NULL || s->goes_on);
 }
 
 void
 store_want(const struct store_stream *s)
 {
-	tails_want(s->store->tails, s->uuid, s->type, s->hello);
+	/* Of what other stores say the share sees to. */
+	if (s->tail == NULL && s->coming == NULL)
+		tails_want(s->store->tails, s->uuid, s->type, s->hello);
 }
 
 bool
 store_is_wanted(const struct store_stream *s)
 {
 	return s->tail != NULL && tail_is_wanted(s->tail);
+}
+
+bool
+store_is_taken(const struct store_stream *s)
+{
+	return s->tail != NULL && s->share != NULL &&
+	    (is_gone(s) || share_is_wanted(s->share));
 }
 
 uint64_t
@@ -910,33 +1047,129 @@ store_note_newest(const struct store *store, const uint8_t uuid[D4_UUID_LEN],
 	return tails_note_newest(store->tails, uuid, type, timestamp);
 }
 
+/* The tail and its file agree, or a new one is it.  0, 1: later, -1. */
+static int
+settle_ours(struct store_stream *s, bool waits)
+{
+	struct store *store = s->store;
+	int rc;
+
+	if ((rc = settle_tail(store->set.finish, s->coming, waits)) != 2)
+		return rc;
+	tail_drop(s->coming, "it says something else than its file");
+	s->coming = NULL;
+	return tail_open(store->tails, s->uuid, s->type, s->hello, &s->coming);
+}
+
+/* There will be another try, or none. */
+static enum store_result
+give_back(struct store_stream *s, int rc)
+{
+	int err = errno;
+
+	tail_close(s->coming);
+	s->coming = NULL;
+	errno = err;
+	return rc == 1 || complete_waits(errno) ? STORE_FULL : fail(s);
+}
+
+/* Ours holds: the others are told, then what is left of it is finished. */
+static enum store_result
+tell_others(struct store_stream *s)
+{
+	int rc;
+
+	if (!s->uploaded || share_lacks_all(s->share)) {
+		if ((rc = settle_ours(s, true)) != 0)
+			return give_back(s, rc);
+		if (share_upload(s->share, s->coming) == -1)
+			return give_back(s, -1);
+		s->uploaded = true;
+	}
+	return STORE_FULL;
+}
+
+/* Another store had the stream: its tail is ours. */
+static enum store_result
+take_over(struct store_stream *s)
+{
+	struct place of = { .type = s->type };
+	int rc;
+
+	memcpy(of.uuid, s->uuid, sizeof(of.uuid));
+	tail_name(s->coming, &of);
+	rc = settle_elsewhere(s->store->set.finish, s->coming, &of,
+	    share_note(s->share));
+	if (rc == 0)
+		rc = tail_import(s->coming, share_import(s->share));
+	s->store->left_some = true;
+	if (rc != 0)
+		return rc == 1 || complete_waits(errno) ? STORE_FULL : fail(s);
+	s->imported = true;
+	return STORE_OK;
+}
+
+static enum store_result
+ask_others(struct store_stream *s)
+{
+	struct place of;
+
+	if (s->share == NULL) {
+		tail_name(s->coming, &of);
+		s->share = share_take(s->store->share, s->uuid, s->type,
+		    of.tail);
+		if (s->share == NULL)
+			return STORE_FULL;
+	}
+	switch (share_state(s->share)) {
+	case SHARE_OWN:
+		return tell_others(s);
+	case SHARE_SETTLED:
+		settle_hand(s->store->set.finish, s->coming);
+		return STORE_OK;
+	case SHARE_OTHERS:
+		return take_over(s);
+	case SHARE_GONE:
+		share_drop(s->share);
+		s->share = NULL;
+		s->uploaded = false;
+		return STORE_FULL;
+	default:
+		return STORE_FULL;
+	}
+}
+
 /* Takes hold of the tail, once nobody else has it. */
 static enum store_result
 take_tail(struct store_stream *s)
 {
-	struct store *store = s->store;
 	const struct match_tail *tail;
-	int rc;
+	enum store_result result = STORE_OK;
+	int rc = 0;
 
-	rc = tail_open(store->tails, s->uuid, s->type, s->hello, &s->tail);
-	if (rc == 0 && (rc = settle_tail(store->set.finish, s->tail)) == 2) {
-		tail_drop(s->tail, "it says something else than its file");
-		s->tail = NULL;
-		rc = tail_open(store->tails, s->uuid, s->type, s->hello,
-		    &s->tail);
-	}
-	if (rc != 0) {
-		tail_close(s->tail);
-		s->tail = NULL;
-		return rc == 1 || complete_waits(errno) ? STORE_FULL : fail(s);
-	}
+	if (s->coming == NULL)
+		rc = tail_open(s->store->tails, s->uuid, s->type, s->hello,
+		    &s->coming);
+	if (rc == 0 && s->store->share != NULL)
+		result = ask_others(s);
+	else if (rc == 0)
+		rc = settle_ours(s, false);
+	if (rc != 0)
+		return give_back(s, rc);
+	if (result != STORE_OK)
+		return result;
+	s->tail = s->coming;
+	s->coming = NULL;
+	if (s->imported && s->store->set.sync != STORE_SYNC_NEVER &&
+	    (result = mark(s, false)) != STORE_OK)
+		return result;
 	match_none(&s->match);
 	if (tail_count(s->tail) == 0)
 		return STORE_OK;
 	if ((tail = tail_match(s->tail)) == NULL)
 		return fail(s);
 	match_begin(&s->match, tail);
-	store->figures.nresumed++;
+	s->store->figures.nresumed++;
 	return STORE_OK;
 }
 
@@ -962,22 +1195,53 @@ feed(struct store_stream *s, const uint8_t *data, size_t len)
 	return STORE_OK;
 }
 
+/* The other store is told that the stream goes on here with this record, before
+ * anything is stored. */
+static enum store_result
+confirm(struct store_stream *s, const uint8_t hmac[D4_HMAC_LEN])
+{
+	struct tail_place ours = tail_place(s->tail);
+
+	if (!s->imported || share_state(s->share) == SHARE_SETTLED)
+		return STORE_OK;
+	if (!s->confirming) {
+		/* What we have taken over is on the disk then. */
+		if (s->sync != NULL && s->sync->refs > 1)
+			return STORE_FULL;
+		ours.data = true;
+		share_confirm(s->share, &ours, s->stored > 0 ||
+		    (s->match.aligned && s->match.end != MATCH_DIVERGED) ?
+		    NULL : hmac);
+		s->confirming = true;
+	} else if (share_lacks_all(s->share)) {
+		(void)share_upload(s->share, s->tail);
+	}
+	return STORE_FULL;
+}
+
 /* The match has ended: from here on all is new, but for what is stored of the
  * first record. */
 static enum store_result
 go_on(struct store_stream *s, const uint8_t hmac[D4_HMAC_LEN], size_t size,
     size_t *stored)
 {
+	enum store_result result;
 	uint32_t part;
 
 	if (s->matched)
 		return STORE_OK;
-	s->matched = true;
-	if ((part = tail_part(s->tail, hmac)) > 0 && part < size) {
-		*stored = part;
+	if (!s->goes_on && (part = tail_part(s->tail, hmac)) > 0 &&
+	    part < size) {
+		s->stored = part;
 		s->match.end = MATCH_COMPLETE;
 	}
+	s->goes_on = true;
 	tail_match_done(s->tail);
+	if ((result = confirm(s, hmac)) != STORE_OK)
+		return result;
+	s->goes_on = false;
+	s->matched = true;
+	*stored = s->stored;
 	s->store->figures.nstored += s->match.nstored;
 	s->store->figures.ngaps += s->match.end == MATCH_GAP ||
 	    s->match.end == MATCH_DIVERGED;
@@ -991,6 +1255,17 @@ begin_record(struct store_stream *s)
 	s->of_data = false;
 	s->began_whole = s->border == NULL ? s->magic_len == 0 :
 	    d4_border_at(s->border);
+}
+
+static int
+add_record(struct store_stream *s, const uint8_t hmac[D4_HMAC_LEN],
+    uint32_t size, uint8_t flags)
+{
+	if (tail_add(s->tail, hmac, size + D4_HEADER_LEN, flags,
+	    &s->last) == -1)
+		return -1;
+	return s->share == NULL ? 0 : share_add(s->share, hmac,
+	    size + D4_HEADER_LEN, flags, s->nth, s->last.end);
 }
 
 static enum store_result
@@ -1009,8 +1284,7 @@ end_record(struct store_stream *s, const uint8_t hmac[D4_HMAC_LEN],
 		(void)d4_border_preamble(s->border, &len);
 		flags = len <= size ? LOG_PREAMBLE | LOG_ANEW : LOG_PREAMBLE;
 	}
-	if (tail_add(s->tail, hmac, size + D4_HEADER_LEN, flags,
-	    &s->last) == -1)
+	if (add_record(s, hmac, size, flags) == -1)
 		return fail(s);
 	return tail_npending(s->tail) < TAIL_PENDING ? STORE_OK :
 	    commit_if_due(s);
@@ -1023,7 +1297,31 @@ end_bad_record(struct store_stream *s, const uint8_t hmac[D4_HMAC_LEN],
 {
 	s->last.end = s->last.whole = s->whole;
 	s->last.data = s->data;
-	(void)tail_add(s->tail, hmac, size + D4_HEADER_LEN, 0, &s->last);
+	(void)add_record(s, hmac, size, 0);
+}
+
+/* What another store has may lack what a reader needs first since: with its tail
+ * a record is sought that is not of the preamble, for only such a one can't have
+ * been before. */
+static bool
+is_lacking(const struct store_stream *s, const uint8_t hmac[D4_HMAC_LEN],
+    const void *payload, size_t size)
+{
+	const struct match_tail *tail = s->match.tail;
+
+	return s->imported && !s->matched && !s->goes_on &&
+	    s->match.state != MATCH_FOLLOW &&
+	    store_is_preamble(s, payload, size) && (tail == NULL ||
+	    !tail->is_preamble(tail->cookie, hmac));
+}
+
+static enum store_result
+take_lacking(struct store_stream *s, const uint8_t hmac[D4_HMAC_LEN],
+    const void *payload, size_t size)
+{
+	if (add_record(s, hmac, (uint32_t)size, LOG_PREAMBLE) == -1)
+		return fail(s);
+	return feed(s, payload, size);
 }
 
 enum store_result
@@ -1043,7 +1341,12 @@ store_judge(struct store_stream *s, const uint8_t hmac[D4_HMAC_LEN],
 	}
 	if (s->tail == NULL && (result = take_tail(s)) != STORE_OK)
 		return result;
-	*verdict = match_judge(&s->match, hmac);
+	if (is_lacking(s, hmac, payload, size)) {
+		*verdict = MATCH_PREAMBLE;
+		return take_lacking(s, hmac, payload, size);
+	}
+	if (!s->goes_on)
+		*verdict = match_judge(&s->match, hmac);
 	if (*verdict == MATCH_PREAMBLE)
 		return feed(s, payload, size);
 	if (*verdict == MATCH_STORED)
@@ -1134,12 +1437,39 @@ leave(struct store_stream *s)
 	s->store->left_some = true;
 }
 
+/* What has no file to go with. */
+static enum store_result
+tell_rest(struct store_stream *s)
+{
+	if (s->share == NULL || s->tail == NULL || s->err != 0 ||
+	    (s->fd != -1 && s->data))
+		return STORE_OK;
+	if (s->store->set.sync != STORE_SYNC_NEVER)
+		return mark_new(s);
+	tell_all(s);
+	return STORE_OK;
+}
+
+/* Another has it.  What was not told of does not count. */
+static void
+end_gone(struct store_stream *s)
+{
+	if (s->fd != -1)
+		leave(s);
+	s->store->left_some = true;
+	free_stream(s);
+}
+
 /* Goes on with the end of a session.  Returns false while there is no room. */
 static bool
 end_stream(struct store_stream *s, time_t now)
 {
+	if (is_gone(s)) {
+		end_gone(s);
+		return true;
+	}
 	if (s->err == 0 && (store_flush(s, now) == STORE_FULL ||
-	    settle(s) == STORE_FULL))
+	    settle(s) == STORE_FULL || tell_rest(s) == STORE_FULL))
 		return false;
 	if (s->err == 0 && hand_over(s, FINISH_WHOLE) == STORE_FULL)
 		return false;
@@ -1230,8 +1560,15 @@ store_tick(struct store *store, time_t now)
 		waits = flush(s, now) == STORE_FULL || waits || s->pending;
 		if (s->tail != NULL)
 			(void)mark_new(s);
+		if (s->share != NULL && s->tail != NULL) {
+			if (store->set.sync == STORE_SYNC_NEVER &&
+			    share_state(s->share) == SHARE_SETTLED)
+				tell_all(s);
+			tell_again(s);
+		}
 		shrink(s);
 	}
+	waits = waits || !STAILQ_EMPTY(&store->handing);
 	return waits || (store->syncer != NULL &&
 	    syncer_nwaiting(store->syncer) > 0);
 }
@@ -1245,6 +1582,7 @@ store_fd(const struct store *store)
 bool
 store_run(struct store *store)
 {
+	struct store_stream *s, *next;
 	struct sync_job *job;
 	bool any = false;
 
@@ -1252,6 +1590,14 @@ store_run(struct store *store)
 	    (job = syncer_take(store->syncer)) != NULL) {
 		end_job(store, job);
 		any = true;
+	}
+	if (store->share == NULL)
+		return any;
+	any = hand_arrived(store) || any;
+	for (s = store->streams; s != NULL; s = next) {
+		next = s->next;
+		if (s->closed)
+			any = end_stream(s, time(NULL)) || any;
 	}
 	return any;
 }
@@ -1263,6 +1609,18 @@ store_left_some(struct store *store)
 
 	store->left_some = false;
 	return left;
+}
+
+int
+store_id(const struct store *store, char id[TAIL_STORE])
+{
+	return tails_id(store->tails, id);
+}
+
+void
+store_share(struct store *store, struct share *share)
+{
+	store->share = share;
 }
 
 struct tails *
@@ -1321,6 +1679,7 @@ void
 store_free(struct store *store)
 {
 	struct store_stream *s;
+	struct sync_job *job;
 
 	if (store == NULL)
 		return;
@@ -1334,6 +1693,10 @@ store_free(struct store *store)
 			leave(s);
 		(void)hand_over(s, FINISH_CUT);
 		free_stream(s);
+	}
+	while ((job = STAILQ_FIRST(&store->handing)) != NULL) {
+		STAILQ_REMOVE_HEAD(&store->handing, next);
+		sync_job_free(job);
 	}
 	syncer_free(store->syncer);
 	tails_free(store->tails);

@@ -38,6 +38,7 @@
 
 #include "d4-recv/finish.h"
 #include "d4-recv/match.h"
+#include "d4-recv/share.h"
 #include "d4-recv/tail.h"
 #include "lib/gz.h"
 #include "lib/meta.h"
@@ -121,6 +122,12 @@ enum store_result store_write(struct store_stream *, const void *, size_t len,
  */
 void store_resume(struct store_stream *, const uint8_t hello[D4_HMAC_LEN]);
 
+/* What tells the store from others, as tails_id(). */
+int store_id(const struct store *, char[TAIL_STORE]);
+
+/* From now on other stores are told of streams, and asked for them. */
+void store_share(struct store *, struct share *);
+
 /* Whether there is such a stream, held or not. */
 bool store_has_stream(const struct store *, const uint8_t uuid[D4_UUID_LEN],
     uint8_t type, const uint8_t hello[D4_HMAC_LEN]);
@@ -151,11 +158,13 @@ const struct match *store_match(const struct store_stream *);
 /* Whether a record would be one of the preamble. */
 bool store_is_preamble(const struct store_stream *, const void *, size_t len);
 
-/* Whether the stream waits for another session of it; and once a second, for
- * that session: whether another one waits. */
+/* Whether the stream waits for another session of it, or for what other stores
+ * say; and once a second, for that session: whether another one waits, at this
+ * store or another, or has taken the stream. */
 bool store_is_held(const struct store_stream *);
 void store_want(const struct store_stream *);
 bool store_is_wanted(const struct store_stream *);
+bool store_is_taken(const struct store_stream *);
 
 /* The greatest timestamp that was noted of a sensor and type, 0: none; notes
  * one, -1 with errno. */
@@ -183,8 +192,9 @@ void store_close(struct store_stream *, bool clean, time_t now);
 /* Readable when store_run() is to be called, -1: never. */
 int store_fd(const struct store *);
 
-/* Goes on with files that have been synced.  Returns whether a stream that
- * somebody may wait for was let go of. */
+/* Goes on with files that have been synced, or that other stores have been told
+ * of: also when share_has_news().  Returns whether a stream that somebody
+ * may wait for was let go of. */
 bool store_run(struct store *);
 
 /* Whether recover_run() is to be called, for a file was left: once each. */

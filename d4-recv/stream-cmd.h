@@ -8,9 +8,11 @@
  * again, for a receiver makes one for each record.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "d4-recv/match.h"
 #include "d4-recv/pipeline.h"
 #include "d4-recv/stream-keys.h"
 #include "lib/header.h"
@@ -18,9 +20,26 @@
 
 #define CMD_STEP	512	/* bytes; sizes are multiples of it */
 #define CMD_SIZES	144	/* so many of them are kept, 72 KiB */
+#define CMD_SHA		41	/* bytes of a script's name with NUL */
+#define CMD_TAIL	96	/* of the key of a tail, with CMD_TAGS */
+#define CMD_TAGS	":tags"
 #define CMD_SPARE	((size_t)8 << 20)	/* bytes that are kept at most */
 
-enum cmd_kind { CMD_ADD, CMD_LENGTH, CMD_SIDE, CMD_REFUSED, CMD_KICKED };
+enum cmd_kind {
+	CMD_ADD, CMD_LENGTH, CMD_SIDE, CMD_REFUSED, CMD_KICKED,
+	CMD_TAKE,		/* the tail of a stream */
+	CMD_LOAD		/* the script that adds to it */
+};
+
+/* What makes an entry one of a stream with a tail. */
+struct cmd_tail {
+	uint64_t	 n;		/* of the record, from 1 on */
+	uint8_t		 tag[MATCH_TAG];
+	uint32_t	 wire;		/* its bytes with header */
+	bool		 known;		/* its tag is there already */
+	bool		 preamble;
+	bool		 trims;		/* the list is to be cut */
+};
 
 struct stream_session;
 
@@ -33,6 +52,9 @@ struct cmd {
 	uint8_t			 type;
 	uint32_t		 size;		/* of the payload */
 	size_t			 fields;	/* bytes behind the id */
+	size_t			 head;		/* room before them */
+	bool			 tailed;
+	struct cmd_tail		 tail;		/* if it is */
 	char			 id[STREAM_ID];	/* "" before it has one */
 	char			 bytes[];
 };
@@ -48,13 +70,20 @@ struct cmd_spares {
 struct cmd *cmd_words(struct cmd_spares *, enum cmd_kind,
     const char *const words[]);
 
-/* XADD of a record of that sensor, without an id yet. */
+/* The entry of a record of that sensor, without an id yet; tail is NULL but for a
+ * stream that has one. */
 struct cmd *cmd_entry(struct cmd_spares *, const struct d4_header *,
-    const char uuid[D4_UUID_HEX], const uint8_t *payload);
+    const char uuid[D4_UUID_HEX], const uint8_t *payload,
+    const struct cmd_tail *tail);
 
-/* Gives an entry its id, ms-n, and the key of the session's stream. */
+/* Gives an entry its id, ms-n, and the key of the session's stream: XADD. */
 void cmd_set_id(struct cmd *, const char session[D4_UUID_TEXT], uint64_t ms,
     unsigned n);
+
+/* The same for one with a tail, by the script of this SHA-1. */
+void cmd_set_tailed(struct cmd *, const char session[D4_UUID_TEXT],
+    uint64_t ms, unsigned n, const char sha[CMD_SHA],
+    const char tail[CMD_TAIL]);
 
 /* What pipeline_cmds hold. */
 struct cmd *cmd_of(struct pipeline_cmd *);

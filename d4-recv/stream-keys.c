@@ -72,6 +72,52 @@ const char stream_beat_script[] =
     "redis.call('SREM', p..'receivers', r) end end "
     "return 0";
 
+#define LIFE	"604800"	/* seconds that a tail is kept */
+
+/* Of a sensor and type as many are kept as stores do, but none that was added to
+ * just now is removed. */
+const char stream_take_script[] =
+    "local p, session, name, of = unpack(ARGV) "
+    "local k, l, s = KEYS[1], KEYS[2], p..'entries_of:'..of "
+    "if redis.call('EXISTS', k) == 0 then "
+    "redis.call('LPUSH', s, name) "
+    "while redis.call('LLEN', s) > 8 do "
+    "local old = p..'entries:'..redis.call('RPOP', s) "
+    "if redis.call('TTL', old) < " LIFE " - 60 then "
+    "redis.call('DEL', old, old..':tags') end end "
+    "redis.call('EXPIRE', s, " LIFE ") end "
+    "redis.call('HMSET', k, 'holder', session, 'n', '0') "
+    "redis.call('EXPIRE', k, " LIFE ") redis.call('EXPIRE', l, " LIFE ") "
+    "local all = {redis.call('HGET', k, 'preamble') or ''} "
+    "for _, b in ipairs(redis.call('LRANGE', l, 0, -1)) do "
+    "all[#all + 1] = b end "
+    "return all";
+
+const char stream_add_script[] =
+    "local k, l, n = KEYS[2], KEYS[3], tonumber(ARGV[2]) "
+    "local h = redis.call('HMGET', k, 'holder', 'n', 'bytes') "
+    "if h[1] ~= ARGV[1] then return 0 end "
+    "if n <= tonumber(h[2]) then return 1 end "
+    "if n > tonumber(h[2]) + 1 then return 2 end "
+    "local r = redis.pcall('XADD', KEYS[1], ARGV[7], unpack(ARGV, 8)) "
+    "if type(r) == 'table' and r.err then return r end "
+    "local bytes = tonumber(h[3] or '0') "
+    "if ARGV[5] ~= '' then redis.call('RPUSH', l, ARGV[5]) "
+    "bytes = bytes + tonumber(ARGV[3]) end "
+    "if ARGV[4] == '1' then "
+    "local f = redis.call('LINDEX', l, 0) "
+    "while f do local a, b, c, d = f:byte(1, 4) "
+    "local covers = a + 256 * (b + 256 * (c + 256 * d)) "
+    "if bytes - covers < 16777216 then break end "
+    "redis.call('LPOP', l) bytes = bytes - covers "
+    "f = redis.call('LINDEX', l, 0) end "
+    "redis.call('EXPIRE', k, " LIFE ") "
+    "redis.call('EXPIRE', l, " LIFE ") end "
+    "redis.call('HMSET', k, 'n', n, 'bytes', bytes) "
+    "if ARGV[6] ~= '' then redis.call('HSET', k, 'preamble', "
+    "(redis.call('HGET', k, 'preamble') or '')..ARGV[6]) end "
+    "return 1";
+
 /* For each entry: so by hand. */
 size_t
 stream_key(char key[STREAM_KEY], uint8_t type, const char *session)

@@ -33,4 +33,28 @@ extern const char stream_close_script[];
  * are ended, for nobody else does. */
 extern const char stream_beat_script[];
 
+/*
+ * A stream that may be gone on with (d4-resume(7)) has a tail beside its
+ * entries, so that these and it change in one step:
+ *
+ *	entries:UUID:TYPE:STREAM	hash
+ *		holder			the session that may add to it
+ *		n			how many records that has added
+ *		preamble		tags of it, of 16 bytes
+ *		bytes			that the next key covers
+ *	entries:UUID:TYPE:STREAM:tags	list, as tail-blob.h has it
+ *	entries_of:UUID:TYPE		list of UUID:TYPE:STREAM, newest first
+ *
+ * Takes it; KEYS are hash and list, arguments our prefix, the session, the
+ * stream and UUID:TYPE.  Answers the preamble, then all of the list.
+ */
+extern const char stream_take_script[];
+
+/* Adds an entry and its tag; KEYS are the session's stream, hash and list,
+ * arguments the session, the record's number in it, its bytes with header, 1 to
+ * trim the list, what is added to list and preamble, or "", the entry's id and
+ * fields.  1: it is there; 0: another session has taken the stream; 2: the one
+ * before is not there. */
+extern const char stream_add_script[];
+
 #endif

@@ -7,11 +7,14 @@
 #include <string.h>
 #include <time.h>
 
+#include "d4-recv/passage.h"
 #include "d4-recv/pipeline.h"
 #include "d4-recv/stream-cmd.h"
 #include "d4-recv/stream-keys.h"
 #include "d4-recv/stream.h"
+#include "d4-recv/tail-blob.h"
 #include "lib/clock.h"
+#include "lib/digest.h"
 #include "lib/log.h"
 #include "lib/table.h"
 #include "lib/uuid.h"
@@ -21,6 +24,7 @@
 #define WALK_MS		20	/* between two looks at all sessions */
 #define ASK_MS		100	/* between two questions for the length */
 #define PREFIX		"d4toolkit:"
+#define TRIM_BYTES	((uint32_t)256 << 10)	/* between two cuts of a list */
 
 struct stream_session {
 	uint8_t			 id[D4_UUID_LEN];	/* first, for the table */
@@ -45,6 +49,15 @@ struct stream_session {
 	int64_t			 asked_ms;
 	uint64_t		 last_ms;	/* of the last entry's id */
 	unsigned		 last_n;
+
+	/* Of a stream with a tail: */
+	char			*hello;		/* digits of its HMAC, or NULL */
+	bool			 taking;	/* it was asked for */
+	struct passage		*passage;	/* and that answered */
+	char			 tail[CMD_TAIL];	/* its list's key */
+	bool			 judged;	/* the record that comes now */
+	struct cmd_tail		 next;		/* so */
+	uint32_t		 untrimmed;
 };
 
 struct stream {
@@ -52,6 +65,7 @@ struct stream {
 	struct pipeline		*pipeline;
 	const char		*probe[7];
 	char			 token[D4_UUID_HEX];
+	char			 sha[CMD_SHA];	/* of the script, or "" */
 	struct d4_table		*sessions;
 	struct cmd_spares	 spares;
 	bool			 full;
@@ -180,7 +194,11 @@ number(struct cmd *cmd)
 		s->last_n = 0;
 	} else
 		s->last_n++;
-	cmd_set_id(cmd, s->text, s->last_ms, s->last_n);
+	if (cmd->tailed)
+		cmd_set_tailed(cmd, s->text, s->last_ms, s->last_n,
+		    s->stream->sha, s->tail);
+	else
+		cmd_set_id(cmd, s->text, s->last_ms, s->last_n);
 }
 
 /* The first of them that wait; NULL when there is none. */
@@ -230,9 +248,11 @@ stream_add(struct stream_session *s, const struct d4_header *h,
 		s->room = s->limit;
 		run_script(s, stream_become_script, "");
 	}
-	cmd = cmd_entry(&s->stream->spares, h, s->uuid, payload);
+	cmd = cmd_entry(&s->stream->spares, h, s->uuid, payload,
+	    s->judged ? &s->next : NULL);
 	if (cmd == NULL)
 		return -1;
+	s->judged = false;
 	cmd->session = s;
 	TAILQ_INSERT_TAIL(&s->pending, &cmd->p, entry);
 	if (!s->stored) {
@@ -243,10 +263,111 @@ stream_add(struct stream_session *s, const struct d4_header *h,
 	return 0;
 }
 
+/* -- streams that go on ---------------------------------------------------- */
+
+void
+stream_resume(struct stream_session *s, const uint8_t hello[D4_HMAC_LEN])
+{
+	/* Without memory it is one that can't be gone on with. */
+	if ((s->hello = malloc(2 * D4_HMAC_LEN + 1)) != NULL)
+		d4_digest_hex(s->hello, hello, D4_HMAC_LEN);
+}
+
+/* Behind the script by which it is added to. */
+static void
+take_tail(struct stream_session *s, uint8_t type)
+{
+	char key[CMD_TAIL], name[CMD_TAIL], of[CMD_TAIL];
+	const char *sha;
+
+	s->taking = true;
+	(void)snprintf(of, sizeof(of), "%s:%u", s->uuid, type);
+	(void)snprintf(name, sizeof(name), "%s:%u:%.16s", s->uuid, type,
+	    s->hello);
+	(void)snprintf(key, sizeof(key), PREFIX "entries:%s:%u:%.16s", s->uuid,
+	    type, s->hello);
+	(void)snprintf(s->tail, sizeof(s->tail), PREFIX "entries:%s:%u:%.16s"
+	    CMD_TAGS, s->uuid, type, s->hello);
+	sha = s->stream->sha;
+	if (*sha == '\0')
+		ASK(s->stream, CMD_LOAD, NULL, "SCRIPT", "LOAD",
+		    stream_add_script);
+	ASK(s->stream, CMD_TAKE, s, "EVAL", stream_take_script, "2", key,
+	    s->tail, PREFIX, s->text, name, of);
+}
+
+/* Its tail was asked for. */
+static bool
+awaits_tail(const struct stream_session *s)
+{
+	return s->taking && s->end != STREAM_TAKEN &&
+	    (s->passage == NULL || *s->stream->sha == '\0');
+}
+
+int
+stream_judge(struct stream_session *s, const struct d4_header *h,
+    const uint8_t *payload, enum match_verdict *verdict)
+{
+	bool preamble;
+
+	/* Of a stream that another session has nothing may be added. */
+	*verdict = s->end == STREAM_TAKEN ? MATCH_STORED : MATCH_NEW;
+	if (s->hello == NULL || s->end == STREAM_TAKEN)
+		return 1;
+	if (!s->taking)
+		take_tail(s, h->type);
+	if (awaits_tail(s))
+		return 0;
+	*verdict = passage_judge(s->passage, h->hmac, payload, h->size,
+	    &preamble);
+	if (*verdict == MATCH_STORED)
+		return 1;
+	s->judged = true;
+	s->next.n++;
+	memcpy(s->next.tag, h->hmac, MATCH_TAG);
+	s->next.wire = h->size + D4_HEADER_LEN;
+	s->next.known = *verdict == MATCH_PREAMBLE;
+	s->next.preamble = preamble;
+	s->untrimmed += s->next.wire;
+	s->next.trims = s->untrimmed > TRIM_BYTES;
+	if (s->next.trims)
+		s->untrimmed = 0;
+	return 1;
+}
+
+const struct match *
+stream_match(const struct stream_session *s)
+{
+	return s->passage == NULL ? NULL : passage_match(s->passage);
+}
+
+static void
+take_answer(struct stream_session *s, uint8_t type,
+    const struct d4_redis_reply *reply)
+{
+	struct tail_import known = { .preamble = NULL };
+	struct d4_redis_reply one;
+	size_t i;
+	int rc;
+
+	d4_redis_element(reply, 0, &one);
+	rc = blob_take_preamble(&known, one.text, one.len);
+	for (i = 1; rc == 0 && i < reply->n; i++) {
+		d4_redis_element(reply, i, &one);
+		rc = blob_take(&known, one.text, one.len);
+	}
+	if (rc == 0)
+		s->passage = passage_new(type, &known);
+	blob_free(&known);
+	s->stream->eased = true;
+}
+
+/* -- full or not ----------------------------------------------------------- */
+
 static bool
 is_full(const struct stream_session *s)
 {
-	return s->stream->full || !TAILQ_EMPTY(&s->pending);
+	return s->stream->full || !TAILQ_EMPTY(&s->pending) || awaits_tail(s);
 }
 
 bool
@@ -294,8 +415,12 @@ forget_pending(struct stream_session *s)
 static void
 free_session(void *item)
 {
-	forget_pending(item);
-	free(item);
+	struct stream_session *s = item;
+
+	forget_pending(s);
+	passage_free(s->passage);
+	free(s->hello);
+	free(s);
 }
 
 /* After an answer, or when it was closed: says that it ended once all that was
@@ -441,6 +566,54 @@ take_kicked(struct stream *st, const struct d4_redis_reply *reply)
 	}
 }
 
+/* Somebody else has the stream, or Redis does not know what it knew: entries
+ * that come now are refused, and the sensor goes on in another session. */
+static void
+end_taken(struct stream_session *s)
+{
+	if (s->end != STREAM_GOES_ON)
+		return;
+	s->end = STREAM_TAKEN;
+	s->stream->eased = true;
+}
+
+/* Of a stream with a tail.  Whether the command is seen to. */
+static bool
+take_tailed(struct stream *st, struct cmd *cmd,
+    const struct d4_redis_reply *reply)
+{
+	struct stream_session *s = cmd->session;
+	bool lost = reply->kind == D4_REDIS_ERROR &&
+	    strncmp(reply->text, "NOSCRIPT", 8) == 0;
+
+	if (reply->kind == D4_REDIS_ERROR && !lost)
+		return false;
+	if (reply->kind != D4_REDIS_ERROR && reply->number == 1)
+		return false;
+	if (lost && !s->failing)
+		ASK(st, CMD_LOAD, NULL, "SCRIPT", "LOAD", stream_add_script);
+	/* What comes behind a refusal waits with it, in order. */
+	if (s->end == STREAM_GOES_ON && (lost ||
+	    (reply->number == 2 && s->failing))) {
+		take_refusal(st, cmd, true);
+		return true;
+	}
+	end_taken(s);
+	cmd_free(&st->spares, cmd);
+	look_after(s);
+	return true;
+}
+
+static void
+take_tail_answer(struct stream_session *s, bool bad,
+    const struct d4_redis_reply *reply)
+{
+	if (!bad)
+		take_answer(s, s->type, reply);
+	else
+		s->taking = false;
+}
+
 static void
 on_answer(void *cookie, struct pipeline_cmd *p,
     const struct d4_redis_reply *reply)
@@ -453,9 +626,12 @@ on_answer(void *cookie, struct pipeline_cmd *p,
 
 	if (s != NULL)
 		s->inflight--;
+	if (cmd->tailed && take_tailed(st, cmd, reply))
+		return;
 	if (bad)
 		pipeline_refuse(st->pipeline, reply->text);
-	if (s != NULL && cmd->kind != CMD_LENGTH && s->end != STREAM_BAD_DATA &&
+	if (s != NULL && cmd->kind != CMD_LENGTH && cmd->kind != CMD_TAKE &&
+	    s->end != STREAM_BAD_DATA &&
 	    (bad || (s->failing && cmd->kind == CMD_ADD))) {
 		take_refusal(st, cmd, bad);
 		return;
@@ -469,6 +645,11 @@ on_answer(void *cookie, struct pipeline_cmd *p,
 			s->asking = false;
 		else
 			take_length(s, reply->number);
+	} else if (cmd->kind == CMD_TAKE)
+		take_tail_answer(s, bad, reply);
+	else if (cmd->kind == CMD_LOAD && !bad && reply->len < CMD_SHA) {
+		(void)snprintf(st->sha, sizeof(st->sha), "%s", reply->text);
+		st->eased = true;
 	} else if (cmd->kind == CMD_REFUSED && !bad)
 		take_refused(st, reply);
 	else if (cmd->kind == CMD_KICKED && !bad)
@@ -604,8 +785,9 @@ stream_new(const struct stream_settings *settings, char why[256])
 {
 	struct pipeline_settings p = {
 		.where = settings->where, .user = settings->user,
-		.password = settings->password, .epoll = settings->epoll,
-		.tag = settings->tag, .answer = on_answer, .ready = on_ready
+		.password = settings->password, .what = "streams",
+		.epoll = settings->epoll, .tag = settings->tag,
+		.answer = on_answer, .ready = on_ready
 	};
 	uint8_t token[D4_UUID_LEN];
 	struct stream *st;

@@ -13,12 +13,17 @@
  * lost or doubled.  When the server has no room or no right for us they wait.
  * Meanwhile, and when a session's stream has as many entries as it may, the
  * session is full: its sensor is not to be read.
+ *
+ * An entry of a stream with a tail and its tag are added by one script, which
+ * takes them in order, each once, and from no session but the last one that
+ * asked for the tail.
  */
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "d4-recv/match.h"
 #include "lib/header.h"
 #include "lib/registry.h"
 
@@ -50,7 +55,11 @@ struct stream_figures {
 };
 
 /* Why a session has to end. */
-enum stream_end { STREAM_GOES_ON, STREAM_OVERFLOW, STREAM_BAD_DATA };
+enum stream_end {
+	STREAM_GOES_ON, STREAM_OVERFLOW, STREAM_BAD_DATA,
+	STREAM_TAKEN		/* another session of it has it, or the server
+				 * lost what it had: its sensor is to go on */
+};
 
 /* NULL with a reason in why.  The server need not be there yet. */
 struct stream *stream_new(const struct stream_settings *, char why[256]);
@@ -66,6 +75,22 @@ struct stream_session *stream_open(struct stream *,
 
 /* Another limit holds from now on; 0 is STREAM_LIMIT. */
 void stream_set_limit(struct stream_session *, uint64_t limit);
+
+/*
+ * The session is of a stream that may be gone on with (d4-resume(7)), of which
+ * no file tells what is kept: its tail is beside the entries, and what was added
+ * by an earlier session, here or at another receiver, is not added again.
+ * Then stream_judge() comes before stream_add() for each record of data.
+ */
+void stream_resume(struct stream_session *, const uint8_t hello[D4_HMAC_LEN]);
+
+/* 1 and the verdict on the record, of which MATCH_STORED is not to be added; 0:
+ * not yet, stream_eased() will tell; -1 when memory is short. */
+int stream_judge(struct stream_session *, const struct d4_header *,
+    const uint8_t *payload, enum match_verdict *);
+
+/* How that goes; NULL before the first verdict. */
+const struct match *stream_match(const struct stream_session *);
 
 /* Takes a record; of types 2 and 254 one session may have both, in that order.
  * 0, or -1 when memory is short. */

@@ -8,9 +8,7 @@
 
 #include "d4-recv/syncer.h"
 
-struct list {
-	struct sync_job	*first, *last;
-};
+STAILQ_HEAD(jobs, sync_job);
 
 struct syncer {
 	pthread_t	 thread;
@@ -19,30 +17,9 @@ struct syncer {
 	pthread_mutex_t	 lock;		/* over the rest */
 	pthread_cond_t	 more;
 	bool		 stop;
-	struct list	 todo;
-	struct list	 done;
+	struct jobs	 todo;
+	struct jobs	 done;
 };
-
-static void
-list_add(struct list *list, struct sync_job *job)
-{
-	job->next = NULL;
-	if (list->first == NULL)
-		list->first = job;
-	else
-		list->last->next = job;
-	list->last = job;
-}
-
-static struct sync_job *
-list_take(struct list *list)
-{
-	struct sync_job *job = list->first;
-
-	if (job != NULL)
-		list->first = job->next;
-	return job;
-}
 
 /* -- a job ----------------------------------------------------------------- */
 
@@ -101,7 +78,18 @@ sync_job_free(struct sync_job *job)
 	if (job->has_mark)
 		tail_mark_close(&job->mark);
 	sync_state_drop(job->state);
+	share_drop(job->share);
 	free(job);
+}
+
+static struct sync_job *
+take(struct jobs *jobs)
+{
+	struct sync_job *job = STAILQ_FIRST(jobs);
+
+	if (job != NULL)
+		STAILQ_REMOVE_HEAD(jobs, next);
+	return job;
 }
 
 /* -- the thread ------------------------------------------------------------ */
@@ -114,15 +102,15 @@ run_thread(void *cookie)
 
 	(void)pthread_mutex_lock(&s->lock);
 	for (;;) {
-		while (!s->stop && s->todo.first == NULL)
+		while (!s->stop && STAILQ_EMPTY(&s->todo))
 			(void)pthread_cond_wait(&s->more, &s->lock);
 		if (s->stop)
 			break;
-		job = list_take(&s->todo);
+		job = take(&s->todo);
 		(void)pthread_mutex_unlock(&s->lock);
 		sync_job_run(job);
 		(void)pthread_mutex_lock(&s->lock);
-		list_add(&s->done, job);
+		STAILQ_INSERT_TAIL(&s->done, job, next);
 		/* A full pipe has woken the loop already. */
 		while (write(s->wake[1], "", 1) == -1 && errno == EINTR)
 			;
@@ -160,6 +148,8 @@ syncer_new(void)
 
 	if ((s = calloc(1, sizeof(*s))) == NULL)
 		return NULL;
+	STAILQ_INIT(&s->todo);
+	STAILQ_INIT(&s->done);
 	if (pipe(s->wake) == -1) {
 		free(s);
 		return NULL;
@@ -190,8 +180,7 @@ syncer_free(struct syncer *s)
 	(void)pthread_cond_signal(&s->more);
 	(void)pthread_mutex_unlock(&s->lock);
 	(void)pthread_join(s->thread, NULL);
-	while ((job = list_take(&s->todo)) != NULL ||
-	    (job = list_take(&s->done)) != NULL)
+	while ((job = take(&s->todo)) != NULL || (job = take(&s->done)) != NULL)
 		sync_job_free(job);
 	(void)pthread_cond_destroy(&s->more);
 	(void)pthread_mutex_destroy(&s->lock);
@@ -211,7 +200,7 @@ syncer_submit(struct syncer *s, struct sync_job *job)
 {
 	s->nwaiting++;
 	(void)pthread_mutex_lock(&s->lock);
-	list_add(&s->todo, job);
+	STAILQ_INSERT_TAIL(&s->todo, job, next);
 	(void)pthread_cond_signal(&s->more);
 	(void)pthread_mutex_unlock(&s->lock);
 }
@@ -225,7 +214,7 @@ syncer_take(struct syncer *s)
 	while (read(s->wake[0], drain, sizeof(drain)) > 0)
 		;
 	(void)pthread_mutex_lock(&s->lock);
-	job = list_take(&s->done);
+	job = take(&s->done);
 	(void)pthread_mutex_unlock(&s->lock);
 	if (job != NULL)
 		s->nwaiting--;

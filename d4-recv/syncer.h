@@ -9,10 +9,13 @@
  * forgotten what it could not write; nor is anything of that stream after it.
  */
 
+#include <sys/queue.h>
+
 #include <stdatomic.h>
 #include <stdbool.h>
 
 #include "d4-recv/place.h"
+#include "d4-recv/share.h"
 #include "d4-recv/tail.h"
 
 /* What all jobs of a stream share. */
@@ -22,7 +25,7 @@ struct sync_state {
 };
 
 struct sync_job {
-	struct sync_job	*next;
+	STAILQ_ENTRY(sync_job) next;	/* the syncer's */
 	struct sync_state *state;
 	int		 fd;		/* data, or -1; closed unless handed */
 	int		 entries;	/* a directory that has a new entry, or
@@ -33,6 +36,10 @@ struct sync_job {
 					 * the finisher behind this */
 	struct place	 place;
 	unsigned	 n;
+	struct share_stream *share;	/* which is told of it then, or NULL: */
+	uint64_t	 file, limit;	/* as share_push() has it */
+	struct tail_place counts;
+	uint64_t	 ticket;	/* of that */
 	int		 err;		/* 0, or why it failed */
 };
 
@@ -59,7 +66,7 @@ size_t syncer_nwaiting(const struct syncer *);
 /* Does a job at once: err tells. */
 void sync_job_run(struct sync_job *);
 
-/* Closes what it holds and drops its share of the state. */
+/* Closes what it holds and drops its shares of state and stream. */
 void sync_job_free(struct sync_job *);
 
 struct sync_state *sync_state_new(void);

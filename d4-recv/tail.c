@@ -25,6 +25,7 @@
 #define LOST		(UINT64_C(1) << 20)	/* numbers of files that are
 						 * never used again */
 #define PENDING_FIRST	64
+#define ID		"id"
 
 struct tails {
 	int		 dir;
@@ -189,6 +190,25 @@ remove_generation(const struct tails *tails, const char base[BASE],
 	(void)unlinkat(tails->dir, name, 0);
 }
 
+static int
+write_at(int fd, const void *bytes, size_t len, uint64_t at)
+{
+	const uint8_t *p = bytes;
+	ssize_t n;
+
+	while (len > 0) {
+		n = pwrite(fd, p, len, (off_t)at);
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n == -1)
+			return -1;
+		p += n;
+		at += (uint64_t)n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
 /* -- all of a store -------------------------------------------------------- */
 
 struct tails *
@@ -338,6 +358,55 @@ tails_note_newest(const struct tails *tails, const uint8_t uuid[D4_UUID_LEN],
 	return rc;
 }
 
+/* It is there in whole or not at all, and the first one stays. */
+static int
+make_id(const struct tails *tails)
+{
+	uint8_t id[D4_UUID_LEN];
+	char hex[D4_UUID_HEX], name[NAME];
+	int fd, rc = -1, err;
+
+	d4_uuid_new(id);
+	d4_uuid_hex(hex, id);
+	(void)snprintf(name, sizeof(name), ID ".%s", hex);
+	fd = openat(tails->dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+	    0600);
+	if (fd == -1)
+		return -1;
+	hex[TAIL_STORE - 1] = '\n';
+	if (write_at(fd, hex, TAIL_STORE, 0) == 0 && fsync(fd) == 0 &&
+	    (linkat(tails->dir, name, tails->dir, ID, 0) == 0 ||
+	    errno == EEXIST) && fsync(tails->dir) == 0)
+		rc = 0;
+	err = errno;
+	(void)close(fd);
+	(void)unlinkat(tails->dir, name, 0);
+	errno = err;
+	return rc;
+}
+
+int
+tails_id(const struct tails *tails, char id[TAIL_STORE])
+{
+	ssize_t n;
+	int fd;
+
+	fd = openat(tails->dir, ID, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd == -1 && errno == ENOENT && make_id(tails) == 0)
+		fd = openat(tails->dir, ID, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd == -1)
+		return -1;
+	n = read(fd, id, TAIL_STORE);
+	(void)close(fd);
+	if (n == TAIL_STORE && id[TAIL_STORE - 1] == '\n') {
+		id[TAIL_STORE - 1] = '\0';
+		if (strspn(id, "0123456789abcdef") == TAIL_STORE - 1)
+			return 0;
+	}
+	errno = EINVAL;
+	return -1;
+}
+
 /* -- old ones -------------------------------------------------------------- */
 
 /* A stream that nobody has goes. */
@@ -413,25 +482,6 @@ prune(const struct tails *tails, const char base[BASE])
 }
 
 /* -- writing --------------------------------------------------------------- */
-
-static int
-write_at(int fd, const void *bytes, size_t len, uint64_t at)
-{
-	const uint8_t *p = bytes;
-	ssize_t n;
-
-	while (len > 0) {
-		n = pwrite(fd, p, len, (off_t)at);
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n == -1)
-			return -1;
-		p += n;
-		at += (uint64_t)n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
 
 static int
 write_head(const struct tail *t, int fd, uint64_t generation, bool first)
@@ -1063,6 +1113,25 @@ tail_part(const struct tail *t, const uint8_t tag[MATCH_TAG])
 	    memcmp(t->part.tag, tag, MATCH_TAG) == 0 ? t->part.taken : 0;
 }
 
+bool
+tail_next_part(const struct tail *t, uint8_t tag[MATCH_TAG], uint32_t *taken)
+{
+	memcpy(tag, t->part.tag, MATCH_TAG);
+	*taken = t->part.taken;
+	return t->part.taken > 0;
+}
+
+struct tail_place
+tail_place(const struct tail *t)
+{
+	struct tail_place place = {
+		.ordinal = t->file.ordinal, .whole = t->file.whole,
+		.data = t->file.data
+	};
+
+	return place;
+}
+
 /* -- what a match needs ---------------------------------------------------- */
 
 static int
@@ -1224,6 +1293,206 @@ tail_match_done(struct tail *t)
 	free(t->reading->tags);
 	free(t->reading);
 	t->reading = NULL;
+}
+
+int
+tail_each(struct tail *t, uint64_t max,
+    int (*callback)(void *, const uint8_t *, uint32_t), void *cookie)
+{
+	const uint8_t *entry;
+	bool preamble;
+	size_t i;
+	int rc = 0;
+
+	if (t->reading != NULL) {
+		errno = EBUSY;
+		return -1;
+	}
+	if (tail_match(t) == NULL)
+		return -1;
+	for (i = 0; rc == 0 && i < t->reading->ntags; i++)
+		rc = callback(cookie, t->reading->tags[i], 0);
+	for (; rc == 0 && max > 0 &&
+	    (entry = next_entry(t, &preamble)) != NULL; max--)
+		rc = callback(cookie, entry, log_entry_wire(entry));
+	tail_match_done(t);
+	return rc;
+}
+
+/* -- other stores ----------------------------------------------------------- */
+
+/* What is looked for. */
+struct search {
+	const uint8_t		*tag;
+	struct tail_place	 from, found;
+	uint64_t		 ordinal;	/* of the file that is read */
+	bool			 data;		/* it has some before */
+	bool			 any;
+};
+
+static bool
+has_data(const struct log_frame *f, size_t len)
+{
+	size_t at;
+
+	for (at = 0; at < len; at += LOG_ENTRY) {
+		if ((log_entry_flags(f->body + at) & LOG_PREAMBLE) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The first such entry of a frame of which those behind the place are looked
+ * at.  Files have to be known by their names, as they may be of before. */
+static void
+search_frame(struct search *s, const struct log_frame *f)
+{
+	uint64_t end = f->end, size;
+	size_t at;
+
+	if (s->ordinal < s->from.ordinal)
+		return;
+	for (at = f->len; at > 0; end -= size < end ? size : end) {
+		at -= LOG_ENTRY;
+		size = log_entry_wire(f->body + at) - D4_HEADER_LEN;
+		if (s->ordinal == s->from.ordinal && end <= s->from.whole)
+			return;
+		if (memcmp(f->body + at, s->tag, MATCH_TAG) != 0)
+			continue;
+		s->found.ordinal = s->ordinal;
+		s->found.whole = size < end ? end - size : 0;
+		s->found.data = s->data || has_data(f, at);
+		s->any = true;
+	}
+}
+
+static int
+search_generation(struct search *s, int fd, uint64_t generation, uint64_t len)
+{
+	struct log_reader reader = { .fd = -1 };
+	struct log_frame f;
+	struct place place;
+	char entry[PLACE_ENTRY];
+	unsigned n;
+	bool done;
+	int rc;
+
+	log_reader_begin(&reader, fd, generation);
+	while (!s->any && (rc = log_read(&reader, &f)) == 1 &&
+	    reader.at <= len) {
+		if (f.kind == LOG_FILE && f.len < sizeof(entry)) {
+			memcpy(entry, f.body, f.len);
+			entry[f.len] = '\0';
+			if (place_parse(&place, entry, &n, &done) == 0)
+				s->ordinal = place.ordinal;
+			s->data = (f.flags & LOG_DATA) != 0;
+		} else if (f.kind == LOG_ENTRIES) {
+			search_frame(s, &f);
+			s->data = s->data || has_data(&f, f.len);
+		}
+	}
+	log_reader_free(&reader);
+	return !s->any && rc == -1 ? -1 : 0;
+}
+
+int
+tail_find(const struct tail *t, const uint8_t tag[MATCH_TAG],
+    struct tail_place *place)
+{
+	struct search s = { .tag = tag, .from = *place };
+
+	if ((t->before != -1 && search_generation(&s, t->before,
+	    t->generation_before, UINT64_MAX) == -1) ||
+	    (!s.any && search_generation(&s, t->fd, t->generation,
+	    t->len) == -1))
+		return -1;
+	if (s.any)
+		*place = s.found;
+	return s.any;
+}
+
+/* Frames of a generation that begins with what another store has. */
+static int
+append_import(const struct tail *t, int fd, uint64_t generation,
+    uint64_t *len, const struct tail_import *in)
+{
+	static const struct part none;
+	struct log_frame f = { .kind = LOG_ENTRIES };
+	struct part part = { .taken = in->part_taken };
+	size_t most = LOG_BODY_MAX / LOG_ENTRY, done, n;
+	uint8_t *buf;
+	int rc = 0;
+
+	memcpy(part.tag, in->part, sizeof(part.tag));
+	if (*t->file.entry != '\0' && (append_file(fd, generation, len,
+	    &t->file) == -1 || append_settled(fd, generation, len,
+	    t->file.end, 0, &none) == -1))
+		return -1;
+	if ((buf = malloc(LOG_FRAME + most * LOG_ENTRY)) == NULL)
+		return -1;
+	for (done = 0; rc == 0 && done < in->nentries; done += n) {
+		n = in->nentries - done < most ? in->nentries - done : most;
+		f.len = n * LOG_ENTRY;
+		memcpy(buf + LOG_FRAME, in->entries + done * LOG_ENTRY, f.len);
+		rc = append_frame(fd, generation, len, buf, &f);
+	}
+	free(buf);
+	if (rc == 0 && part.taken > 0)
+		rc = append_settled(fd, generation, len, t->file.end, 0,
+		    &part);
+	return rc;
+}
+
+/* The next generation, in the place of all there are. */
+static void
+step_over(struct tail *t, int fd, uint64_t generation)
+{
+	if (t->before != -1) {
+		(void)close(t->before);
+		remove_generation(t->tails, t->base, t->generation_before);
+	}
+	if (t->unmarked != -1)
+		(void)close(t->unmarked);
+	(void)close(t->fd);
+	remove_generation(t->tails, t->base, t->generation);
+	t->before = t->unmarked = -1;
+	t->fd = fd;
+	t->generation = generation;
+	t->wire = t->nentries = t->nbefore = t->nholes = 0;
+	t->marked = 0;
+	t->by_mark = t->file.by_mark = t->fresh = false;
+	t->entries = true;
+}
+
+int
+tail_import(struct tail *t, const struct tail_import *in)
+{
+	uint64_t generation = t->generation + 1, len = LOG_HEAD;
+	uint8_t (*tags)[MATCH_TAG] = t->preamble;
+	size_t ntags = t->npreamble;
+	char name[NAME];
+	int fd, rc;
+
+	name_generation(name, t->base, generation);
+	(void)unlinkat(t->tails->dir, name, 0);
+	fd = openat(t->tails->dir, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
+	    0600);
+	if (fd == -1)
+		return -1;
+	t->preamble = in->preamble;
+	t->npreamble = in->npreamble;
+	rc = hold(fd) != 0 || write_head(t, fd, generation, true) == -1 ||
+	    append_tags(t, fd, generation, &len) == -1 ||
+	    append_import(t, fd, generation, &len, in) == -1 ? -1 : 0;
+	t->preamble = tags;
+	t->npreamble = ntags;
+	if (rc == -1) {
+		(void)unlinkat(t->tails->dir, name, 0);
+		(void)close(fd);
+		return -1;
+	}
+	step_over(t, fd, generation);
+	return load_generation(t, fd, generation, len, &t->len) == 0 ? 0 : -1;
 }
 
 /* -- adding ---------------------------------------------------------------- */

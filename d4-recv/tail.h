@@ -11,6 +11,7 @@
  *	STORE/.tail/<uuid>/<type>-<16 digits of the hello's HMAC>.<generation>
  *	STORE/.tail/<uuid>/<type>-<the same>.want	somebody waits for it
  *	STORE/.tail/<uuid>/<type>.newest	greatest timestamp, a number
+ *	STORE/.tail/id				what other stores call this one
  *
  * A generation (tail-log.h has its form) is added to until it covers
  * TAIL_BYTES, then the next one is begun; the one before it stays, older ones
@@ -50,6 +51,11 @@ struct tail;		/* of a stream, held */
  * with errno. */
 struct tails *tails_new(int root, const char *name);
 void tails_free(struct tails *);
+
+/* What tells the store from others, 32 digits and a NUL: given by the first who
+ * asks.  0, or -1 with errno. */
+#define TAIL_STORE	33
+int tails_id(const struct tails *, char[TAIL_STORE]);
 
 /* Whether marks are made: without, what the machine had when it went down is
  * kept, and no tail. */
@@ -118,6 +124,49 @@ uint64_t tail_count(const struct tail *);
 /* How many bytes of this record's payload are stored, when it is the next one
  * behind the last: it was cut where a unit in it ends. */
 uint32_t tail_part(const struct tail *, const uint8_t tag[MATCH_TAG]);
+
+/* The same of whatever record it is; false: of none. */
+bool tail_next_part(const struct tail *, uint8_t tag[MATCH_TAG],
+    uint32_t *taken);
+
+/* Calls back with each tag of a preamble that was in force since the tail
+ * begins, wire 0; then with each of its first records, max of them, in order;
+ * while nobody matches.  A callback that returns not 0 ends it, and that is
+ * returned; -1 with errno. */
+int tail_each(struct tail *, uint64_t max,
+    int (*)(void *, const uint8_t tag[MATCH_TAG], uint32_t wire), void *);
+
+/* -- other stores (share.h) ------------------------------------------------- */
+
+/* So much of a stream's files counts: none behind that number, and of the file
+ * itself what is before whole; without data nothing. */
+struct tail_place {
+	uint64_t	ordinal;
+	uint64_t	whole;
+	bool		data;
+};
+
+struct tail_place tail_place(const struct tail *);
+
+/* Where the first record of this tag begins that is stored behind the place.
+ * 1 and the place is that; 0: there is none; -1 with errno. */
+int tail_find(const struct tail *, const uint8_t tag[MATCH_TAG],
+    struct tail_place *);
+
+/* What another store has stored last. */
+struct tail_import {
+	uint8_t		(*preamble)[MATCH_TAG];	/* that was in force */
+	size_t		 npreamble;
+	uint8_t		*entries;	/* as in tail-log.h, their preamble
+					 * marked */
+	size_t		 nentries, room;
+	uint8_t		 part[MATCH_TAG];	/* of the next record */
+	uint32_t	 part_taken;		/* is stored, 0: nothing */
+};
+
+/* The tail is that, from now on; it has a file that is settled, or none.  0, or
+ * -1 with errno: then it is as it was. */
+int tail_import(struct tail *, const struct tail_import *);
 
 /* -- adding ---------------------------------------------------------------- */
 

@@ -248,6 +248,22 @@ cut_take(struct cut *c, size_t n)
 	return 0;
 }
 
+int
+cut_put(struct cut *c, const uint8_t *bytes, size_t len)
+{
+	uint8_t *at;
+	size_t n;
+
+	for (; len > 0; bytes += n, len -= n) {
+		n = cut_space(c, &at);
+		n = n < len ? n : len;
+		memcpy(at, bytes, n);
+		if (cut_take(c, n) == -1)
+			return -1;
+	}
+	return 0;
+}
+
 void
 cut_go_on(struct cut *c, const uint8_t *records, size_t len)
 {

@@ -38,6 +38,9 @@ size_t cut_space(struct cut *, uint8_t **at);
 /* Takes n bytes put there and adds what they make whole.  -1: no memory. */
 int cut_take(struct cut *, size_t n);
 
+/* Takes bytes that stand before those that are read. */
+int cut_put(struct cut *, const uint8_t *, size_t len);
+
 /* The data goes on behind a preamble, these records: only before the first
  * bytes.  A preamble that makes no sense is passed over. */
 void cut_go_on(struct cut *, const uint8_t *records, size_t len);

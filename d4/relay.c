@@ -457,6 +457,23 @@ patience(const struct relay *r, int64_t metrics_at, int source_ms)
 	return at <= r->now ? 0 : (int)(at - r->now);
 }
 
+/*
+ * As poll(2).  The last of them is the source's, if input is wanted: a spool is
+ * not to wait for more when nothing comes from there at once.
+ */
+static int
+poll_all(struct relay *r, struct pollfd *pfds, int n, bool input, int ms)
+{
+	if (r->s->spool == NULL || ms == 0)
+		return poll(pfds, (nfds_t)n, ms);
+	if (input && poll(pfds, (nfds_t)n, 0) == -1)
+		return -1;
+	if (input && pfds[n - 1].revents != 0)
+		return 1;
+	window_flush(r->s->window);
+	return poll(pfds, (nfds_t)n, ms);
+}
+
 /* Sleeps until there is something to do.  Returns whether the source has
  * something. */
 static bool
@@ -478,17 +495,17 @@ wait_for_work(struct relay *r, int64_t metrics_at)
 	}
 	if (input) {
 		source_ms = source_poll(r->s->source, &pfds[n]);
-		pfds[n].revents = 0;
+		pfds[n++].revents = 0;
 	}
-	if (poll(pfds, (nfds_t)(input ? n + 1 : n),
-	    patience(r, metrics_at, source_ms)) == -1)
+	if (poll_all(r, pfds, n, input, patience(r, metrics_at,
+	    source_ms)) == -1)
 		return false;
 	if (pfds[0].revents != 0)
 		d4_stop_drain();
 	if (r->s->spool != NULL)
 		spool_drain(r->s->spool);
 	return input && (source_fd(r->s->source) == -1 ||
-	    pfds[n].revents != 0);
+	    pfds[n - 1].revents != 0);
 }
 
 /*

@@ -171,7 +171,7 @@ shelf_run(struct shelf *s, uint64_t pos, struct run *run)
 		c = s->head;
 	while (c != NULL && pos >= c->pos + chunk_len(c))
 		c = c->next;
-	if (c == NULL)
+	if (c == NULL || pos < c->pos)
 		return 0;
 	s->at = c;
 	run->pos = c->pos;
@@ -182,13 +182,18 @@ shelf_run(struct shelf *s, uint64_t pos, struct run *run)
 }
 
 void
-shelf_drop(struct shelf *s, uint64_t pos)
+shelf_drop(struct shelf *s, uint64_t from, uint64_t to)
 {
-	struct chunk *c;
+	struct chunk *c, **link = &s->head;
 
 	/* The last one stays, to be filled. */
-	while ((c = s->head) != NULL && c != s->tail && pos >= c->next->pos) {
-		s->head = c->next;
+	while ((c = *link) != NULL && c != s->tail &&
+	    c->pos + chunk_len(c) <= to) {
+		if (c->pos < from) {
+			link = &c->next;
+			continue;
+		}
+		*link = c->next;
 		if (s->at == c)
 			s->at = NULL;
 		if (s->unsealed == c)

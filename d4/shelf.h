@@ -2,8 +2,9 @@
 #ifndef D4_SHELF_H
 #define D4_SHELF_H
 
-/* Sealed records in memory, in the order of their stream.  A position is a
- * count of bytes of records from the stream's beginning. */
+/* Sealed records in memory, in the order of their stream, and where they were
+ * added: they never move.  A position is a count of bytes of records from the
+ * stream's beginning. */
 
 #include <stddef.h>
 #include <stdint.h>
@@ -40,11 +41,12 @@ int shelf_seal(struct shelf *, uint64_t timestamp);
 /*
  * The records around a position, where one begins or is under way, as far as
  * they lie in one piece: to be looked at once they are sealed, and good until
- * they are dropped.  Returns 1, or 0 when there is none yet.
+ * they are dropped.  Returns 1, or 0 when there is none yet, or no longer.
  */
 int shelf_run(struct shelf *, uint64_t pos, struct run *);
 
-/* What lies before that position is not asked for again. */
-void shelf_drop(struct shelf *, uint64_t pos);
+/* What lies wholly between these positions is not asked for again; what was
+ * added last stays all the same. */
+void shelf_drop(struct shelf *, uint64_t from, uint64_t to);
 
 #endif

@@ -14,6 +14,9 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/net.h"
+#include "lib/sum.h"
+
+#define SUM_BYTES	((size_t)64 << 10)
 
 /* How long to leave it when no writer can be accepted. */
 #define ACCEPT_MS	1000
@@ -123,6 +126,28 @@ int
 source_seek(const struct source *src, uint64_t offset)
 {
 	return lseek(source_fd(src), (off_t)offset, SEEK_SET) == -1 ? -1 : 0;
+}
+
+int
+source_sum(const struct source *src, uint64_t offset, uint64_t *sum)
+{
+	uint8_t bytes[SUM_BYTES];
+	size_t len = offset < SUM_BYTES ? (size_t)offset : SUM_BYTES;
+	const uint64_t at[2] = { 0, offset - len };
+	ssize_t n;
+	int i;
+
+	*sum = 0;
+	for (i = 0; i < 2; i++) {
+		n = pread(source_fd(src), bytes, len, (off_t)at[i]);
+		if (n != (ssize_t)len) {
+			if (n >= 0)
+				errno = ESPIPE;
+			return -1;
+		}
+		*sum = d4_sum_add(*sum, bytes, len);
+	}
+	return 0;
 }
 
 ssize_t

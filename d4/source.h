@@ -98,6 +98,11 @@ bool source_file(const struct source *, struct source_file *);
 /* Has it go on at that offset.  Returns 0, or -1 with errno. */
 int source_seek(const struct source *, uint64_t offset);
 
+/* A sum over what the file begins with and what lies right before the offset,
+ * 64 KiB each at most: of one that was written anew it is another.  0, or -1
+ * with errno when it cannot be read or is shorter. */
+int source_sum(const struct source *, uint64_t offset, uint64_t *sum);
+
 /*
  * Reads up to len bytes, len > 0.  Returns the bytes; 0 at the end (only stdin,
  * a file); or -1 with errno, EAGAIN when it waits (see source_poll()), else a

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,6 +14,9 @@
 
 int (*disk_hook)(const struct disk_call *);
 
+/* So that a test sees each call with the name that the file has then. */
+static pthread_mutex_t naming = PTHREAD_MUTEX_INITIALIZER;
+
 static int
 refused(const struct disk_call *call)
 {
@@ -22,6 +26,21 @@ refused(const struct disk_call *call)
 		return 0;
 	errno = err;
 	return -1;
+}
+
+/* The same for what another thread may rename. */
+static int
+refused_of(const struct disk_file *f, struct disk_call *call)
+{
+	int rc;
+
+	if (disk_hook == NULL)
+		return 0;
+	(void)pthread_mutex_lock(&naming);
+	call->name = f->name;
+	rc = refused(call);
+	(void)pthread_mutex_unlock(&naming);
+	return rc;
 }
 
 static void
@@ -70,36 +89,63 @@ disk_close(struct disk_file *f)
 	f->fd = -1;
 }
 
-int
-disk_write(const struct disk_file *f, const void *bytes, size_t len,
-    uint64_t at)
+/* So much of them is done with.  Returns how many are. */
+static int
+use_up(struct iovec *iov, int n, size_t done)
 {
-	struct disk_call call = { .op = DISK_WRITE, .name = f->name,
-	    .bytes = bytes, .len = len, .at = at };
-	size_t done = 0;
-	ssize_t n;
+	int i;
 
-	if (refused(&call) == -1)
+	for (i = 0; i < n && done >= iov[i].iov_len; i++)
+		done -= iov[i].iov_len;
+	if (i < n) {
+		iov[i].iov_base = (uint8_t *)iov[i].iov_base + done;
+		iov[i].iov_len -= done;
+	}
+	return i;
+}
+
+int
+disk_writev(const struct disk_file *f, struct iovec *iov, int n, uint64_t at)
+{
+	struct disk_call call = { .op = DISK_WRITE, .iov = iov, .niov = n,
+	    .at = at };
+	ssize_t done;
+	int used;
+
+	if (refused_of(f, &call) == -1)
 		return -1;
-	while (done < len) {
-		n = pwrite(f->fd, (const uint8_t *)bytes + done, len - done,
-		    (off_t)(at + done));
-		if (n == 0)
+	while (n > 0) {
+		done = pwritev(f->fd, iov, n, (off_t)at);
+		if (done == 0)
 			errno = ENOSPC;
-		if (n <= 0 && errno != EINTR)
+		if (done <= 0 && errno != EINTR)
 			return -1;
-		if (n > 0)
-			done += (size_t)n;
+		if (done <= 0)
+			continue;
+		at += (uint64_t)done;
+		used = use_up(iov, n, (size_t)done);
+		iov += used;
+		n -= used;
 	}
 	return 0;
 }
 
 int
+disk_write(const struct disk_file *f, const void *bytes, size_t len,
+    uint64_t at)
+{
+	union { const void *in; void *out; } u = { .in = bytes };
+	struct iovec iov = { .iov_base = u.out, .iov_len = len };
+
+	return disk_writev(f, &iov, 1, at);
+}
+
+int
 disk_sync(const struct disk_file *f)
 {
-	struct disk_call call = { .op = DISK_SYNC, .name = f->name };
+	struct disk_call call = { .op = DISK_SYNC };
 
-	return refused(&call) == -1 ? -1 : fdatasync(f->fd);
+	return refused_of(f, &call) == -1 ? -1 : fdatasync(f->fd);
 }
 
 int
@@ -107,11 +153,14 @@ disk_rename(struct disk_file *f, int dir, const char *to)
 {
 	struct disk_call call = { .op = DISK_RENAME, .name = f->name,
 	    .to = to };
+	int rc;
 
-	if (refused(&call) == -1 || renameat(dir, f->name, dir, to) == -1)
-		return -1;
-	set_name(f, to);
-	return 0;
+	(void)pthread_mutex_lock(&naming);
+	rc = refused(&call);
+	if (rc == 0 && (rc = renameat(dir, f->name, dir, to)) == 0)
+		set_name(f, to);
+	(void)pthread_mutex_unlock(&naming);
+	return rc;
 }
 
 int

@@ -8,14 +8,17 @@
  * files in the spool's directory, of at most DISK_NAME bytes with their NUL.
  */
 
+#include <sys/uio.h>
+
 #include <stddef.h>
 #include <stdint.h>
 
 #define DISK_NAME	32
+#define DISK_IOVS	1024
 
 enum disk_op {
 	DISK_CREATE,		/* name */
-	DISK_WRITE,		/* name, bytes, len, at */
+	DISK_WRITE,		/* name, iov, niov, at */
 	DISK_SYNC,		/* name */
 	DISK_RENAME,		/* name, to */
 	DISK_UNLINK,		/* name */
@@ -26,8 +29,8 @@ struct disk_call {
 	enum disk_op	 op;
 	const char	*name;		/* "" for the directory */
 	const char	*to;
-	const void	*bytes;
-	size_t		 len;
+	const struct iovec *iov;
+	int		 niov;
 	uint64_t	 at;
 };
 
@@ -40,7 +43,8 @@ struct disk_file {
 	char	 name[DISK_NAME];
 };
 
-/* All return 0, or -1 with errno. */
+/* All return 0, or -1 with errno.  While one thread writes to a file another
+ * may sync it and give it its name. */
 
 /* Anew and empty, for reading and writing; what had the name goes. */
 int disk_create(struct disk_file *, int dir, const char *name);
@@ -51,9 +55,11 @@ int disk_open(struct disk_file *, int dir, const char *name);
 /* Takes one that is closed. */
 void disk_close(struct disk_file *);
 
-/* All of it, at that place. */
+/* All of it, at that place.  The second has n of them, at most DISK_IOVS, and
+ * uses them up. */
 int disk_write(const struct disk_file *, const void *, size_t len,
     uint64_t at);
+int disk_writev(const struct disk_file *, struct iovec *, int n, uint64_t at);
 
 /* The file's bytes; then its name may be given to it. */
 int disk_sync(const struct disk_file *);

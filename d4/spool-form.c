@@ -122,6 +122,19 @@ form_put_frame(uint8_t p[FORM_FRAME], const struct form_segment *s,
 	d4_put64le(p + 8, sum_frame(s, at, p, record, len));
 }
 
+size_t
+form_payloads(uint8_t *to, const uint8_t *records, size_t len)
+{
+	size_t at, n, done = 0;
+
+	for (at = 0; at < len; at += D4_HEADER_LEN + n) {
+		n = d4_get32le(records + at + D4_SIZE_AT);
+		memcpy(to + done, records + at + D4_HEADER_LEN, n);
+		done += n;
+	}
+	return done;
+}
+
 void
 form_reader_begin(struct form_reader *r, const struct disk_file *file,
     const struct form_segment *s)

@@ -66,6 +66,10 @@ int form_get_segment(struct form_segment *, const struct disk_file *,
 void form_put_frame(uint8_t[FORM_FRAME], const struct form_segment *,
     uint64_t at, uint32_t flags, const uint8_t *record, size_t len);
 
+/* Copies the payloads of records to a place of the same length.  Returns the
+ * length of those. */
+size_t form_payloads(uint8_t *to, const uint8_t *records, size_t len);
+
 /* -- reading frames --------------------------------------------------------- */
 
 struct form_frame {

@@ -33,12 +33,22 @@ struct progress {
 	size_t		 preamblelen;
 };
 
-/* Frames that wait to be written, their sums yet to be made. */
-struct block {
-	struct block	*next;
-	size_t		 len;
-	size_t		 cap;
-	uint8_t		 bytes[];
+/* Records of the window's that are not synced yet.  The writer takes it whole:
+ * then it grows no more. */
+struct part {
+	struct part	*next;
+	struct run	 run;
+};
+
+/* A segment in the making.  The writer writes to it and forgets it, the syncer
+ * syncs it and gives it its name, at the same time. */
+struct making {
+	struct disk_file file;
+	struct form_segment segment;
+	bool		 named;
+	uint64_t	 at;		/* where the next frame goes */
+	uint64_t	 synced_at;	/* 0: it is not in the list */
+	struct progress	 now;		/* there */
 };
 
 struct spool {
@@ -51,6 +61,7 @@ struct spool {
 
 	/* The stream. */
 	bool		 there;
+	bool		 ended;		/* there was one, see spool_ended() */
 	uint64_t	 id;
 	uint64_t	 hello_time;
 	char		*state;		/* what the stream file holds */
@@ -59,24 +70,39 @@ struct spool {
 	struct progress	 tail;
 	char		 damage[SPOOL_WHY];
 
-	pthread_t	 thread;
+	pthread_t	 writer;
+	pthread_t	 syncer;
 	bool		 running;
 
-	/* Both threads', behind the mutex. */
+	/* All threads', behind the mutex. */
 	pthread_mutex_t	 mutex;
-	pthread_cond_t	 work;		/* for the writer */
+	pthread_cond_t	 to_write;	/* for the writer */
+	pthread_cond_t	 to_sync;	/* for the syncer */
 	struct segment	*segments;	/* oldest first */
 	size_t		 nsegments;
 	size_t		 room;
 	uint64_t	 on_disk;	/* bytes of those */
-	struct block	*first, *last;	/* the queue */
-	size_t		 queued;	/* bytes in it and being written */
+	struct part	*first, *last;	/* not synced */
+	struct part	*unwritten;	/* the first of those not written */
+	struct making	*making;	/* NULL: none yet */
+	struct making	*before;	/* one not wholly synced, or NULL */
+	struct progress	 done;		/* what is synced */
 	uint64_t	 added;		/* positions */
+	uint64_t	 written;
+	uint64_t	 wanted;	/* on the disk, without waiting for more */
+	uint64_t	 syncing;	/* up to there; synced: nothing is */
 	uint64_t	 synced;
 	uint64_t	 want_head;
 	uint64_t	 have_head;	/* on the disk */
 	uint64_t	 next_number;
-	int		 stalled;
+	int64_t		 unsynced_ms;	/* since when something is */
+	bool		 waiting;	/* the writer is, for a sync */
+	int		 broken;	/* what is not synced is to be written
+					 * anew, for this errno */
+	int		 failures;	/* of segments in a row */
+	int		 stalled;	/* no room for segments */
+	uint64_t	 stalled_at;	/* behind that */
+	int		 head_stalled;	/* no room for the head */
 	int		 failed;
 	const char	*failed_at;	/* what could not be done */
 	bool		 closing;
@@ -101,12 +127,19 @@ void progress_free(struct progress *);
 
 /* -- spool-state.c ----------------------------------------------------------- */
 
-/* Reads the stream file into state, stream and the like.  1; 0 when there is
- * none or no stream; -1 with errno, EILSEQ when it is damaged. */
+enum state {
+	STATE_NONE,
+	STATE_STREAM,
+	STATE_ENDED		/* and where another would begin */
+};
+
+/* Reads the stream file into state, stream and the like.  What it says of, or
+ * -1 with errno, EILSEQ when it is damaged. */
 int state_read(struct spool *);
 
-/* Writes it: a stream, or with NULL none.  0, or -1 with errno. */
-int state_write(struct spool *, const struct spool_source *,
+/* Writes it: a stream, or one that has ended; without a source none.  0, or -1
+ * with errno. */
+int state_write(struct spool *, enum state, const struct spool_source *,
     const uint8_t *opening, size_t len);
 
 /* The head file: where the stream may be resumed, 0 when it does not say. */
@@ -124,11 +157,34 @@ int segment_push(struct spool *, const struct segment *);
 /* Removes every segment's file.  0, or -1 with errno. */
 int segments_remove(const struct spool *);
 
-/* -- spool-writer.c ---------------------------------------------------------- */
+/* -- spool-threads.c --------------------------------------------------------- */
 
-int writer_start(struct spool *);
+#define SPOOL_ROUND	((uint64_t)4 << 20)	/* between two syncs, about */
+#define SPOOL_AGAIN_MS	500			/* when the disk is full */
 
-/* Has it end with what is queued, and waits for that. */
-void writer_stop(struct spool *);
+/* The two threads, from what recovery has found on. */
+int threads_start(struct spool *);
+
+/* Has them end with what was added, and waits for that. */
+void threads_stop(struct spool *);
+
+/* For the threads, with the mutex.  Whether nothing is to be done any more, or
+ * can be; waits, INT64_MAX: for ever; what nothing helps against. */
+bool threads_are_done(const struct spool *);
+void threads_wait(struct spool *, pthread_cond_t *, int64_t until_ms);
+void threads_fail(struct spool *, int err, const char *what);
+void threads_wake_owner(const struct spool *);
+
+void *writer_main(void *spool);
+void *syncer_main(void *spool);
+
+/* Whether what is written is to be synced now. */
+bool sync_is_due(const struct spool *, int64_t now_ms);
+
+/* Whether that errno is of a disk that is to be tried until it has room. */
+bool is_full(int err);
+
+/* Takes NULL. */
+void making_free(struct making *);
 
 #endif

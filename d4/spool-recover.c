@@ -434,11 +434,11 @@ recover(struct spool *sp)
 	if ((rc = state_read(sp)) == -1 && errno == EILSEQ) {
 		(void)snprintf(sp->damage, sizeof(sp->damage),
 		    "the file stream is damaged: all is left out");
-		rc = 0;
+		rc = STATE_NONE;
 	}
 	if (rc == -1)
 		return -1;
-	if (rc == 0)
+	if (rc != STATE_STREAM)
 		return segments_remove(sp);
 	if ((rc = search(&s)) == 0)
 		tell(sp);

@@ -16,18 +16,24 @@
  *
  *	0	8	"d4strm1\n"
  *	8	8	timestamp of the last hello
- *	16	4	1: there is a stream
+ *	16	4	enum state
  *	20	4	1: its source is a file that can be read again
- *	24	24	device, inode, offset where the stream began
+ *	24	24	device, inode, offset where the stream began, or another
+ *			would
  *	48	4	bytes of the source's name
  *	52	4	bytes of the opening
  *	56	8	sum over these 56 bytes and what follows
- *	64		the name and a NUL, the opening
+ *	64		the name and a NUL, the opening;
+ *		8	sum over what the source has before the offset
+ *			the prefix
+ *
+ * The last two were not always there.
  */
 #define STATE_MAGIC	"d4strm1\n"
 #define STATE_LEN	64
 #define STATE_SUM_AT	56
-#define STATE_MAX	(STATE_LEN + FORM_PREAMBLE_MAX)
+#define STATE_MAX	(STATE_LEN + 2 * FORM_PREAMBLE_MAX)
+#define SOURCE_SUM	8
 
 /*
  * The head file has two places, the later of which counts:
@@ -47,24 +53,29 @@ sum_state(const uint8_t *p, size_t len)
 	    len - STATE_LEN);
 }
 
-/* Finds the parts of it.  1, 0: no stream, -1: it is damaged. */
+/* Finds the parts of it.  What it says of, or -1: it is damaged. */
 static int
 parse(struct spool *sp, uint8_t *p, size_t len)
 {
-	size_t name, opening;
+	size_t name, opening, rest;
 	struct spool_stream *s = &sp->stream;
+	uint32_t state;
 
 	if (len < STATE_LEN || memcmp(p, STATE_MAGIC, 8) != 0 ||
 	    d4_get64le(p + STATE_SUM_AT) != sum_state(p, len))
 		return -1;
 	sp->hello_time = d4_get64le(p + 8);
-	if (d4_get32le(p + 16) == 0)
-		return 0;
+	if ((state = d4_get32le(p + 16)) == STATE_NONE)
+		return STATE_NONE;
 	name = d4_get32le(p + 48);
 	opening = d4_get32le(p + 52);
-	if (name == 0 || name > len - STATE_LEN ||
-	    len - STATE_LEN - name != opening || opening < D4_HEADER_LEN ||
+	rest = len - STATE_LEN;
+	if (state > STATE_ENDED || name == 0 || name > rest ||
+	    opening > rest - name || opening < D4_HEADER_LEN ||
 	    p[STATE_LEN + name - 1] != '\0')
+		return -1;
+	rest -= name + opening;
+	if (rest > 0 && rest < SOURCE_SUM)
 		return -1;
 	s->source.regular = d4_get32le(p + 20) != 0;
 	s->source.dev = d4_get64le(p + 24);
@@ -73,8 +84,31 @@ parse(struct spool *sp, uint8_t *p, size_t len)
 	s->source.name = (const char *)p + STATE_LEN;
 	s->opening = p + STATE_LEN + name;
 	s->openinglen = opening;
+	if (rest > 0) {
+		s->source.sum = d4_get64le(s->opening + opening);
+		s->source.prefix = s->opening + opening + SOURCE_SUM;
+		s->source.prefixlen = rest - SOURCE_SUM;
+	}
 	sp->id = d4_get64le(s->opening + D4_HMAC_AT);
-	return 1;
+	return (int)state;
+}
+
+/* Has the parts of a file that was read, or written, in the place of those
+ * before. */
+static int
+adopt(struct spool *sp, uint8_t *p, size_t len)
+{
+	int state;
+
+	memset(&sp->stream, 0, sizeof(sp->stream));
+	state = parse(sp, p, len);
+	free(sp->state);
+	sp->state = (char *)p;
+	sp->there = state == STATE_STREAM;
+	sp->ended = state == STATE_ENDED;
+	if (state == -1)
+		errno = EILSEQ;
+	return state;
 }
 
 int
@@ -86,62 +120,59 @@ state_read(struct spool *sp)
 	int rc = -1;
 
 	if (disk_open(&f, sp->dir, SPOOL_STREAM) == -1)
-		return errno == ENOENT ? 0 : -1;
+		return errno == ENOENT ? STATE_NONE : -1;
 	size = lseek(f.fd, 0, SEEK_END);
-	if (size > (off_t)STATE_MAX) {
+	if (size > (off_t)STATE_MAX)
 		errno = EILSEQ;
-	} else if (size != -1 && lseek(f.fd, 0, SEEK_SET) == 0 &&
-	    (p = malloc((size_t)size + 1)) != NULL &&
-	    d4_io_read_full(f.fd, p, (size_t)size) == (ssize_t)size) {
-		if ((rc = parse(sp, p, (size_t)size)) == -1)
-			errno = EILSEQ;
-	}
+	else if (size != -1 && lseek(f.fd, 0, SEEK_SET) == 0 &&
+	    (p = malloc((size_t)size + 1)) != NULL)
+		rc = d4_io_read_full(f.fd, p, (size_t)size) == (ssize_t)size ?
+		    0 : -1;
 	disk_close(&f);
-	if (rc != 1) {
-		free(p);
-		return rc;
-	}
-	free(sp->state);
-	sp->state = (char *)p;
-	return 1;
+	if (rc == 0)
+		return adopt(sp, p, (size_t)size);
+	free(p);
+	return -1;
 }
 
 int
-state_write(struct spool *sp, const struct spool_source *source,
-    const uint8_t *opening, size_t openinglen)
+state_write(struct spool *sp, enum state state,
+    const struct spool_source *source, const uint8_t *opening,
+    size_t openinglen)
 {
-	size_t name = source != NULL ? strlen(source->name) + 1 : 0;
-	size_t len = STATE_LEN + name + openinglen;
-	uint8_t *p;
-	int rc;
+	size_t name, len = STATE_LEN;
+	uint8_t *p, *at;
 
+	name = source != NULL ? strlen(source->name) + 1 : 0;
+	if (source != NULL)
+		len += name + openinglen + SOURCE_SUM + source->prefixlen;
 	if ((p = calloc(1, len)) == NULL)
 		return -1;
 	memcpy(p, STATE_MAGIC, 8);
-	d4_put64le(p + 8, source != NULL ? d4_get64le(opening +
-	    D4_TIMESTAMP_AT) : sp->hello_time);
+	d4_put64le(p + 8, state == STATE_STREAM ?
+	    d4_get64le(opening + D4_TIMESTAMP_AT) : sp->hello_time);
 	if (source != NULL) {
-		d4_put32le(p + 16, 1);
+		d4_put32le(p + 16, state);
 		d4_put32le(p + 20, source->regular);
 		d4_put64le(p + 24, source->dev);
 		d4_put64le(p + 32, source->ino);
 		d4_put64le(p + 40, source->offset);
 		d4_put32le(p + 48, (uint32_t)name);
 		d4_put32le(p + 52, (uint32_t)openinglen);
-		memcpy(p + STATE_LEN, source->name, name);
-		memcpy(p + STATE_LEN + name, opening, openinglen);
+		at = p + STATE_LEN;
+		memcpy(at, source->name, name);
+		memcpy(at += name, opening, openinglen);
+		d4_put64le(at += openinglen, source->sum);
+		if (source->prefixlen > 0)
+			memcpy(at + SOURCE_SUM, source->prefix,
+			    source->prefixlen);
 	}
 	d4_put64le(p + STATE_SUM_AT, sum_state(p, len));
 	if (disk_replace(sp->dir, SPOOL_STREAM, p, len) == -1) {
 		free(p);
 		return -1;
 	}
-	memset(&sp->stream, 0, sizeof(sp->stream));
-	rc = parse(sp, p, len);
-	free(sp->state);
-	sp->state = (char *)p;
-	sp->there = rc == 1;
-	return rc == -1 ? -1 : 0;
+	return adopt(sp, p, len) == -1 ? -1 : 0;
 }
 
 uint64_t

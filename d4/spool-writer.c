@@ -1,51 +1,28 @@
 /* SPDX-License-Identifier: ISC */
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "d4/spool-own.h"
 #include "lib/bytes.h"
+#include "lib/clock.h"
 
 /*
- * The thread that writes.  Whatever came while one sync was running goes into
- * the next, so a slow disk has fewer of them, and a line that comes alone is
- * on the disk at once.
+ * The thread that writes: it makes the sums of records and writes them from
+ * where they lie, never more than a sync is to take ahead of the one that runs.
  */
-#define ROUND_BYTES	((size_t)4 << 20)	/* between two syncs, at most */
-#define AGAIN_MS	500			/* when the disk is full */
+#define WRITE_RECORDS	(DISK_IOVS / 2)	/* each with its frame */
+#define WRITE_BYTES	((size_t)1 << 20)
 
 struct writer {
 	struct spool	*spool;
-	struct disk_file file;		/* the segment, -1: none yet */
-	struct form_segment segment;
-	bool		 named;		/* it has its name */
-	uint64_t	 number;	/* of the next one */
-	uint64_t	 at;		/* where the next frame goes */
-	uint64_t	 synced_at;
-	struct progress	 now;
-	struct progress	 synced;
-	struct block	*blocks;	/* since then */
 	bool		 spare;		/* there is a file to be written over */
-	int		 failures;	/* in a row */
+	int64_t		 again_ms;	/* with a full disk, not before */
+	uint8_t		 frames[WRITE_RECORDS][FORM_FRAME];
+	struct iovec	 iov[DISK_IOVS];
 };
 
-static bool
-is_full(int err)
-{
-	return err == ENOSPC || err == EDQUOT;
-}
-
-/* Leaves the segment as it is, and what was not synced for another. */
-static void
-abandon(struct writer *w)
-{
-	if (w->file.fd != -1 && !w->named)
-		(void)disk_unlink(w->spool->dir, SPOOL_SEGMENT);
-	disk_close(&w->file);
-}
+/* -- segments ---------------------------------------------------------------- */
 
 /*
  * A file that is written over needs neither blocks nor a longer length, which
@@ -53,161 +30,274 @@ abandon(struct writer *w)
  * another number.
  */
 static int
-open_file(struct writer *w)
+open_file(struct writer *w, struct disk_file *f)
 {
+	int dir = w->spool->dir;
+
 	if (w->spare) {
 		w->spare = false;
-		if (disk_open(&w->file, w->spool->dir, SPOOL_SPARE) == 0 &&
-		    disk_rename(&w->file, w->spool->dir, SPOOL_SEGMENT) == 0)
+		if (disk_open(f, dir, SPOOL_SPARE) == 0 &&
+		    disk_rename(f, dir, SPOOL_SEGMENT) == 0)
 			return 0;
-		disk_close(&w->file);
-		(void)disk_unlink(w->spool->dir, SPOOL_SPARE);
+		disk_close(f);
+		(void)disk_unlink(dir, SPOOL_SPARE);
 	}
-	return disk_create(&w->file, w->spool->dir, SPOOL_SEGMENT);
+	return disk_create(f, dir, SPOOL_SEGMENT);
+}
+
+static int
+begin(struct writer *w, struct making *m)
+{
+	uint8_t head[FORM_HEAD];
+
+	form_put_segment(head, &m->segment, m->now.preamble);
+	if (open_file(w, &m->file) == -1 ||
+	    disk_write(&m->file, head, sizeof(head), 0) == -1 ||
+	    (m->now.preamblelen > 0 && disk_write(&m->file, m->now.preamble,
+	    m->now.preamblelen, FORM_HEAD) == -1))
+		return -1;
+	m->at = FORM_HEAD + m->now.preamblelen;
+	return 0;
+}
+
+/* A segment that goes on where the one before ends. */
+static struct making *
+making_new(struct spool *sp)
+{
+	const struct progress *from = sp->before != NULL ? &sp->before->now :
+	    &sp->done;
+	struct making *m;
+
+	if ((m = calloc(1, sizeof(*m))) == NULL)
+		return NULL;
+	m->file.fd = -1;
+	if (progress_copy(&m->now, from) == -1) {
+		free(m);
+		return NULL;
+	}
+	m->segment.stream = sp->id;
+	m->segment.number = sp->next_number++;
+	m->segment.pos = from->pos;
+	m->segment.data = from->data;
+	m->segment.second = from->second;
+	m->segment.preamble = (uint32_t)from->preamblelen;
+	return m;
+}
+
+/* Its file is left as it is, or goes if it has no name yet. */
+static void
+abandon(struct spool *sp, struct making *m)
+{
+	if (m != NULL && m->file.fd != -1 && !m->named)
+		(void)disk_unlink(sp->dir, SPOOL_SEGMENT);
+	making_free(m);
+}
+
+/* Whether there is a segment to be written to, or may be another. */
+static bool
+has_segment(struct spool *sp)
+{
+	struct making *m = sp->making;
+
+	if (m == NULL || m->at < sp->segment_bytes)
+		return true;
+	if (m->synced_at == m->at) {
+		making_free(m);
+	} else if (m->named && sp->before == NULL) {
+		sp->before = m;
+	} else {
+		return false;
+	}
+	sp->making = NULL;
+	return true;
+}
+
+/* -- faults ------------------------------------------------------------------ */
+
+/* The mutex is held. */
+static void
+stall(struct writer *w, int err)
+{
+	w->spool->stalled = err;
+	w->spool->stalled_at = w->spool->written;
+	w->again_ms = d4_clock_ms() + SPOOL_AGAIN_MS;
+	(void)pthread_cond_signal(&w->spool->to_sync);
+	threads_wake_owner(w->spool);
+}
+
+/* What is not synced is to be written once more, to another segment. */
+static void
+step_back(struct writer *w)
+{
+	struct spool *sp = w->spool;
+	int err = sp->broken;
+
+	abandon(sp, sp->making);
+	abandon(sp, sp->before);
+	sp->making = sp->before = NULL;
+	sp->written = sp->synced;
+	sp->unwritten = sp->first;
+	sp->broken = 0;
+	if (is_full(err))
+		stall(w, err);
+	else if (++sp->failures > 1)
+		threads_fail(sp, err, "a segment");
+}
+
+/* -- writing ----------------------------------------------------------------- */
+
+/* The records of the parts with their frames, as they are written.  Returns
+ * how many pieces that makes, of *bytes. */
+static int
+frame_parts(struct writer *w, const struct making *m, const struct part *p,
+    size_t nparts, uint64_t *bytes)
+{
+	union { const uint8_t *in; uint8_t *out; } record;
+	int n = 0;
+	size_t i, len;
+
+	/* What is behind the last part is not looked at. */
+	for (*bytes = 0;; p = p->next) {
+		record.in = p->run.bytes;
+		for (i = 0; i < p->run.n; i++) {
+			len = D4_HEADER_LEN +
+			    (size_t)d4_get32le(record.in + D4_SIZE_AT);
+			form_put_frame(w->frames[n / 2], &m->segment,
+			    m->at + *bytes, p->run.flags[i], record.in, len);
+			w->iov[n].iov_base = w->frames[n / 2];
+			w->iov[n++].iov_len = FORM_FRAME;
+			w->iov[n].iov_base = record.out;
+			w->iov[n++].iov_len = len;
+			record.in += len;
+			*bytes += FORM_FRAME + len;
+		}
+		if (--nparts == 0)
+			return n;
+	}
+}
+
+/* They are written.  -1: no memory. */
+static int
+take_parts(struct spool *sp, const struct part *p, size_t nparts)
+{
+	struct making *m = sp->making;
+	const uint8_t *record;
+	size_t i, len;
+
+	for (; nparts > 0; nparts--, p = p->next) {
+		record = p->run.bytes;
+		for (i = 0; i < p->run.n; i++, record += len) {
+			len = D4_HEADER_LEN +
+			    (size_t)d4_get32le(record + D4_SIZE_AT);
+			if (progress_take(&m->now, p->run.flags[i], record,
+			    len) == -1)
+				return -1;
+		}
+	}
+	return 0;
+}
+
+/* Takes as many parts as are written in one go: nothing is put to the last of
+ * them from now on.  Returns how many. */
+static size_t
+choose(struct spool *sp)
+{
+	struct part *p = sp->unwritten;
+	uint64_t room = sp->segment_bytes - sp->making->at;
+	size_t nparts = 0, bytes = 0, n = 0;
+
+	do {
+		bytes += p->run.len + p->run.n * FORM_FRAME;
+		n += p->run.n;
+		nparts++;
+		p = p->next;
+	} while (p != NULL && bytes < WRITE_BYTES && bytes < room &&
+	    n + p->run.n <= WRITE_RECORDS);
+	sp->unwritten = p;
+	return nparts;
+}
+
+/* The mutex is held, though not while the disk is waited for. */
+static int
+write_parts(struct writer *w)
+{
+	struct spool *sp = w->spool;
+	struct part *first = sp->unwritten;
+	struct making *m = sp->making;
+	size_t nparts = choose(sp);
+	uint64_t bytes;
+	bool idle;
+	int n, rc, err;
+
+	(void)pthread_mutex_unlock(&sp->mutex);
+	n = frame_parts(w, m, first, nparts, &bytes);
+	rc = disk_writev(&m->file, w->iov, n, m->at);
+	err = errno;
+	(void)pthread_mutex_lock(&sp->mutex);
+	if (rc == -1) {
+		sp->unwritten = first;
+		errno = err;
+		return -1;
+	}
+	m->at += bytes;
+	if (take_parts(sp, first, nparts) == -1)
+		return -1;
+	idle = sp->written == sp->synced;
+	if (idle)
+		sp->unsynced_ms = d4_clock_ms();
+	sp->written = m->now.pos;
+	if (idle || sync_is_due(sp, d4_clock_ms()))
+		(void)pthread_cond_signal(&sp->to_sync);
+	return 0;
 }
 
 static int
 begin_segment(struct writer *w)
 {
-	uint8_t head[FORM_HEAD];
-
-	w->segment.stream = w->spool->id;
-	w->segment.number = w->number++;
-	w->segment.pos = w->now.pos;
-	w->segment.data = w->now.data;
-	w->segment.second = w->now.second;
-	w->segment.preamble = (uint32_t)w->now.preamblelen;
-	w->named = false;
-	form_put_segment(head, &w->segment, w->now.preamble);
-	if (open_file(w) == -1 || disk_write(&w->file, head, sizeof(head), 0) == -1 ||
-	    (w->now.preamblelen > 0 && disk_write(&w->file, w->now.preamble,
-	    w->now.preamblelen, FORM_HEAD) == -1))
-		return -1;
-	w->at = FORM_HEAD + w->now.preamblelen;
-	w->synced_at = 0;
-	return 0;
-}
-
-/* Makes the sums of its frames and writes it: all of it is in now, or none. */
-static int
-write_block(struct writer *w, struct block *b)
-{
-	uint8_t *frame;
-	size_t at, len;
-
-	for (at = 0; at < b->len; at += FORM_FRAME + len) {
-		frame = b->bytes + at;
-		len = d4_get32le(frame);
-		form_put_frame(frame, &w->segment, w->at + at,
-		    d4_get32le(frame + 4), frame + FORM_FRAME, len);
-	}
-	if (disk_write(&w->file, b->bytes, b->len, w->at) == -1)
-		return -1;
-	w->at += b->len;
-	for (at = 0; at < b->len; at += FORM_FRAME + len) {
-		frame = b->bytes + at;
-		len = d4_get32le(frame);
-		if (progress_take(&w->now, d4_get32le(frame + 4),
-		    frame + FORM_FRAME, len) == -1)
-			return -1;
-	}
-	return 0;
-}
-
-/* What is written counts from now on.  Blocks up to last are done with. */
-static int
-publish(struct writer *w, const struct block *last)
-{
 	struct spool *sp = w->spool;
-	struct segment s = { .number = w->segment.number,
-	    .pos = w->segment.pos, .end = w->now.pos, .bytes = w->at };
-	struct segment *old;
-	struct block *b;
-	int rc = 0;
+	struct making *m;
+	int rc, err;
 
-	(void)pthread_mutex_lock(&sp->mutex);
-	if (w->synced_at == 0) {
-		rc = segment_push(sp, &s);
-	} else {
-		old = &sp->segments[sp->nsegments - 1];
-		sp->on_disk += w->at - old->bytes;
-		*old = s;
-	}
-	if (rc == 0)
-		sp->synced = w->now.pos;
-	while (rc == 0 && (b = w->blocks) != NULL) {
-		w->blocks = b->next;
-		sp->queued -= sizeof(*b) + b->cap;
-		free(b);
-		if (b == last)
-			break;
-	}
+	if ((m = making_new(sp)) == NULL)
+		return -1;
 	(void)pthread_mutex_unlock(&sp->mutex);
+	rc = begin(w, m);
+	err = errno;
+	(void)pthread_mutex_lock(&sp->mutex);
+	if (rc == 0)
+		sp->making = m;
+	else
+		abandon(sp, m);
+	errno = err;
 	return rc;
 }
 
-/* Syncs what is written; only then has the segment its name. */
-static int
-sync_segment(struct writer *w, const struct block *last)
+static void
+write_some(struct writer *w)
 {
-	char name[DISK_NAME];
+	struct spool *sp = w->spool;
 
-	form_segment_name(name, w->segment.number);
-	if (disk_sync(&w->file) == -1)
-		return -1;
-	if (!w->named) {
-		if (disk_rename(&w->file, w->spool->dir, name) == -1)
-			return -1;
-		w->named = true;
-		if (disk_sync_names(w->spool->dir) == -1)
-			return -1;
-	}
-	if (progress_copy(&w->synced, &w->now) == -1 || publish(w, last) == -1)
-		return -1;
-	w->synced_at = w->at;
-	w->failures = 0;
-	if (w->at >= w->spool->segment_bytes)
-		disk_close(&w->file);
-	return 0;
+	if ((sp->making != NULL || begin_segment(w) == 0) &&
+	    write_parts(w) == 0)
+		w->again_ms = 0;
+	else if (is_full(errno))
+		stall(w, errno);
+	else
+		sp->broken = errno;
 }
 
-/* Writes and syncs as many blocks as it can.  0, or -1 with errno. */
-static int
-write_blocks(struct writer *w)
+static bool
+may_write(const struct writer *w)
 {
-	const struct block *written = NULL;
-	struct block *b, *next;
+	struct spool *sp = w->spool;
 
-	for (b = w->blocks; b != NULL; b = next) {
-		next = b->next;
-		if ((w->file.fd == -1 && begin_segment(w) == -1) ||
-		    write_block(w, b) == -1)
-			break;
-		written = b;
-		if (next != NULL && w->at < w->spool->segment_bytes)
-			continue;
-		if (sync_segment(w, b) == -1)
-			break;
-		written = NULL;
-	}
-	if (b == NULL)
-		return 0;
-	/* A disk that is full has room for what it has taken. */
-	if (is_full(errno) && written != NULL && written != b &&
-	    sync_segment(w, written) == 0)
-		errno = ENOSPC;
-	return -1;
+	if (sp->unwritten == NULL || sp->broken != 0 ||
+	    (sp->stalled != 0 && d4_clock_ms() < w->again_ms))
+		return false;
+	return sp->written - sp->syncing < SPOOL_ROUND && has_segment(sp);
 }
 
-/* After a failure: begins anew behind what is synced, in the same segment only
- * when all that was wrong is that it could not grow. */
-static int
-step_back(struct writer *w, int err)
-{
-	if (!is_full(err) || !w->named || w->at != w->synced_at)
-		abandon(w);
-	return progress_copy(&w->now, &w->synced);
-}
+/* -- removing ---------------------------------------------------------------- */
 
 /* The oldest segment that is not needed any more. */
 static bool
@@ -225,190 +315,64 @@ oldest_done(struct spool *sp, uint64_t *number)
 	return done;
 }
 
-static void
-wake(const struct spool *sp)
-{
-	/* Full, it is readable already. */
-	if (write(sp->wake[1], "", 1) == -1)
-		return;
-}
-
-/* Takes what is to be written next.  The mutex is held. */
-static void
-take_blocks(struct writer *w)
-{
-	struct spool *sp = w->spool;
-	struct block **end = &w->blocks;
-	size_t bytes = 0;
-
-	while (sp->first != NULL && bytes < ROUND_BYTES) {
-		*end = sp->first;
-		sp->first = sp->first->next;
-		bytes += (*end)->len;
-		end = &(*end)->next;
-		*end = NULL;
-	}
-	if (sp->first == NULL)
-		sp->last = NULL;
-}
-
-static void
-fail(struct writer *w, int err, const char *what)
-{
-	if (is_full(err)) {
-		w->spool->stalled = err;
-	} else if (++w->failures > 1) {
-		w->spool->failed = err;
-		w->spool->failed_at = what;
-	}
-}
-
-/* Removes what is not needed any more.  The mutex is held. */
-static void
+/* Removes it.  Returns whether there was one.  As write_parts(). */
+static bool
 remove_oldest(struct writer *w)
 {
 	struct spool *sp = w->spool;
 	struct disk_file f = { .fd = -1 };
 	uint64_t number;
+	bool keep = !w->spare && sp->stalled == 0;
 
-	while (oldest_done(sp, &number)) {
-		(void)pthread_mutex_unlock(&sp->mutex);
-		form_segment_name(f.name, number);
-		/* What stays for a fault is found at the next start. */
-		if (!w->spare && sp->stalled == 0 &&
-		    disk_rename(&f, sp->dir, SPOOL_SPARE) == 0)
-			w->spare = true;
-		else
-			(void)disk_unlink(sp->dir, f.name);
-		(void)pthread_mutex_lock(&sp->mutex);
-	}
-}
-
-/* The mutex is held, though not while the disk is waited for. */
-static void
-one_round(struct writer *w)
-{
-	struct spool *sp = w->spool;
-	uint64_t head = sp->want_head;
-	bool move = head > sp->have_head;
-	int err = 0, head_err = 0;
-
-	if (w->blocks == NULL)
-		take_blocks(w);
+	if (!oldest_done(sp, &number))
+		return false;
 	(void)pthread_mutex_unlock(&sp->mutex);
-	if (w->blocks != NULL && write_blocks(w) == -1) {
-		err = errno;
-		if (step_back(w, err) == -1)
-			err = ENOMEM;
-	}
-	if (move && head_write(sp, head) == -1)
-		head_err = errno;
+	form_segment_name(f.name, number);
+	/* What stays for a fault is found at the next start. */
+	if (keep && disk_rename(&f, sp->dir, SPOOL_SPARE) == 0)
+		w->spare = true;
+	else
+		(void)disk_unlink(sp->dir, f.name);
+	w->again_ms = 0;
 	(void)pthread_mutex_lock(&sp->mutex);
-	if (err != 0)
-		fail(w, err, "a segment");
-	if (head_err != 0)
-		fail(w, head_err, SPOOL_HEAD);
-	else if (move)
-		sp->have_head = head;
-	if (err == 0 && head_err == 0)
-		sp->stalled = 0;
-	remove_oldest(w);
-	wake(sp);
+	threads_wake_owner(sp);
+	return true;
 }
+
+/* -- the thread -------------------------------------------------------------- */
 
 static void
-wait_a_little(struct spool *sp)
+wait_for_work(struct writer *w)
 {
-	struct timespec then;
+	struct spool *sp = w->spool;
+	bool stalled = sp->stalled != 0 && sp->unwritten != NULL &&
+	    sp->broken == 0;
 
-	(void)clock_gettime(CLOCK_MONOTONIC, &then);
-	then.tv_nsec += AGAIN_MS * 1000000L;
-	if (then.tv_nsec >= 1000000000L) {
-		then.tv_sec++;
-		then.tv_nsec -= 1000000000L;
-	}
-	(void)pthread_cond_timedwait(&sp->work, &sp->mutex, &then);
+	sp->waiting = sp->unwritten != NULL && !stalled;
+	if (sp->waiting)
+		(void)pthread_cond_signal(&sp->to_sync);
+	threads_wait(sp, &sp->to_write, stalled ? w->again_ms : INT64_MAX);
+	sp->waiting = false;
 }
 
-static void *
-writer_main(void *cookie)
+void *
+writer_main(void *spool)
 {
-	struct writer *w = cookie;
-	struct spool *sp = w->spool;
-	struct block *b;
+	struct writer w = { .spool = spool };
+	struct spool *sp = spool;
 
 	(void)pthread_mutex_lock(&sp->mutex);
-	while (sp->failed == 0) {
-		if (w->blocks == NULL && sp->first == NULL &&
-		    sp->want_head <= sp->have_head) {
-			if (sp->closing)
-				break;
-			(void)pthread_cond_wait(&sp->work, &sp->mutex);
-			continue;
-		}
-		one_round(w);
-		if (sp->stalled != 0 && sp->closing)
-			break;
-		if (sp->stalled != 0)
-			wait_a_little(sp);
+	while (!threads_are_done(sp)) {
+		if (sp->broken != 0 && sp->syncing == sp->synced)
+			step_back(&w);
+		else if (may_write(&w))
+			write_some(&w);
+		else if (!remove_oldest(&w))
+			wait_for_work(&w);
 	}
-	wake(sp);
+	(void)pthread_cond_signal(&sp->to_sync);
 	(void)pthread_mutex_unlock(&sp->mutex);
-	disk_close(&w->file);
-	if (w->spare)
+	if (w.spare)
 		(void)disk_unlink(sp->dir, SPOOL_SPARE);
-	progress_free(&w->now);
-	progress_free(&w->synced);
-	while ((b = w->blocks) != NULL) {
-		w->blocks = b->next;
-		free(b);
-	}
-	free(w);
 	return NULL;
-}
-
-/* Signals are for the thread that looks at them. */
-int
-writer_start(struct spool *sp)
-{
-	struct writer *w;
-	sigset_t all, before;
-	int err;
-
-	if ((w = calloc(1, sizeof(*w))) == NULL)
-		return -1;
-	w->spool = sp;
-	w->file.fd = -1;
-	w->number = sp->next_number;
-	err = ENOMEM;
-	if (progress_copy(&w->now, &sp->tail) == 0 &&
-	    progress_copy(&w->synced, &sp->tail) == 0) {
-		sigfillset(&all);
-		(void)pthread_sigmask(SIG_SETMASK, &all, &before);
-		err = pthread_create(&sp->thread, NULL, writer_main, w);
-		(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-	}
-	if (err == 0) {
-		sp->running = true;
-		return 0;
-	}
-	progress_free(&w->now);
-	progress_free(&w->synced);
-	free(w);
-	errno = err;
-	return -1;
-}
-
-void
-writer_stop(struct spool *sp)
-{
-	if (!sp->running)
-		return;
-	(void)pthread_mutex_lock(&sp->mutex);
-	sp->closing = true;
-	(void)pthread_cond_signal(&sp->work);
-	(void)pthread_mutex_unlock(&sp->mutex);
-	(void)pthread_join(sp->thread, NULL);
-	sp->running = false;
-	sp->closing = false;
 }

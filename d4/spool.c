@@ -16,7 +16,8 @@
 
 #define SEGMENT_MAX	((uint64_t)16 << 20)
 #define SEGMENTS	8		/* a spool has room for, at least */
-#define BLOCK_BYTES	((size_t)64 << 10)
+#define PART_BYTES	((size_t)64 << 10)
+#define PART_RECORDS	(DISK_IOVS / 2)	/* what is written in one go */
 #define RUN_BYTES	((size_t)256 << 10)
 #define RUN_RECORDS	1024
 #define LOCK_MS		50	/* between two tries for the lock */
@@ -75,7 +76,8 @@ make(uint64_t size, size_t queue)
 	(void)pthread_mutex_init(&sp->mutex, NULL);
 	(void)pthread_condattr_init(&attr);
 	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	(void)pthread_cond_init(&sp->work, &attr);
+	(void)pthread_cond_init(&sp->to_write, &attr);
+	(void)pthread_cond_init(&sp->to_sync, &attr);
 	(void)pthread_condattr_destroy(&attr);
 	return sp;
 }
@@ -91,7 +93,7 @@ spool_open(const char *dir, uint64_t size, size_t queue, char why[SPOOL_WHY],
 	    (mkdir(dir, 0700) == 0 || errno == EEXIST) &&
 	    (sp->dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) != -1 &&
 	    open_lock(sp) == 0 && recover(sp) == 0 &&
-	    (!sp->there || writer_start(sp) == 0))
+	    (!sp->there || threads_start(sp) == 0))
 		return sp;
 	err = errno;
 	*wrong = err == ENOENT || err == ENOTDIR || err == EACCES ||
@@ -100,19 +102,6 @@ spool_open(const char *dir, uint64_t size, size_t queue, char why[SPOOL_WHY],
 	    "another d4 works with it" : strerror(err));
 	spool_close(sp);
 	return NULL;
-}
-
-static void
-drop_queue(struct spool *sp)
-{
-	struct block *b;
-
-	while ((b = sp->first) != NULL) {
-		sp->first = b->next;
-		free(b);
-	}
-	sp->last = NULL;
-	sp->queued = 0;
 }
 
 static void
@@ -130,11 +119,11 @@ spool_close(struct spool *sp)
 
 	if (sp == NULL)
 		return;
-	writer_stop(sp);
-	drop_queue(sp);
+	threads_stop(sp);
 	close_reader(sp);
 	progress_free(&sp->head);
 	progress_free(&sp->tail);
+	progress_free(&sp->done);
 	disk_close(&sp->lock);
 	if (sp->dir != -1)
 		(void)close(sp->dir);
@@ -142,7 +131,8 @@ spool_close(struct spool *sp)
 		(void)close(sp->wake[0]);
 		(void)close(sp->wake[1]);
 	}
-	(void)pthread_cond_destroy(&sp->work);
+	(void)pthread_cond_destroy(&sp->to_write);
+	(void)pthread_cond_destroy(&sp->to_sync);
 	(void)pthread_mutex_destroy(&sp->mutex);
 	free(sp->segments);
 	free(sp->records);
@@ -170,101 +160,7 @@ spool_hello_time(const struct spool *sp)
 	return sp->hello_time;
 }
 
-/* No stream: nothing on the disk, nothing in memory. */
-static int
-empty(struct spool *sp)
-{
-	writer_stop(sp);
-	drop_queue(sp);
-	close_reader(sp);
-	progress_free(&sp->head);
-	progress_free(&sp->tail);
-	sp->nsegments = 0;
-	sp->on_disk = sp->added = sp->synced = 0;
-	sp->want_head = sp->have_head = 0;
-	sp->stalled = 0;
-	return segments_remove(sp);
-}
-
-/* The stream file goes first: what it does not name is nobody's. */
-int
-spool_begin(struct spool *sp, const struct spool_source *source,
-    const uint8_t *opening, size_t len)
-{
-	writer_stop(sp);
-	if (state_write(sp, source, opening, len) == -1 || empty(sp) == -1)
-		return -1;
-	/* Later the disk may be full, and nothing could be removed without. */
-	if (head_write(sp, 0) == -1)
-		return -1;
-	return writer_start(sp);
-}
-
-int
-spool_finish(struct spool *sp)
-{
-	writer_stop(sp);
-	return state_write(sp, NULL, NULL, 0) == -1 ? -1 : empty(sp);
-}
-
-/* -- adding ------------------------------------------------------------------ */
-
-/* Room behind what is queued.  The mutex is held. */
-static uint8_t *
-room_for(struct spool *sp, size_t len)
-{
-	struct block *b = sp->last;
-	size_t cap = len > BLOCK_BYTES ? len : BLOCK_BYTES;
-
-	if (b == NULL || b->cap - b->len < len) {
-		/* A line that comes alone needs no more than that. */
-		if (b == NULL)
-			cap = len;
-		if ((b = malloc(sizeof(*b) + cap)) == NULL)
-			return NULL;
-		b->next = NULL;
-		b->len = 0;
-		b->cap = cap;
-		if (sp->last != NULL)
-			sp->last->next = b;
-		else
-			sp->first = b;
-		sp->last = b;
-		sp->queued += sizeof(*b) + cap;
-	}
-	b->len += len;
-	return b->bytes + b->len - len;
-}
-
-int
-spool_add(struct spool *sp, const struct run *run, uint64_t from)
-{
-	const uint8_t *record = run->bytes;
-	uint8_t *frame;
-	size_t i, len;
-	int rc = 0;
-
-	(void)pthread_mutex_lock(&sp->mutex);
-	for (i = 0; i < run->n && rc == 0; i++, record += len) {
-		len = D4_HEADER_LEN + (size_t)d4_get32le(record + D4_SIZE_AT);
-		if (run->pos + (size_t)(record - run->bytes) < from)
-			continue;
-		if ((frame = room_for(sp, FORM_FRAME + len)) == NULL) {
-			rc = -1;
-			break;
-		}
-		d4_put32le(frame, (uint32_t)len);
-		d4_put32le(frame + 4, run->flags[i]);
-		memcpy(frame + FORM_FRAME, record, len);
-		sp->added += len;
-	}
-	(void)pthread_cond_signal(&sp->work);
-	(void)pthread_mutex_unlock(&sp->mutex);
-	return rc;
-}
-
-/* -- what both threads see --------------------------------------------------- */
-
+/* What the threads change. */
 static uint64_t
 look_at(struct spool *sp, const uint64_t *value)
 {
@@ -275,6 +171,170 @@ look_at(struct spool *sp, const uint64_t *value)
 	(void)pthread_mutex_unlock(&sp->mutex);
 	return seen;
 }
+
+/* No stream: nothing on the disk, nothing in memory. */
+static int
+empty(struct spool *sp)
+{
+	threads_stop(sp);
+	close_reader(sp);
+	progress_free(&sp->head);
+	progress_free(&sp->tail);
+	sp->nsegments = 0;
+	sp->on_disk = sp->added = sp->synced = sp->wanted = 0;
+	sp->want_head = sp->have_head = 0;
+	sp->stalled = sp->head_stalled = 0;
+	return segments_remove(sp);
+}
+
+/* The stream file goes first: what it does not name is nobody's. */
+int
+spool_begin(struct spool *sp, const struct spool_source *source,
+    const uint8_t *opening, size_t len)
+{
+	threads_stop(sp);
+	if (state_write(sp, STATE_STREAM, source, opening, len) == -1 ||
+	    empty(sp) == -1)
+		return -1;
+	/* Later the disk may be full, and nothing could be removed without. */
+	if (head_write(sp, 0) == -1)
+		return -1;
+	return threads_start(sp);
+}
+
+void
+spool_rest(struct spool *sp)
+{
+	threads_stop(sp);
+}
+
+uint64_t
+spool_data(struct spool *sp)
+{
+	return look_at(sp, &sp->done.data);
+}
+
+int
+spool_finish(struct spool *sp, const struct spool_source *end)
+{
+	struct spool_source source;
+	uint8_t *prefix = NULL;
+	int rc;
+
+	threads_stop(sp);
+	if (end != NULL) {
+		source = *end;
+		if (sp->done.preamblelen > 0 &&
+		    (prefix = malloc(sp->done.preamblelen)) == NULL)
+			return -1;
+		source.prefix = prefix;
+		source.prefixlen = form_payloads(prefix, sp->done.preamble,
+		    sp->done.preamblelen);
+		end = &source;
+	}
+	rc = state_write(sp, STATE_ENDED, end, sp->stream.opening,
+	    sp->stream.openinglen);
+	free(prefix);
+	return rc == -1 ? -1 : empty(sp);
+}
+
+const struct spool_stream *
+spool_ended(const struct spool *sp)
+{
+	return sp->ended ? &sp->stream : NULL;
+}
+
+/* -- adding ------------------------------------------------------------------ */
+
+/* Puts records to the last part, if that is not taken yet. */
+static bool
+extend(struct spool *sp, const struct run *run)
+{
+	struct run *last = &sp->last->run;
+
+	if (sp->unwritten == NULL || last->bytes + last->len != run->bytes ||
+	    last->flags + last->n != run->flags ||
+	    last->len + run->len > PART_BYTES ||
+	    last->n + run->n > PART_RECORDS)
+		return false;
+	last->len += run->len;
+	last->n += run->n;
+	return true;
+}
+
+/* The mutex is held. */
+static int
+add_part(struct spool *sp, const struct run *run)
+{
+	struct part *p;
+
+	if (sp->last != NULL && extend(sp, run))
+		return 0;
+	if ((p = malloc(sizeof(*p))) == NULL)
+		return -1;
+	p->next = NULL;
+	p->run = *run;
+	if (sp->last != NULL)
+		sp->last->next = p;
+	else
+		sp->first = p;
+	sp->last = p;
+	if (sp->unwritten == NULL)
+		sp->unwritten = p;
+	return 0;
+}
+
+/* The first part of the run, of one record at least. */
+static struct run
+split(struct run *run)
+{
+	struct run part = *run;
+	size_t len;
+
+	part.len = part.n = 0;
+	do {
+		len = D4_HEADER_LEN + (size_t)d4_get32le(run->bytes +
+		    D4_SIZE_AT);
+		part.len += len;
+		part.n++;
+		run->pos += len;
+		run->bytes += len;
+		run->len -= len;
+		run->flags++;
+		run->n--;
+	} while (run->n > 0 && part.n < PART_RECORDS && part.len < PART_BYTES);
+	return part;
+}
+
+int
+spool_add(struct spool *sp, const struct run *run)
+{
+	struct run rest = *run, part;
+	int rc = 0;
+
+	(void)pthread_mutex_lock(&sp->mutex);
+	while (rc == 0 && rest.n > 0) {
+		part = split(&rest);
+		if ((rc = add_part(sp, &part)) == 0)
+			sp->added += part.len;
+	}
+	(void)pthread_cond_signal(&sp->to_write);
+	(void)pthread_mutex_unlock(&sp->mutex);
+	return rc;
+}
+
+void
+spool_flush(struct spool *sp)
+{
+	(void)pthread_mutex_lock(&sp->mutex);
+	if (sp->wanted < sp->added) {
+		sp->wanted = sp->added;
+		(void)pthread_cond_signal(&sp->to_sync);
+	}
+	(void)pthread_mutex_unlock(&sp->mutex);
+}
+
+/* -- what all threads see ---------------------------------------------------- */
 
 uint64_t
 spool_synced(struct spool *sp)
@@ -294,15 +354,15 @@ spool_keep(struct spool *sp, uint64_t pos)
 	(void)pthread_mutex_lock(&sp->mutex);
 	if (pos > sp->want_head) {
 		sp->want_head = pos;
-		(void)pthread_cond_signal(&sp->work);
+		(void)pthread_cond_signal(&sp->to_sync);
 	}
 	(void)pthread_mutex_unlock(&sp->mutex);
 }
 
-/* A copy of what both threads change. */
+/* A copy of what the threads change. */
 struct sight {
 	uint64_t	 bytes;
-	size_t		 queued;
+	uint64_t	 queued;
 	bool		 settled;
 	int		 stalled;
 	int		 failed;
@@ -315,9 +375,9 @@ look(struct spool *sp)
 
 	(void)pthread_mutex_lock(&sp->mutex);
 	s.bytes = sp->on_disk;
-	s.queued = sp->queued;
+	s.queued = sp->added - sp->synced;
 	s.settled = sp->synced == sp->added;
-	s.stalled = sp->stalled;
+	s.stalled = sp->stalled != 0 ? sp->stalled : sp->head_stalled;
 	s.failed = sp->failed;
 	(void)pthread_mutex_unlock(&sp->mutex);
 	return s;
@@ -393,10 +453,7 @@ static void
 cannot_read(struct spool *sp, int err)
 {
 	(void)pthread_mutex_lock(&sp->mutex);
-	if (sp->failed == 0) {
-		sp->failed = err;
-		sp->failed_at = "a segment cannot be read again";
-	}
+	threads_fail(sp, err, "a segment cannot be read again");
 	(void)pthread_mutex_unlock(&sp->mutex);
 }
 

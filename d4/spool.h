@@ -4,8 +4,9 @@
 
 /*
  * Sealed records in a directory, so that they outlive the program and the
- * machine: what is added is written and synced by a thread, and only what is
- * synced is given out.  So a collector never has what the spool does not.
+ * machine: what is added is written by one thread and synced by another, each
+ * second or 4 MiB at least, and only what is synced is given out.  So a
+ * collector never has what the spool does not.
  *
  *	segments	|------|-------|------|---|
  *	              head                  synced   end
@@ -17,7 +18,7 @@
  * unit is cut off, and so is all from the first damaged record on.
  *
  * A disk that is full is tried again until it has room.  What else goes wrong
- * with a segment ends that: its file is not touched again and what was not
+ * with a segment ends that: its file is not synced again, and what was not
  * synced is written anew to another one; when that fails too, the spool has
  * failed.
  *
@@ -41,6 +42,9 @@ struct spool_source {
 	bool		 regular;	/* a file that can be read again: */
 	uint64_t	 dev, ino;
 	uint64_t	 offset;	/* where the stream began in it */
+	uint64_t	 sum;		/* source_sum() there */
+	const uint8_t	*prefix;	/* bytes that stand before those of */
+	size_t		 prefixlen;	/* the file: a preamble of before */
 };
 
 /* A stream that goes on. */
@@ -86,11 +90,28 @@ uint64_t spool_hello_time(const struct spool *);
 int spool_begin(struct spool *, const struct spool_source *,
     const uint8_t *opening, size_t len);
 
-/* The stream is over and has arrived: empties the spool.  0, or -1 with errno. */
-int spool_finish(struct spool *);
+/* Bytes of data in the records that are on the disk. */
+uint64_t spool_data(struct spool *);
 
-/* Adds sealed records, those of the run from this position on.  -1: no memory. */
-int spool_add(struct spool *, const struct run *, uint64_t from);
+/* The stream is over and has arrived: empties the spool.  It remembers where in
+ * its source another one would begin, but for the prefix, which it knows, until
+ * one does; NULL: nowhere.  0, or -1 with errno. */
+int spool_finish(struct spool *, const struct spool_source *end);
+
+/* What it remembers: of the stream its opening and that source.  NULL: nothing,
+ * or there is a stream. */
+const struct spool_stream *spool_ended(const struct spool *);
+
+/* Adds sealed records.  They are lent: they stay where they are until they are
+ * synced, or the spool is at rest.  -1: no memory. */
+int spool_add(struct spool *, const struct run *);
+
+/* Nothing more is added for now: what was is synced without waiting for it. */
+void spool_flush(struct spool *);
+
+/* Nothing more is added to this stream: what was is synced, unless that cannot
+ * be, and what was lent is not in use any more when this returns. */
+void spool_rest(struct spool *);
 
 /* Up to where all is on the disk. */
 uint64_t spool_synced(struct spool *);

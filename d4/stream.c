@@ -96,15 +96,26 @@ open_cut(const struct stream *st, const struct run_of *run,
     struct window *window)
 {
 	const struct spool_stream *there;
+	const struct spool_source *from;
 	struct cut *cut;
 
 	/* Where nothing can be begun anew nothing is gained by borders. */
 	cut = cut_new(window, st->s.network || st->o->drop ?
 	    d4_type_get(run->type)->border : D4_BORDER_OPAQUE, run->type,
 	    st->s.snaplen, st->o->drop && run->spool == NULL, st->s.source);
-	if (cut != NULL && run->spool != NULL) {
-		there = spool_stream(run->spool);
-		cut_go_on(cut, there->end_preamble, there->end_preamblelen);
+	if (cut == NULL || run->spool == NULL)
+		return cut;
+	there = spool_stream(run->spool);
+	cut_go_on(cut, there->end_preamble, there->end_preamblelen);
+	from = &there->source;
+	if (!there->closed && there->data < from->prefixlen) {
+		window_clock(window, (uint64_t)time(NULL));
+		if (cut_put(cut, from->prefix + there->data,
+		    from->prefixlen - (size_t)there->data) == -1 ||
+		    window_seal(window) == -1) {
+			cut_free(cut);
+			return NULL;
+		}
 	}
 	return cut;
 }
@@ -186,19 +197,26 @@ compare_opening(const struct stream *st, const struct spool_stream *there)
 	return same;
 }
 
-/* Whether the source is what the stream was read from; then *again is whether
- * it can be read again. */
-static bool
-same_source(const struct stream *st, const struct spool_stream *there,
-    struct source_file *file, bool *again)
+/* Where in its file a stream goes on that has so many bytes. */
+static uint64_t
+place(const struct spool_source *s, uint64_t data)
 {
-	*again = source_file(st->source, file);
-	if (strcmp(there->source.name, st->s.source) != 0 ||
-	    there->source.regular != *again)
+	return data > s->prefixlen ? s->offset + (data - s->prefixlen) :
+	    s->offset;
+}
+
+/* Whether this is what the stream was read from. */
+static bool
+same_source(const struct spool_source *now, uint64_t size,
+    const struct spool_stream *there)
+{
+	const struct spool_source *then = &there->source;
+
+	if (strcmp(now->name, then->name) != 0 ||
+	    now->regular != then->regular)
 		return false;
-	return !*again || (file->dev == there->source.dev &&
-	    file->ino == there->source.ino &&
-	    file->size >= there->source.offset + there->data);
+	return !now->regular || (now->dev == then->dev &&
+	    now->ino == then->ino && size >= place(then, there->data));
 }
 
 static int
@@ -210,10 +228,34 @@ seek_to(const struct stream *st, uint64_t offset)
 	return -1;
 }
 
-static int
-finish(const struct stream *st, struct spool *spool)
+/* What the source is, and how large. */
+static uint64_t
+describe(const struct stream *st, struct spool_source *source)
 {
-	if (spool_finish(spool) == 0)
+	struct source_file file = { .size = 0 };
+
+	memset(source, 0, sizeof(*source));
+	source->name = st->s.source;
+	source->regular = source_file(st->source, &file);
+	source->dev = file.dev;
+	source->ino = file.ino;
+	source->offset = file.offset;
+	return file.size;
+}
+
+/* The stream was answered.  Of a file that could be read again it is remembered
+ * how far that was. */
+static int
+finish(const struct stream *st, const struct run_of *run)
+{
+	struct spool_source end = spool_stream(run->spool)->source;
+	bool known = run->again;
+
+	if (known) {
+		end.offset = place(&end, spool_data(run->spool));
+		known = source_sum(st->source, end.offset, &end.sum) == 0;
+	}
+	if (spool_finish(run->spool, known ? &end : NULL) == 0)
 		return 0;
 	d4_log_warn("%s", st->s.spool);
 	return -1;
@@ -226,27 +268,34 @@ send_stream(const struct stream *st, struct d4_tls_context *tls,
 {
 	if (run_relay(st, tls, run) == -1)
 		return -1;
-	return run->over ? finish(st, run->spool) : 0;
+	return run->over ? finish(st, run) : 0;
 }
 
-/* Begins one, at offset of a file. */
-static int
-begin(const struct stream *st, struct spool *spool, bool again,
-    const struct source_file *file, uint64_t offset)
+/* Whether all of this source up to there was answered. */
+static bool
+was_answered(const struct stream *st, const struct spool_source *source,
+    uint64_t size, const struct spool_stream *ended)
 {
-	struct spool_source source = { .name = st->s.source,
-	    .regular = again };
+	uint64_t sum;
+
+	return source->regular &&
+	    compare_opening(st, ended) == SAME &&
+	    same_source(source, size, ended) &&
+	    source_sum(st->source, ended->source.offset, &sum) == 0 &&
+	    sum == ended->source.sum;
+}
+
+/* Begins one. */
+static int
+begin(const struct stream *st, struct spool *spool,
+    const struct spool_source *source)
+{
 	uint64_t second = (uint64_t)time(NULL);
 	struct window *window;
 	const uint8_t *opening;
 	size_t len;
 	int rc = -1;
 
-	if (again) {
-		source.dev = file->dev;
-		source.ino = file->ino;
-		source.offset = offset;
-	}
 	if (second <= spool_hello_time(spool))
 		second = spool_hello_time(spool) + 1;
 	window = window_new(&st->header, st->s.snaplen, st->mac, st->key, 0,
@@ -255,7 +304,7 @@ begin(const struct stream *st, struct spool *spool, bool again,
 		d4_log_warnx("memory: not enough");
 	} else {
 		opening = window_hello(window, &len);
-		rc = spool_begin(spool, &source, opening, len);
+		rc = spool_begin(spool, source, opening, len);
 		if (rc == -1)
 			d4_log_warn("%s", st->s.spool);
 	}
@@ -263,55 +312,77 @@ begin(const struct stream *st, struct spool *spool, bool again,
 	return rc;
 }
 
+/* Goes on with the stream that is there, to its end.  Returns the exit status,
+ * or -1 when it is over and another one may begin. */
+static int
+go_on(const struct stream *st, struct d4_tls_context *tls,
+    struct spool *spool)
+{
+	const struct spool_stream *there = spool_stream(spool);
+	struct run_of run = { .spool = spool };
+	struct spool_source source;
+	uint64_t size = describe(st, &source);
+	bool same = false;
+
+	switch (compare_opening(st, there)) {
+	case FOREIGN:
+		d4_log_warnx("%s: holds a stream of another uuid, key "
+		    "or version (expected: send it with those, or "
+		    "remove it)", st->s.spool);
+		return 2;
+	case SAME:
+		same = same_source(&source, size, there);
+		break;
+	case CHANGED:
+		break;
+	}
+	run.again = same && source.regular;
+	run.type = there->opening[D4_TYPE_AT] == D4_TYPE_META ?
+	    D4_TYPE_EXTENDED : there->opening[D4_TYPE_AT];
+	if (!same || there->closed) {
+		d4_log_info(1, "%s: what it holds is sent first", st->s.spool);
+		if (send_stream(st, tls, &run) == -1)
+			return 1;
+		return run.over ? -1 : 0;
+	}
+	run.source = st->source;
+	d4_log_info(1, "%s: the stream goes on", st->s.spool);
+	if (run.again && seek_to(st, place(&there->source, there->data)) == -1)
+		return 1;
+	return send_stream(st, tls, &run) == 0 ? 0 : 1;
+}
+
 /* What is there, then what there will be.  Returns the exit status. */
 static int
 run_spool(const struct stream *st, struct d4_tls_context *tls,
     struct spool *spool)
 {
-	const struct spool_stream *there = spool_stream(spool);
-	struct run_of run = { .spool = spool, .type = st->s.data_type };
-	struct source_file file = { .offset = 0 };
-	bool again = source_file(st->source, &file), same = false;
-	uint64_t offset = file.offset, end = 0;
+	struct run_of run = { .spool = spool, .source = st->source,
+	    .type = st->s.data_type };
+	const struct spool_stream *ended;
+	struct spool_source source;
+	bool sent = spool_stream(spool) != NULL;
+	uint64_t size;
+	int status;
 
-	if (there != NULL) {
-		switch (compare_opening(st, there)) {
-		case FOREIGN:
-			d4_log_warnx("%s: holds a stream of another uuid, key "
-			    "or version (expected: send it with those, or "
-			    "remove it)", st->s.spool);
-			return 2;
-		case SAME:
-			same = same_source(st, there, &file, &again);
-			break;
-		case CHANGED:
-			break;
-		}
-		end = there->source.offset + there->data;
-		if (same && !there->closed) {
-			run.source = st->source;
-			run.again = again;
-			d4_log_info(1, "%s: the stream goes on", st->s.spool);
-			if (again && seek_to(st, end) == -1)
-				return 1;
-			return send_stream(st, tls, &run) == 0 ? 0 : 1;
-		}
-		d4_log_info(1, "%s: what it holds is sent first", st->s.spool);
-		run.type = there->opening[D4_TYPE_AT] == D4_TYPE_META ?
-		    D4_TYPE_EXTENDED : there->opening[D4_TYPE_AT];
-		if (send_stream(st, tls, &run) == -1)
-			return 1;
-		/* A signal, or it was the whole of the file. */
-		if (!run.over || (same && again && file.size <= end))
+	if (sent && (status = go_on(st, tls, spool)) != -1)
+		return status;
+	size = describe(st, &source);
+	ended = spool_ended(spool);
+	if (ended != NULL && was_answered(st, &source, size, ended)) {
+		source.offset = ended->source.offset;
+		source.prefix = ended->source.prefix;
+		source.prefixlen = ended->source.prefixlen;
+		if (size == source.offset) {
+			if (!sent)
+				d4_log_warnx("%s: was sent to its end before, "
+				    "and is the same", st->s.source);
 			return 0;
-		if (same && again)
-			offset = end;
+		}
 	}
-	run.source = st->source;
-	run.type = st->s.data_type;
-	run.again = again;
-	if (begin(st, spool, again, &file, offset) == -1 ||
-	    (again && seek_to(st, offset) == -1) ||
+	run.again = source.regular;
+	if (begin(st, spool, &source) == -1 ||
+	    (run.again && seek_to(st, source.offset) == -1) ||
 	    send_stream(st, tls, &run) == -1)
 		return 1;
 	return 0;

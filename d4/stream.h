@@ -9,7 +9,8 @@
  * A stream goes on after a restart when its hello, meta header and source are
  * the same: a FIFO, a socket or a list of that name, or that very file, which
  * is then read from where the spool ends.  Otherwise what the spool has is sent
- * to its end before a stream begins.
+ * to its end before a stream begins.  Of a file that was sent to its end there
+ * is another stream once it has grown, of what is new in it.
  */
 
 #include "d4/options.h"

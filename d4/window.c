@@ -45,7 +45,7 @@ struct window {
 	size_t			 keep;
 	size_t			 buffer;
 	struct anchor		*anchor;
-	struct shelf		*shelf;		/* all, or those not in */
+	struct shelf		*shelf;		/* all, or the last ones of */
 	struct spool		*spool;		/* the spool, or NULL */
 	uint64_t		 second;	/* of what is added */
 	bool			 border;	/* a unit ended with the last */
@@ -56,9 +56,14 @@ struct window {
 	uint64_t		 sent;
 	uint64_t		 reached;	/* the most ever sent */
 	uint64_t		 end;
-	uint64_t		 given;		/* to the spool */
 	uint64_t		 asked;		/* the spool to remember */
 	uint64_t		 records;	/* added */
+
+	/* With a spool, whose threads read the shelf. */
+	uint64_t		 given;		/* to it */
+	uint64_t		 given_run;	/* begins here, of which */
+	size_t			 ngiven;	/* so many were */
+	uint64_t		 lent;		/* to the link, from sent on */
 
 	struct bytes		 hello;
 	struct bytes		 opening;	/* of this session */
@@ -117,7 +122,7 @@ move_head(struct window *w, uint64_t pos, struct preamble *preamble)
 	w->head.preamble = hold(preamble);
 	let_go(old);
 	if (w->spool == NULL)
-		shelf_drop(w->shelf, pos);
+		shelf_drop(w->shelf, 0, pos);
 	else if (pos - w->asked >= HEAD_STEP)
 		window_rest(w);
 }
@@ -231,6 +236,8 @@ window_free(struct window *w)
 {
 	if (w == NULL)
 		return;
+	if (w->spool != NULL)
+		spool_rest(w->spool);
 	shift_anchors(w, w->nanchors);
 	let_go(w->preamble);
 	let_go(w->head.preamble);
@@ -285,6 +292,38 @@ window_add(struct window *w, uint8_t type, const void *data, size_t len,
 	return 0;
 }
 
+/* Lends the spool what of the run it was not given yet. */
+static int
+give(struct window *w, const struct run *run)
+{
+	size_t n = run->pos == w->given_run ? w->ngiven : 0;
+	struct run rest = *run;
+
+	rest.pos = w->given;
+	rest.bytes += w->given - run->pos;
+	rest.len -= (size_t)(w->given - run->pos);
+	rest.flags += n;
+	rest.n -= n;
+	w->given = run->pos + run->len;
+	w->given_run = run->pos;
+	w->ngiven = run->n;
+	return spool_add(w->spool, &rest);
+}
+
+/*
+ * What is synced can be read again.  The last of it stays in memory, where the
+ * link takes it from if it keeps up, and so does what the link has in hand.
+ */
+static void
+trim(struct window *w)
+{
+	uint64_t synced = spool_synced(w->spool);
+
+	shelf_drop(w->shelf, 0, w->sent < synced ? w->sent : synced);
+	if (synced > w->buffer)
+		shelf_drop(w->shelf, w->lent, synced - w->buffer);
+}
+
 int
 window_seal(struct window *w)
 {
@@ -292,12 +331,13 @@ window_seal(struct window *w)
 
 	if (shelf_seal(w->shelf, w->second) == -1)
 		return -1;
-	while (w->spool != NULL && shelf_run(w->shelf, w->given, &run) == 1) {
-		if (spool_add(w->spool, &run, w->given) == -1)
+	if (w->spool == NULL)
+		return 0;
+	while (shelf_run(w->shelf, w->given, &run) == 1) {
+		if (give(w, &run) == -1)
 			return -1;
-		w->given = run.pos + run.len;
-		shelf_drop(w->shelf, w->given);
 	}
+	trim(w);
 	return 0;
 }
 
@@ -344,6 +384,23 @@ record_len(const uint8_t *record)
 	return D4_HEADER_LEN + (size_t)d4_get32le(record + D4_SIZE_AT);
 }
 
+/* The records at a position that lie in memory; of those that a spool has, the
+ * synced ones.  Returns as shelf_run(). */
+static int
+run_in_memory(const struct window *w, uint64_t pos, struct run *run)
+{
+	uint64_t synced;
+
+	if (w->spool == NULL)
+		return shelf_run(w->shelf, pos, run);
+	synced = spool_synced(w->spool);
+	if (pos >= synced || shelf_run(w->shelf, pos, run) != 1)
+		return 0;
+	if (run->len > synced - run->pos)
+		run->len = (size_t)(synced - run->pos);
+	return 1;
+}
+
 /* Looks at what lies behind what is sent.  Returns as shelf_run(). */
 static int
 look(struct window *w)
@@ -352,8 +409,9 @@ look(struct window *w)
 	uint64_t at = w->run.pos;
 	int rc;
 
-	rc = w->spool != NULL ? spool_run(w->spool, w->sent, &w->run) :
-	    shelf_run(w->shelf, w->sent, &w->run);
+	rc = run_in_memory(w, w->sent, &w->run);
+	if (rc == 0 && w->spool != NULL)
+		rc = spool_run(w->spool, w->sent, &w->run);
 	if (rc != 1 || (before && w->run.pos == at))
 		return rc;
 	w->next = 0;
@@ -362,14 +420,15 @@ look(struct window *w)
 	return rc;
 }
 
-/* The records at a position ahead of what is sent.  A spool has but one run in
- * memory at a time: the next comes when that was sent.  Returns as look(). */
+/* The records at a position ahead of what is sent.  Of what is read from a
+ * spool there is but one run at a time: the next comes when that was sent.
+ * Returns as look(). */
 static int
 look_ahead(struct window *w, uint64_t pos, struct run *run)
 {
-	if (w->spool == NULL)
-		return shelf_run(w->shelf, pos, run);
-	if (look(w) != 1 || pos >= w->run.pos + w->run.len)
+	if (run_in_memory(w, pos, run) == 1)
+		return 1;
+	if (w->spool == NULL || look(w) != 1 || pos >= w->run.pos + w->run.len)
 		return 0;
 	*run = w->run;
 	return 1;
@@ -395,6 +454,8 @@ window_next(struct window *w, size_t ahead, const uint8_t **at)
 	if (pos == w->end || look_ahead(w, pos, &run) != 1)
 		return 0;
 	*at = run.bytes + (pos - run.pos);
+	if (w->lent < run.pos + run.len)
+		w->lent = run.pos + run.len;
 	return run.len - (size_t)(pos - run.pos);
 }
 
@@ -504,7 +565,7 @@ window_rewind(struct window *w)
 	shift_anchors(w, w->nanchors);
 	let_go(w->preamble);
 	w->preamble = hold(w->head.preamble);
-	w->sent = w->next_at = w->head.pos;
+	w->sent = w->next_at = w->lent = w->head.pos;
 	w->run.bytes = NULL;
 	w->run.n = w->next = 0;
 	w->opening.len = w->opening_sent = 0;
@@ -591,6 +652,13 @@ uint64_t
 window_safe(const struct window *w)
 {
 	return w->spool != NULL ? spool_synced(w->spool) : w->reached;
+}
+
+void
+window_flush(struct window *w)
+{
+	if (w->spool != NULL)
+		spool_flush(w->spool);
 }
 
 void

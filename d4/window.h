@@ -47,16 +47,17 @@ enum {
  * equal one that was not.
  *
  * Records are of this version and uuid, with payloads of at most snaplen.
- * With a spool, which has a stream, they are kept there in place of memory, and
- * the window goes on with that stream: with its opening and timestamps, at its
- * head.  Only what is synced is sent, and the buffer is the spool's.
+ * With a spool, which has a stream, they are kept there, and in memory but the
+ * last buffer bytes of them; the window goes on with that stream: with its
+ * opening and timestamps, at its head.  Only what is synced is sent, and what
+ * counts as full is the spool's to say.
  * NULL when memory is short.
  */
 struct window *window_new(const struct d4_header *, size_t snaplen,
     struct d4_mac *, struct d4_mac_key *, size_t keep, size_t buffer,
     struct spool *);
 
-/* Takes NULL. */
+/* Takes NULL.  A spool is at rest then. */
 void window_free(struct window *);
 
 /* The timestamp of what is added from now on, at least that of before. */
@@ -127,6 +128,9 @@ uint64_t window_safe(const struct window *);
  * with the window_rewind() that is due then.  1 and how many units are lost; 0
  * when it can't be now; -1 with errno. */
 int window_drop(struct window *, uint64_t *units);
+
+/* Nothing more is added for now: a spool is not to wait for it. */
+void window_flush(struct window *);
 
 /* Has the spool remember where the stream is to be resumed, in full. */
 void window_rest(struct window *);

@@ -8,6 +8,7 @@
 
 #include "lib/io.h"
 #include "lib/log.h"
+#include "lib/utf8.h"
 
 #define LINE_MAX_LEN	1024
 
@@ -33,15 +34,21 @@ d4_log_syslog(void)
 static size_t
 show(char *out, size_t size, const char *text)
 {
-	size_t n = 0;
+	size_t i, left, len, n = 0;
 
-	for (; *text != '\0' && n + 5 < size; text++) {
-		unsigned char c = (unsigned char)*text;
-
-		if (c >= ' ' && c != 127)
-			out[n++] = (char)c;
-		else
-			n += (size_t)snprintf(out + n, size - n, "\\%03o", c);
+	for (left = strlen(text); left > 0; text += len, left -= len) {
+		len = d4_utf8_len(text, left);
+		if (n + 5 * (len == 0 ? 1 : len) >= size)
+			break;
+		if (len > 0 && !d4_utf8_is_control(text, len)) {
+			memcpy(out + n, text, len);
+			n += len;
+			continue;
+		}
+		len = len == 0 ? 1 : len;
+		for (i = 0; i < len; i++)
+			n += (size_t)snprintf(out + n, size - n, "\\%03o",
+			    (unsigned char)text[i]);
 	}
 	return n;
 }

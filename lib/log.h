@@ -6,7 +6,8 @@
  * What a program says to people, for programs only: no room of the library
  * includes this.  A line is "program: object: reason" on stderr; each goes out
  * with one write, so that lines of several processes do not mix.  Control
- * characters in what others sent are shown as \ooo.
+ * characters in what others sent, and bytes that are not UTF-8, are shown as
+ * \ooo.
  */
 
 #include <stdarg.h>

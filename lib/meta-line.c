@@ -6,6 +6,7 @@
 
 #include "lib/meta-line.h"
 #include "lib/meta.h"
+#include "lib/utf8.h"
 
 #define NUMBER_TEXT	32	/* 20 digits, or 17 and an exponent */
 #define DIGITS_MAX	17	/* that tell any double from any other */
@@ -19,39 +20,6 @@ struct d4_meta_line {
 	int	 depth;			/* brackets that are open */
 	char	 closing[D4_META_DEPTH];
 };
-
-/*
- * The length of the UTF-8 sequence at the beginning of the bytes, 0 when there
- * is none: RFC 3629, section 4, in which the second byte excludes overlong
- * forms, surrogates and what lies beyond U+10FFFF.
- */
-static size_t
-sequence(const uint8_t *p, size_t len)
-{
-	uint8_t low = 0x80, high = 0xbf;
-	size_t i, n;
-
-	if (p[0] < 0x80)
-		return 1;
-	if (p[0] < 0xc2 || p[0] > 0xf4)
-		return 0;
-	n = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
-	if (p[0] == 0xe0)
-		low = 0xa0;
-	else if (p[0] == 0xed)
-		high = 0x9f;
-	else if (p[0] == 0xf0)
-		low = 0x90;
-	else if (p[0] == 0xf4)
-		high = 0x8f;
-	if (len < n || p[1] < low || p[1] > high)
-		return 0;
-	for (i = 2; i < n; i++) {
-		if (p[i] < 0x80 || p[i] > 0xbf)
-			return 0;
-	}
-	return n;
-}
 
 struct d4_meta_line *
 d4_meta_line_new(void)
@@ -104,20 +72,23 @@ add(struct d4_meta_line *line, const char *text, size_t len)
 	line->buf[line->len] = '\0';
 }
 
+/* Most characters: of one byte, without an escape. */
 static bool
 is_plain(uint8_t c)
 {
-	return c >= ' ' && c != '"' && c != '\\' && c != 127;
+	return c >= ' ' && c < 127 && c != '"' && c != '\\';
 }
 
-/* A byte as an escape, U+FFFD where it is no character. */
+/* What is not plain, as an escape; what is no character (n is 0) as U+FFFD.  A
+ * control of two bytes, of C1, has its number in the second. */
 static void
-escape(struct d4_meta_line *line, uint8_t c, bool valid)
+escape(struct d4_meta_line *line, const uint8_t *p, size_t n)
 {
 	static const char hex[] = "0123456789abcdef";
+	uint8_t c = p[n == 2 ? 1 : 0];
 	char text[] = "\\u0000";
 
-	if (!valid) {
+	if (n == 0) {
 		add(line, "\\ufffd", 6);
 	} else if (c == '"' || c == '\\') {
 		text[1] = (char)c;
@@ -138,15 +109,20 @@ quote(struct d4_meta_line *line, const char *text)
 
 	add(line, "\"", 1);
 	while (left > run) {
-		n = sequence(p + run, left - run);
-		if (n > 0 && is_plain(p[run])) {
+		if (is_plain(p[run])) {
+			run++;
+			continue;
+		}
+		n = d4_utf8_len(p + run, left - run);
+		if (n > 1 && !d4_utf8_is_control(p + run, n)) {
 			run += n;
 			continue;
 		}
 		add(line, (const char *)p, run);
-		escape(line, p[run], n > 0);
-		p += run + 1;
-		left -= run + 1;
+		escape(line, p + run, n);
+		n = n == 0 ? 1 : n;
+		p += run + n;
+		left -= run + n;
 		run = 0;
 	}
 	add(line, (const char *)p, run);
@@ -330,7 +306,7 @@ d4_meta_line_is_utf8(const void *bytes, size_t len)
 	size_t n;
 
 	for (; len > 0; p += n, len -= n) {
-		if ((n = sequence(p, len)) == 0)
+		if ((n = d4_utf8_len(p, len)) == 0)
 			return false;
 	}
 	return true;

@@ -15,13 +15,17 @@
 int
 registry_changed(struct d4_registry *reg, int r)
 {
-	int touched;
+	char why[D4_REGISTRY_WHY];
 
 	if (r == 1)
 		return 1;
-	/* What failed may have been done in part. */
-	touched = reg->backend->touch(reg->store);
-	return r == 0 ? touched : -1;
+	if (r == 0)
+		return reg->backend->touch(reg->store);
+	/* What failed may have been done in part; the reason is its own. */
+	memcpy(why, reg->why, sizeof(why));
+	(void)reg->backend->touch(reg->store);
+	memcpy(reg->why, why, sizeof(why));
+	return -1;
 }
 
 int
@@ -120,6 +124,23 @@ set_value(struct d4_registry *reg, const uint8_t *uuid,
 	return r;
 }
 
+const char *
+d4_registry_field_name(enum d4_registry_field field)
+{
+	static const char *const names[D4_FIELDS] = {
+		[D4_FIELD_KEY] = "key",
+		[D4_FIELD_DESCRIPTION] = "description",
+		[D4_FIELD_MAIL] = "mail",
+		[D4_FIELD_THIRD_PARTY] = "third_party",
+		[D4_FIELD_LIMIT] = "limit",
+		[D4_FIELD_MONITOR] = "monitor",
+		[D4_FIELD_MAX_AGE] = "max_age",
+		[D4_FIELD_MONOTONIC] = "monotonic"
+	};
+
+	return names[field];
+}
+
 int
 d4_registry_set(struct d4_registry *reg, const uint8_t uuid[D4_UUID_LEN],
     enum d4_registry_field field, const void *value, size_t len)
@@ -202,19 +223,20 @@ d4_registry_register(struct d4_registry *reg, const uint8_t uuid[D4_UUID_LEN],
 	    approved ? D4_MARK_REGISTERED : D4_MARK_PENDING));
 }
 
+/* One that is registered may wait still, where somebody ended in between. */
 static int
 approve(struct d4_registry *reg, const uint8_t *uuid)
 {
-	int has;
+	int was, waited, stranger;
 
-	if ((has = has_mark(reg, uuid, D4_MARK_REGISTERED)) != 1)
-		return has == 0 ? 1 : -1;
-	if (set_mark(reg, uuid, D4_MARK_REGISTERED) == -1 ||
-	    reg->backend->set(reg->store, uuid, D4_MARK_PENDING, NULL,
-	    0) == -1 ||
-	    reg->backend->forget_stranger(reg->store, uuid) == -1)
+	if ((was = has_mark(reg, uuid, D4_MARK_REGISTERED)) == -1 ||
+	    (was == 1 && set_mark(reg, uuid, D4_MARK_REGISTERED) == -1) ||
+	    (waited = reg->backend->set(reg->store, uuid, D4_MARK_PENDING,
+	    NULL, 0)) == -1 ||
+	    (stranger = reg->backend->forget_stranger(reg->store,
+	    uuid)) == -1)
 		return -1;
-	return 0;
+	return was == 0 && waited == 1 && stranger == 1 ? 1 : 0;
 }
 
 int
@@ -446,6 +468,16 @@ d4_registry_sensors(struct d4_registry *reg,
 		r = callback(cookie, l.uuids.list[i]);
 	free(l.uuids.list);
 	return r;
+}
+
+int
+d4_registry_waits(struct d4_registry *reg, const uint8_t uuid[D4_UUID_LEN])
+{
+	int has;
+
+	if ((has = has_mark(reg, uuid, D4_MARK_PENDING)) == 1)
+		has = reg->backend->is_stranger(reg->store, uuid);
+	return has == -1 ? -1 : has == 0;
 }
 
 /* Those whose registration waits and who have not come as strangers. */

@@ -106,6 +106,9 @@ struct d4_registry_backend {
 	int	 (*become)(void *, const struct d4_registry_live *was,
 		    const struct d4_registry_live *is);
 	int	 (*release)(void *, const struct d4_registry_live *);
+	/* 1 or 0; NULL: no other collector's streams are known. */
+	int	 (*has_stream)(void *, const uint8_t *uuid, uint8_t type,
+		    const uint8_t *hello);
 	/* The next session of this process that another took; 1: none. */
 	int	 (*lost)(void *, uint8_t session[D4_UUID_LEN]);
 	int	 (*save_live)(void *, const struct d4_registry_live *const *,

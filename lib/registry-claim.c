@@ -197,6 +197,15 @@ d4_registry_lost(struct d4_registry *reg)
 }
 
 int
+d4_registry_has_stream(struct d4_registry *reg,
+    const uint8_t uuid[D4_UUID_LEN], uint8_t type,
+    const uint8_t hello[D4_HMAC_LEN])
+{
+	return reg->backend->has_stream == NULL ? 0 :
+	    reg->backend->has_stream(reg->store, uuid, type, hello);
+}
+
+int
 d4_registry_connections(struct d4_registry *reg,
     int (*callback)(void *, const struct d4_registry_live *), void *cookie)
 {

@@ -30,19 +30,6 @@ static const char *const sets[D4_SETS] = {
 	[D4_SET_EXTENDED] = "metatypes"
 };
 
-static const char *const fields[D4_MARKS] = {
-	[D4_FIELD_KEY] = "key",
-	[D4_FIELD_DESCRIPTION] = "description",
-	[D4_FIELD_MAIL] = "mail",
-	[D4_FIELD_THIRD_PARTY] = "third_party",
-	[D4_FIELD_LIMIT] = "limit",
-	[D4_FIELD_MONITOR] = "monitor",
-	[D4_FIELD_MAX_AGE] = "max_age",
-	[D4_FIELD_MONOTONIC] = "monotonic",
-	[D4_MARK_REGISTERED] = "registered",
-	[D4_MARK_PENDING] = "pending"
-};
-
 static const char *const made[] = {
 	".tmp", "blocks", "blocks/address", "blocks/by-uuid", "blocks/uuid",
 	"claims", "days", "facts", "kicked", "metatypes", "pending",
@@ -239,6 +226,14 @@ judge_key(struct dir *dir, const char *path)
 	    "others (expected chmod o=, or --insecure-key)");
 }
 
+static const char *
+field_name(unsigned int field)
+{
+	return field == D4_MARK_REGISTERED ? "registered" :
+	    field == D4_MARK_PENDING ? "pending" :
+	    d4_registry_field_name((enum d4_registry_field)field);
+}
+
 static int
 get(void *store, const uint8_t *uuid, unsigned int field, void *buf,
     size_t size, size_t *len)
@@ -247,7 +242,8 @@ get(void *store, const uint8_t *uuid, unsigned int field, void *buf,
 	struct dir *dir = store;
 
 	d4_uuid_hex(hex, uuid);
-	if (dir_path(dir, path, "sensors/%s/%s", hex, fields[field]) == -1 ||
+	if (dir_path(dir, path, "sensors/%s/%s", hex,
+	    field_name(field)) == -1 ||
 	    (field == D4_FIELD_KEY && judge_key(dir, path) == -1))
 		return -1;
 	return dir_value(dir, &dir->root, path, buf, size, len);
@@ -262,7 +258,8 @@ set(void *store, const uint8_t *uuid, unsigned int field, const void *value,
 	int how = DIR_SYNC, r;
 
 	d4_uuid_hex(hex, uuid);
-	if (dir_path(dir, path, "sensors/%s/%s", hex, fields[field]) == -1)
+	if (dir_path(dir, path, "sensors/%s/%s", hex,
+	    field_name(field)) == -1)
 		return -1;
 	if (value == NULL) {
 		r = dir_unlink(dir, &dir->root, path, true);
@@ -281,6 +278,11 @@ set(void *store, const uint8_t *uuid, unsigned int field, const void *value,
 	if (r == 0)
 		r = dir_write(dir, &dir->root, path, data, len + 1, how);
 	d4_mac_wipe(data, sizeof(data));
+	/* Without a value it is no sensor. */
+	if (r == -1) {
+		*strrchr(path, '/') = '\0';
+		(void)unlinkat(dir->root.fd, path, AT_REMOVEDIR);
+	}
 	return r;
 }
 

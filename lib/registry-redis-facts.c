@@ -65,26 +65,34 @@ parse_address(struct d4_registry_facts *facts, char *text)
 	return 0;
 }
 
-/* first_seen and last_seen of a hash. */
+/* The time that is the element i of what a hash answered; 0 without. */
 static int
-load_times(struct rds *r, const char *key, uint64_t *first, uint64_t *last)
+take_time(struct rds *r, const char *key, const struct d4_redis_reply *reply,
+    size_t i, const char *field, uint64_t *time)
 {
-	struct d4_redis_reply reply, one;
+	char why[64];
+	struct d4_redis_reply one;
 
-	*first = *last = 0;
-	if (RDS_DO(r, &reply, "HMGET", key, "first_seen", "last_seen") == -1)
+	d4_redis_element(reply, i, &one);
+	*time = 0;
+	if (one.kind != D4_REDIS_STRING ||
+	    rds_digits(one.text, UINT64_MAX, time) == 0)
+		return 0;
+	(void)snprintf(why, sizeof(why), "%s is not a time", field);
+	return rds_bad(r, key, why);
+}
+
+/* The next answer has first_seen and last_seen of a hash, and perhaps more. */
+static int
+load_times(struct rds *r, const char *key, struct d4_redis_reply *reply,
+    uint64_t *first, uint64_t *last)
+{
+	if (rds_answer(r, reply) == -1)
 		return -1;
-	if (reply.n != 2)
+	if (reply->n < 2)
 		return rds_bad(r, key, "does not hold the facts of a sensor");
-	d4_redis_element(&reply, 0, &one);
-	if (one.kind == D4_REDIS_STRING &&
-	    rds_digits(one.text, UINT64_MAX, first) == -1)
-		return rds_bad(r, key, "first_seen is not a time");
-	d4_redis_element(&reply, 1, &one);
-	if (one.kind == D4_REDIS_STRING &&
-	    rds_digits(one.text, UINT64_MAX, last) == -1)
-		return rds_bad(r, key, "last_seen is not a time");
-	return 0;
+	return take_time(r, key, reply, 0, "first_seen", first) == -1 ? -1 :
+	    take_time(r, key, reply, 1, "last_seen", last);
 }
 
 static int
@@ -100,60 +108,93 @@ compare_names(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* The types that were ever announced, and when they were seen, if so. */
-static int
-load_seen(struct rds *r, const char *hex, bool extended,
-    struct d4_registry_facts *facts)
+static void
+types_key(char key[RDS_KEY], const char *hex, bool extended)
 {
-	struct d4_registry_seen *seen;
-	struct rds_texts names;
-	char key[RDS_KEY];
-	uint64_t first, last, type = D4_TYPE_EXTENDED;
-	size_t i;
-	int rc;
-
 	rds_key(key, "all_%stypes_by_uuid:%s", extended ? "extended_" : "",
 	    hex);
-	rc = RDS_LIST(r, &names, "SMEMBERS", key);
-	if (rc == 0 && names.n > 0)
-		qsort(names.list, names.n, sizeof(char *), extended ?
+}
+
+static void
+seen_key(char key[RDS_KEY], const char *hex, bool extended, const char *name)
+{
+	rds_key(key, "metadata_%stype_by_uuid:%s:%.100s",
+	    extended ? "extended_" : "", hex, name);
+}
+
+/* The next answer has the types that were ever announced. */
+static int
+load_names(struct rds *r, const char *hex, bool extended,
+    struct rds_texts *names)
+{
+	struct d4_redis_reply reply;
+	char key[RDS_KEY];
+	uint64_t type;
+	size_t i;
+
+	if (rds_answer(r, &reply) == -1 || rds_copy(r, &reply, names) == -1)
+		return -1;
+	types_key(key, hex, extended);
+	for (i = 0; i < names->n; i++) {
+		if (extended ? !d4_type_name_ok(names->list[i],
+		    strlen(names->list[i])) :
+		    rds_digits(names->list[i], UINT8_MAX, &type) == -1)
+			return rds_bad(r, key, "holds what is no type");
+	}
+	if (names->n > 0)
+		qsort(names->list, names->n, sizeof(char *), extended ?
 		    compare_names : compare_numbers);
-	for (i = 0; rc == 0 && i < names.n; i++) {
-		if (extended ? !d4_type_name_ok(names.list[i],
-		    strlen(names.list[i])) :
-		    rds_digits(names.list[i], UINT8_MAX, &type) == -1) {
-			rc = rds_bad(r, key, "holds what is no type");
-			break;
-		}
-		rds_key(key, "metadata_%stype_by_uuid:%s:%s",
-		    extended ? "extended_" : "", hex, names.list[i]);
-		rc = load_times(r, key, &first, &last);
-		if (rc == -1 || last == 0)
+	return 0;
+}
+
+/* When these were seen, if so. */
+static int
+load_seen(struct rds *r, const char *hex, bool extended,
+    const struct rds_texts *names, struct d4_registry_facts *facts)
+{
+	struct d4_registry_seen *seen;
+	struct d4_redis_reply reply;
+	uint64_t first, last;
+	char key[RDS_KEY];
+	size_t i;
+
+	for (i = 0; i < names->n; i++) {
+		seen_key(key, hex, extended, names->list[i]);
+		if (RDS_SEND(r, "HMGET", key, "first_seen", "last_seen") == -1)
+			return -1;
+	}
+	for (i = 0; i < names->n; i++) {
+		seen_key(key, hex, extended, names->list[i]);
+		if (load_times(r, key, &reply, &first, &last) == -1)
+			return -1;
+		if (last == 0)
 			continue;
-		seen = d4_registry_facts_seen(facts, (uint8_t)type,
-		    extended ? names.list[i] : "");
-		if (seen == NULL) {
-			rc = rds_fault(r, strerror(errno));
-			break;
-		}
+		seen = d4_registry_facts_seen(facts, extended ?
+		    D4_TYPE_EXTENDED : (uint8_t)strtoul(names->list[i], NULL,
+		    10), extended ? names->list[i] : "");
+		if (seen == NULL)
+			return rds_fault(r, strerror(errno));
 		seen->first = first;
 		seen->last = last;
 	}
-	rds_texts_free(&names);
-	return rc;
+	return 0;
 }
 
+/* The next answer has the last addresses, newest first. */
 static int
 load_addresses(struct rds *r, const char *hex,
     struct d4_registry_facts *facts)
 {
+	struct d4_redis_reply reply;
 	struct rds_texts texts;
 	char key[RDS_KEY];
 	size_t i;
 	int rc;
 
+	if (rds_answer(r, &reply) == -1)
+		return -1;
 	rds_key(key, "list_uuid_ip:%s", hex);
-	rc = RDS_LIST(r, &texts, "LRANGE", key, "0", "-1");
+	rc = rds_copy(r, &reply, &texts);
 	for (i = texts.n; rc == 0 && i > 0; i--) {
 		if (parse_address(facts, texts.list[i - 1]) == -1)
 			rc = rds_bad(r, key, "holds what is no address");
@@ -162,58 +203,94 @@ load_addresses(struct rds *r, const char *hex,
 	return rc;
 }
 
-/* Ours has the time; an error that only d4-core's hash has is as old as the
- * sensor's last sign of life. */
+/* The next answer has our error, with its time; one that only d4-core's hash
+ * has, which is in theirs, is as old as the sensor's last sign of life. */
 static int
-load_error(struct rds *r, const char *hex, struct d4_registry_facts *facts)
+load_error(struct rds *r, const char *hex, const char *theirs,
+    struct d4_registry_facts *facts)
 {
 	struct d4_redis_reply reply, one;
 	char key[RDS_KEY];
 
-	rds_key(key, OURS "facts:%s", hex);
-	if (RDS_DO(r, &reply, "HMGET", key, "error_time", "error") == -1)
+	if (rds_answer(r, &reply) == -1)
 		return -1;
-	d4_redis_element(&reply, 0, &one);
-	if (one.kind == D4_REDIS_STRING &&
-	    rds_digits(one.text, UINT64_MAX, &facts->error_time) == -1)
-		return rds_bad(r, key, "error_time is not a time");
+	rds_key(key, OURS "facts:%s", hex);
+	if (take_time(r, key, &reply, 0, "error_time",
+	    &facts->error_time) == -1)
+		return -1;
 	d4_redis_element(&reply, 1, &one);
 	if (one.kind == D4_REDIS_STRING)
 		(void)snprintf(facts->error, sizeof(facts->error), "%s",
 		    one.text);
-	rds_key(key, "metadata_uuid:%s", hex);
-	if (RDS_DO(r, &reply, "HGET", key, "Error") == -1)
-		return -1;
-	if (reply.kind == D4_REDIS_STRING &&
-	    strcmp(reply.text, facts->error) != 0) {
+	if (theirs != NULL && strcmp(theirs, facts->error) != 0) {
 		(void)snprintf(facts->error, sizeof(facts->error), "%s",
-		    reply.text);
+		    theirs);
 		facts->error_time = facts->last != 0 ? facts->last : 1;
 	}
 	return 0;
+}
+
+/* Asks for all at once, then for what only the answers tell. */
+static int
+load_all(struct rds *r, const char *hex, struct d4_registry_facts *facts)
+{
+	char meta[RDS_KEY], key[RDS_KEY], error[D4_REGISTRY_TEXT];
+	struct rds_texts types = { .n = 0 }, extended = { .n = 0 };
+	struct d4_redis_reply reply, one;
+	int rc;
+
+	rds_key(meta, "metadata_uuid:%s", hex);
+	(void)rds_finish(r);
+	if (RDS_SEND(r, "HMGET", meta, "first_seen", "last_seen",
+	    "Error") == -1)
+		return -1;
+	rds_key(key, OURS "facts:%s", hex);
+	(void)RDS_SEND(r, "HMGET", key, "error_time", "error");
+	rds_key(key, "list_uuid_ip:%s", hex);
+	(void)RDS_SEND(r, "LRANGE", key, "0", "-1");
+	types_key(key, hex, false);
+	(void)RDS_SEND(r, "SMEMBERS", key);
+	types_key(key, hex, true);
+	(void)RDS_SEND(r, "SMEMBERS", key);
+	rc = load_times(r, meta, &reply, &facts->first, &facts->last);
+	if (rc == 0) {
+		d4_redis_element(&reply, 2, &one);
+		(void)snprintf(error, sizeof(error), "%s",
+		    one.kind == D4_REDIS_STRING ? one.text : "");
+		rc = load_error(r, hex, one.kind == D4_REDIS_STRING ? error :
+		    NULL, facts);
+	}
+	if (rc == 0 && (load_addresses(r, hex, facts) == -1 ||
+	    load_names(r, hex, false, &types) == -1 ||
+	    load_names(r, hex, true, &extended) == -1 ||
+	    load_seen(r, hex, false, &types, facts) == -1 ||
+	    load_seen(r, hex, true, &extended, facts) == -1))
+		rc = -1;
+	rds_texts_free(&types);
+	rds_texts_free(&extended);
+	return rc;
 }
 
 int
 rds_load_facts(void *store, const uint8_t *uuid, bool mine,
     struct d4_registry_facts *facts)
 {
-	char hex[D4_UUID_HEX], key[RDS_KEY];
 	struct d4_registry_facts one = { .first = 0 };
+	char hex[D4_UUID_HEX], why[D4_REGISTRY_WHY];
 	struct rds *r = store;
-	int rc = 0;
+	int rc;
 
 	if (mine)
 		return 0;
 	d4_uuid_hex(hex, uuid);
-	rds_key(key, "metadata_uuid:%s", hex);
-	if (load_times(r, key, &one.first, &one.last) == -1 ||
-	    load_seen(r, hex, false, &one) == -1 ||
-	    load_seen(r, hex, true, &one) == -1 ||
-	    load_addresses(r, hex, &one) == -1 ||
-	    load_error(r, hex, &one) == -1)
-		rc = -1;
-	else if (d4_registry_facts_add(facts, &one) == -1)
+	if ((rc = load_all(r, hex, &one)) == -1) {
+		/* The reason is that of the first fault. */
+		memcpy(why, r->why, sizeof(why));
+		(void)rds_finish(r);
+		memcpy(r->why, why, sizeof(why));
+	} else if (d4_registry_facts_add(facts, &one) == -1) {
 		rc = rds_fault(r, strerror(errno));
+	}
 	d4_registry_facts_free(&one);
 	return rc;
 }

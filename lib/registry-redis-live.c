@@ -292,6 +292,21 @@ rds_lost(void *store, uint8_t session[D4_UUID_LEN])
 	return 0;
 }
 
+/* Collectors name the tail of a stream so. */
+int
+rds_has_stream(void *store, const uint8_t *uuid, uint8_t type,
+    const uint8_t *hello)
+{
+	char key[RDS_KEY], hex[D4_UUID_HEX], stream[2 * D4_HMAC_LEN + 1];
+	size_t i;
+
+	d4_uuid_hex(hex, uuid);
+	for (i = 0; i < 8; i++)
+		(void)snprintf(stream + 2 * i, 3, "%02x", hello[i]);
+	rds_key(key, OURS "tail:%s:%u:%s", hex, type, stream);
+	return (int)RDS_COUNT(store, "EXISTS", key);
+}
+
 /* -- numbers of live connections ------------------------------------------- */
 
 int

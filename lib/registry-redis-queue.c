@@ -152,32 +152,59 @@ remove_items(struct rds *r, const struct kind *kind, const char *text)
 	return 0;
 }
 
+/* The sensors of its group, which are uuids; to be freed in any case. */
 static int
-remove_members(struct rds *r, const struct kind *kind, const char *text)
+load_group(struct rds *r, const char *text, struct rds_texts *members)
 {
 	uint8_t sensor[D4_UUID_LEN];
-	struct rds_texts members;
-	char group[RDS_KEY], wanted[RDS_KEY];
+	char group[RDS_KEY];
 	size_t i;
 	int rc;
 
 	rds_key(group, "analyzer_sensor_group:%s", text);
-	rc = RDS_LIST(r, &members, "SMEMBERS", group);
-	for (i = 0; rc == 0 && i < members.n; i++) {
-		if ((rc = rds_uuid(r, group, members.list[i], sensor)) == -1)
-			break;
-		wanted_key(wanted, kind, sensor);
-		rc = RDS_COUNT(r, "SREM", wanted, text) == -1 ? -1 : 0;
-	}
-	rds_texts_free(&members);
+	rc = RDS_LIST(r, members, "SMEMBERS", group);
+	for (i = 0; rc == 0 && i < members->n; i++)
+		rc = rds_uuid(r, group, members->list[i], sensor);
 	return rc;
+}
+
+/* In one step: a queue that is there in part would get no items. */
+static int
+remove_definition(struct rds *r, const struct kind *kind, const char *text,
+    const struct rds_texts *members)
+{
+	char by[RDS_KEY], group[RDS_KEY], grouped[RDS_KEY], key[RDS_KEY];
+	char list[RDS_KEY], wanted[RDS_KEY];
+	uint8_t sensor[D4_UUID_LEN];
+	size_t i;
+
+	rds_key(key, "analyzer:%s", text);
+	rds_key(group, "analyzer_sensor_group:%s", text);
+	list_key(list, kind, false);
+	list_key(grouped, kind, true);
+	by_kind_key(by, kind);
+	if (RDS_SEND(r, "MULTI") == -1)
+		return -1;
+	for (i = 0; i < members->n; i++) {
+		if (d4_uuid_parse(sensor, members->list[i]) == -1)
+			continue;
+		wanted_key(wanted, kind, sensor);
+		(void)RDS_SEND(r, "SREM", wanted, text);
+	}
+	(void)RDS_SEND(r, "SREM", ALL, text);
+	(void)RDS_SEND(r, "SREM", list, text);
+	(void)RDS_SEND(r, "SREM", grouped, text);
+	(void)RDS_SEND(r, "SREM", by, text);
+	(void)RDS_SEND(r, "DEL", key, group);
+	(void)RDS_SEND(r, "EXEC");
+	return rds_finish(r);
 }
 
 int
 rds_queue_remove(void *store, const uint8_t *uuid)
 {
-	char by[RDS_KEY], group[RDS_KEY], grouped[RDS_KEY], key[RDS_KEY];
-	char list[RDS_KEY], text[D4_UUID_TEXT];
+	char by[RDS_KEY], text[D4_UUID_TEXT];
+	struct rds_texts members;
 	struct rds *r = store;
 	struct kind kind;
 	long long left;
@@ -186,22 +213,11 @@ rds_queue_remove(void *store, const uint8_t *uuid)
 	d4_uuid_text(text, uuid);
 	if ((rc = find(r, text, &kind)) != 0)
 		return rc;
-	if (remove_members(r, &kind, text) == -1)
-		return -1;
-	rds_key(key, "analyzer:%s", text);
-	rds_key(group, "analyzer_sensor_group:%s", text);
-	list_key(list, &kind, false);
-	list_key(grouped, &kind, true);
+	if ((rc = load_group(r, text, &members)) == 0)
+		rc = remove_definition(r, &kind, text, &members);
+	rds_texts_free(&members);
 	by_kind_key(by, &kind);
-	if (RDS_SEND(r, "MULTI") == -1)
-		return -1;
-	(void)RDS_SEND(r, "SREM", ALL, text);
-	(void)RDS_SEND(r, "SREM", list, text);
-	(void)RDS_SEND(r, "SREM", grouped, text);
-	(void)RDS_SEND(r, "SREM", by, text);
-	(void)RDS_SEND(r, "DEL", key, group);
-	(void)RDS_SEND(r, "EXEC");
-	if (rds_finish(r) == -1 || (left = RDS_COUNT(r, "SCARD", by)) == -1)
+	if (rc == -1 || (left = RDS_COUNT(r, "SCARD", by)) == -1)
 		return -1;
 	if (left == 0 && RDS_COUNT(r, "SREM", kind.extended ?
 	    "all:analyzer:extended_type" : "all:analyzer:format_type",

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: ISC */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "lib/cidr.h"
+#include "lib/mac.h"
 #include "lib/registry-redis.h"
 
 #define NETWORKS	OURS "blacklist_networks"
@@ -70,13 +72,18 @@ rds_get(void *store, const uint8_t *uuid, unsigned int field, void *buf,
 {
 	const struct place *place = &places[field];
 	char hex[D4_UUID_HEX], key[RDS_KEY];
-	struct d4_redis_reply reply;
+	struct d4_redis_reply reply = { .kind = D4_REDIS_NIL };
 	struct rds *r = store;
-	int rc;
+	int rc = 0;
 
 	d4_uuid_hex(hex, uuid);
 	rds_key(key, "%s%s", place->prefix, hex);
-	if (place->kind == IN_SET)
+	if (r->sensor.good && memcmp(r->sensor.uuid, uuid,
+	    D4_UUID_LEN) == 0) {
+		if ((reply.text = r->sensor.text[field]) != NULL)
+			reply.kind = D4_REDIS_STRING;
+		reply.len = r->sensor.len[field];
+	} else if (place->kind == IN_SET)
 		rc = get_mark(r, place, hex, &reply);
 	else if (place->kind == IN_HASH)
 		rc = RDS_DO(r, &reply, "HGET", place->prefix, hex);
@@ -177,7 +184,9 @@ rds_forget(void *store, const uint8_t *uuid)
 	unsigned int field;
 	int rc, had = 1;
 
-	for (field = 0; field < D4_MARKS; field++) {
+	/* The marks first: what is ended halfway is no registered sensor for
+	 * which the default key holds. */
+	for (field = D4_MARKS; field-- > 0; ) {
 		if ((rc = rds_set(store, uuid, field, NULL, 0)) == -1)
 			return -1;
 		if (rc == 0)
@@ -186,37 +195,102 @@ rds_forget(void *store, const uint8_t *uuid)
 	return had;
 }
 
+void
+rds_drop_sensor(struct rds *r)
+{
+	unsigned int field;
+
+	if (!r->sensor.good)
+		return;
+	r->sensor.good = false;
+	for (field = 0; field < D4_MARKS; field++) {
+		if (r->sensor.text[field] != NULL)
+			d4_mac_wipe(r->sensor.text[field],
+			    r->sensor.len[field]);
+		free(r->sensor.text[field]);
+		r->sensor.text[field] = NULL;
+	}
+}
+
+/* Sends for all values of a sensor, each mark with its time behind it. */
+static int
+send_sensor(struct rds *r, const char *hex)
+{
+	const struct place *place;
+	char key[RDS_KEY];
+	int rc = 0;
+
+	for (place = places; rc == 0 && place < places + D4_MARKS; place++) {
+		rds_key(key, "%s%s", place->prefix, hex);
+		if (place->kind == IN_SENSOR)
+			rc = RDS_SEND(r, "HGET", key, place->field);
+		else if (place->kind == IN_HASH)
+			rc = RDS_SEND(r, "HGET", place->prefix, hex);
+		else if ((rc = RDS_SEND(r, "SISMEMBER", place->prefix,
+		    hex)) == 0)
+			rc = RDS_SEND(r, "HGET", place->field, hex);
+	}
+	return rc;
+}
+
+/* Keeps the value that the next answers have of a field, if they have one. */
+static int
+keep_value(struct rds *r, unsigned int field)
+{
+	bool mark = places[field].kind == IN_SET, is = true;
+	struct d4_redis_reply reply;
+	const char *text = "0";
+	size_t len = 1;
+
+	if (mark) {
+		if (rds_answer(r, &reply) == -1)
+			return -1;
+		is = reply.number == 1;
+	}
+	if (rds_answer(r, &reply) == -1)
+		return -1;
+	if (reply.kind == D4_REDIS_STRING) {
+		text = reply.text;
+		len = reply.len;
+	} else if (!mark) {
+		is = false;
+	}
+	if (!is)
+		return 0;
+	if ((r->sensor.text[field] = malloc(len + 1)) == NULL)
+		return rds_fault(r, strerror(errno));
+	memcpy(r->sensor.text[field], text, len);
+	r->sensor.text[field][len] = '\0';
+	r->sensor.len[field] = len;
+	return 0;
+}
+
+/* Asks for all values at once, for they are what is wanted next. */
 int
 rds_is_known(void *store, const uint8_t *uuid)
 {
-	char hex[D4_UUID_HEX], meta[RDS_KEY], monitor[RDS_KEY], ours[RDS_KEY];
-	struct d4_redis_reply reply, one;
+	char hex[D4_UUID_HEX], why[D4_REGISTRY_WHY];
 	struct rds *r = store;
+	unsigned int field;
 	bool known = false;
-	size_t i;
+	int rc;
 
 	d4_uuid_hex(hex, uuid);
-	rds_key(meta, "metadata_uuid:%s", hex);
-	rds_key(monitor, "to_monitor:sensor:%s", hex);
-	rds_key(ours, OURS "sensor:%s", hex);
 	(void)rds_finish(r);
-	if (RDS_SEND(r, "SISMEMBER", "registered_uuid", hex) == -1)
+	rc = send_sensor(r, hex);
+	r->sensor.good = true;
+	memcpy(r->sensor.uuid, uuid, D4_UUID_LEN);
+	for (field = 0; rc == 0 && field < D4_MARKS; field++) {
+		rc = keep_value(r, field);
+		known = known || r->sensor.text[field] != NULL;
+	}
+	if (rc == -1) {
+		/* The reason is that of the first fault. */
+		memcpy(why, r->why, sizeof(why));
+		(void)rds_finish(r);
+		memcpy(r->why, why, sizeof(why));
+		rds_drop_sensor(r);
 		return -1;
-	(void)RDS_SEND(r, "SISMEMBER", "sensor_pending_registration", hex);
-	(void)RDS_SEND(r, "HEXISTS", "stream_max_size_by_uuid", hex);
-	(void)RDS_SEND(r, "EXISTS", monitor, ours);
-	(void)RDS_SEND(r, "HMGET", meta, "hmac_key", "description",
-	    "user_mail", "third_party");
-	while (r->outstanding > 0) {
-		if (rds_answer(r, &reply) == -1) {
-			(void)rds_finish(r);
-			return -1;
-		}
-		known = known || reply.number > 0;
-		for (i = 0; i < reply.n; i++) {
-			d4_redis_element(&reply, i, &one);
-			known = known || one.kind == D4_REDIS_STRING;
-		}
 	}
 	return known ? 0 : 1;
 }
@@ -226,7 +300,6 @@ rds_is_known(void *store, const uint8_t *uuid)
 struct known {
 	struct rds		*r;
 	const char		*key;		/* where it stands */
-	bool			 seen;		/* those with facts are meant */
 	d4_registry_on_uuid	*callback;
 	void			*cookie;
 };
@@ -243,37 +316,21 @@ on_known(void *cookie, const char *text)
 }
 
 /* A sensor's hash has what was set and what was seen. */
-static int
-on_metadata(void *cookie, const char *text)
-{
-	struct known *k = cookie;
-	uint8_t uuid[D4_UUID_LEN];
-	char key[RDS_KEY];
-	long long n;
-
-	if (rds_uuid(k->r, k->key, text, uuid) == -1)
-		return -1;
-	rds_key(key, "metadata_uuid:%.64s", text);
-	if (k->seen) {
-		n = RDS_COUNT(k->r, "HEXISTS", key, "last_seen");
-		return n == 1 ? k->callback(k->cookie, uuid) : (int)n;
-	}
-	n = rds_is_known(k->r, uuid);
-	return n == 0 ? k->callback(k->cookie, uuid) : n == 1 ? 0 : -1;
-}
-
 int
 rds_each_seen(void *store, d4_registry_on_uuid *callback, void *cookie)
 {
-	struct known k = { .r = store, .key = "metadata_uuid:", .seen = true,
+	static const char *const fields[] = { "last_seen", NULL };
+	struct known k = { .r = store, .key = "metadata_uuid:",
 	    .callback = callback, .cookie = cookie };
 
-	return rds_scan(store, k.key, on_metadata, &k);
+	return rds_scan_hashes(store, k.key, fields, on_known, &k);
 }
 
 int
 rds_each_known(void *store, d4_registry_on_uuid *callback, void *cookie)
 {
+	static const char *const fields[] = { "hmac_key", "description",
+		"user_mail", "third_party", NULL };
 	static const char *const lists[][2] = {
 		{ "SMEMBERS", "registered_uuid" },
 		{ "SMEMBERS", "sensor_pending_registration" },
@@ -287,7 +344,7 @@ rds_each_known(void *store, d4_registry_on_uuid *callback, void *cookie)
 	int rc;
 
 	/* Those in several places come several times, for the door to sort. */
-	if ((rc = rds_scan(store, k.key, on_metadata, &k)) != 0)
+	if ((rc = rds_scan_hashes(store, k.key, fields, on_known, &k)) != 0)
 		return rc;
 	k.key = OURS "sensor:";
 	rc = rds_scan(store, k.key, on_known, &k);

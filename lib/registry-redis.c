@@ -92,6 +92,7 @@ rds_send(struct rds *r, const char *const words[])
 {
 	int n;
 
+	rds_drop_sensor(r);
 	if (r->outstanding == 0 && ready(r) == -1)
 		return -1;
 	for (n = 0; words[n] != NULL; n++)
@@ -197,14 +198,16 @@ rds_list(struct rds *r, struct rds_texts *texts, const char *const words[])
 	    rds_copy(r, &reply, texts);
 }
 
-int
-rds_scan(struct rds *r, const char *begin, d4_registry_on_text *callback,
-    void *cookie)
+/* A callback with a batch of keys, without the beginning. */
+typedef int on_batch(struct rds *, const struct rds_texts *, void *);
+
+static int
+scan(struct rds *r, const char *begin, on_batch *callback, void *cookie)
 {
 	char cursor[RDS_NUMBER] = "0", pattern[RDS_KEY];
 	struct d4_redis_reply reply, part;
 	struct rds_texts texts;
-	size_t i;
+	size_t i, len = strlen(begin);
 	int rc = 0;
 
 	rds_key(pattern, "%s*", begin);
@@ -218,13 +221,94 @@ rds_scan(struct rds *r, const char *begin, d4_registry_on_text *callback,
 		(void)snprintf(cursor, sizeof(cursor), "%s", part.text);
 		d4_redis_element(&reply, 1, &part);
 		rc = rds_copy(r, &part, &texts);
-		for (i = 0; rc == 0 && i < texts.n; i++)
-			rc = strncmp(texts.list[i], begin, strlen(begin)) != 0 ?
-			    rds_bad(r, pattern, "is answered by other keys") :
-			    callback(cookie, texts.list[i] + strlen(begin));
+		for (i = 0; rc == 0 && i < texts.n; i++) {
+			if (strncmp(texts.list[i], begin, len) != 0)
+				rc = rds_bad(r, pattern,
+				    "is answered by other keys");
+			else
+				memmove(texts.list[i], texts.list[i] + len,
+				    strlen(texts.list[i] + len) + 1);
+		}
+		if (rc == 0)
+			rc = callback(r, &texts, cookie);
 		rds_texts_free(&texts);
 	} while (rc == 0 && strcmp(cursor, "0") != 0);
 	return rc;
+}
+
+/* What is done with each key. */
+struct each {
+	const char		*begin;
+	const char *const	*fields;
+	d4_registry_on_text	*callback;
+	void			*cookie;
+};
+
+static int
+on_keys(struct rds *r, const struct rds_texts *texts, void *cookie)
+{
+	const struct each *each = cookie;
+	size_t i;
+	int rc = 0;
+
+	(void)r;
+	for (i = 0; rc == 0 && i < texts->n; i++)
+		rc = each->callback(each->cookie, texts->list[i]);
+	return rc;
+}
+
+int
+rds_scan(struct rds *r, const char *begin, d4_registry_on_text *callback,
+    void *cookie)
+{
+	struct each each = { .callback = callback, .cookie = cookie };
+
+	return scan(r, begin, on_keys, &each);
+}
+
+/* Sends for all hashes before it reads of the first. */
+static int
+on_hashes(struct rds *r, const struct rds_texts *texts, void *cookie)
+{
+	const char *words[WORDS_MAX + 3] = { "HMGET" };
+	const struct each *each = cookie;
+	struct d4_redis_reply reply, one;
+	char key[RDS_KEY];
+	size_t i, j;
+	int rc = 0;
+
+	words[1] = key;
+	for (j = 0; j < WORDS_MAX && each->fields[j] != NULL; j++)
+		words[j + 2] = each->fields[j];
+	for (i = 0; rc == 0 && i < texts->n; i++) {
+		rds_key(key, "%s%.200s", each->begin, texts->list[i]);
+		if (rds_send(r, words) == -1)
+			rc = -1;
+	}
+	for (i = 0; rc == 0 && i < texts->n; i++) {
+		if (rds_answer(r, &reply) == -1)
+			rc = -1;
+		for (j = 0; rc == 0 && j < reply.n; j++) {
+			d4_redis_element(&reply, j, &one);
+			if (one.kind != D4_REDIS_STRING)
+				continue;
+			rc = each->callback(each->cookie, texts->list[i]);
+			break;
+		}
+	}
+	if (rc != 0)
+		(void)rds_finish(r);
+	return rc;
+}
+
+int
+rds_scan_hashes(struct rds *r, const char *begin, const char *const fields[],
+    d4_registry_on_text *callback, void *cookie)
+{
+	struct each each = { .begin = begin, .fields = fields,
+	    .callback = callback, .cookie = cookie };
+
+	return scan(r, begin, on_hashes, &each);
 }
 
 char *
@@ -273,6 +357,7 @@ close_redis(void *store)
 
 	if (r->works)
 		rds_leave(r);
+	rds_drop_sensor(r);
 	d4_redis_free(r->redis);
 	d4_redis_free(r->queues);
 	d4_table_free(r->lives, free);
@@ -480,6 +565,7 @@ const struct d4_registry_backend d4_registry_redis = {
 	.claim = rds_claim,
 	.become = rds_become,
 	.release = rds_release,
+	.has_stream = rds_has_stream,
 	.lost = rds_lost,
 	.save_live = rds_save_live,
 	.each_live = rds_each_live,

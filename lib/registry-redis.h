@@ -36,6 +36,15 @@ struct rds {
 	int64_t		 backoff_ms;
 	char		 token[D4_UUID_HEX];	/* of this handle */
 
+	/* The values of the sensor that was asked for last, until the next
+	 * command; NULL where there is none. */
+	struct {
+		bool	 good;
+		uint8_t	 uuid[D4_UUID_LEN];
+		char	*text[D4_MARKS];
+		size_t	 len[D4_MARKS];
+	}		 sensor;
+
 	/* As a worker of a collector, from the first claim on. */
 	bool		 works;
 	unsigned	 beats;		/* since the dead were looked for */
@@ -96,6 +105,11 @@ int rds_list(struct rds *, struct rds_texts *, const char *const words[]);
 /* All keys that begin so, without that beginning. */
 int rds_scan(struct rds *, const char *begin, d4_registry_on_text *, void *);
 
+/* The same of hashes that have one at least of these fields, which are NULL
+ * behind the last.  The callback asks nothing. */
+int rds_scan_hashes(struct rds *, const char *begin,
+    const char *const fields[], d4_registry_on_text *, void *);
+
 /* Cuts the next word off; NULL at the end. */
 char *rds_word(char **line);
 
@@ -105,6 +119,9 @@ int rds_digits(const char *, uint64_t max, uint64_t *);
 /* A uuid as a text of the server; its spelling is d4-core's or a person's. */
 int rds_uuid(struct rds *, const char *key, const char *text,
     uint8_t[D4_UUID_LEN]);
+
+/* Forgets what is kept of the last sensor. */
+void rds_drop_sensor(struct rds *);
 
 /* Says that this worker lives; part of each stamp. */
 int rds_beat(struct rds *);
@@ -136,6 +153,7 @@ int rds_claim(void *, const struct d4_registry_live *, bool, bool *,
 int rds_become(void *, const struct d4_registry_live *,
     const struct d4_registry_live *);
 int rds_release(void *, const struct d4_registry_live *);
+int rds_has_stream(void *, const uint8_t *, uint8_t, const uint8_t *);
 int rds_lost(void *, uint8_t[D4_UUID_LEN]);
 int rds_save_live(void *, const struct d4_registry_live *const *, size_t,
     uint64_t);

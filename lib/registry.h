@@ -190,6 +190,11 @@ void d4_registry_release(struct d4_registry *, struct d4_registry_claim *);
 /* The cookie of a claim that was lost, each once; NULL when there is none. */
 void *d4_registry_lost(struct d4_registry *);
 
+/* Whether any collector on the same server has, or had, the stream that began
+ * with this HMAC, and keeps it for others (d4-resume(7)): 1, 0, -1. */
+int d4_registry_has_stream(struct d4_registry *, const uint8_t[D4_UUID_LEN],
+    uint8_t type, const uint8_t hello[D4_HMAC_LEN]);
+
 /* Calls back with each living connection of all collectors; a callback that
  * returns not 0 ends it, and that is returned. */
 int d4_registry_connections(struct d4_registry *,
@@ -301,6 +306,9 @@ enum d4_registry_field {
 	D4_FIELDS
 };
 
+/* What it is called, static: its file in a directory, its name in an export. */
+const char *d4_registry_field_name(enum d4_registry_field);
+
 /* Gives the value into buf, *len bytes and a NUL behind them, size with it; 1
  * when it is not set. */
 int d4_registry_get(struct d4_registry *, const uint8_t[D4_UUID_LEN],
@@ -325,7 +333,7 @@ int d4_registry_register(struct d4_registry *, const uint8_t[D4_UUID_LEN],
     const struct d4_registry_registration *, bool approved);
 
 /* Registers one that waits, or any other uuid of version 4; 1 when it is
- * registered. */
+ * registered and does not wait. */
 int d4_registry_approve(struct d4_registry *, const uint8_t[D4_UUID_LEN]);
 
 /* Takes a waiting one from the list, with what its registration brought; 1
@@ -347,6 +355,9 @@ struct d4_registry_waiting {
 							 * an administrator */
 	uint64_t	time;
 };
+
+/* Whether it waits, as a stranger or registered so: 1, 0, -1. */
+int d4_registry_waits(struct d4_registry *, const uint8_t[D4_UUID_LEN]);
 
 /* Callbacks as with d4_registry_connections(): each that waits, and each uuid
  * that anything is known of (set, registered, waiting, blocked, facts). */

@@ -13,7 +13,8 @@
 cd "$TOP" || exit 1
 
 # Rooms by layer; a room stands on its own layer and those before it.
-pure='bytes base64 digest sum header mac uuid type feed border table meta resp'
+pure="bytes utf8 base64 digest sum header mac uuid type feed border table meta \
+resp"
 descriptors='io secret record conf clock cidr net stop confine log os notify'
 services='tls cert redis queue registry gz'
 

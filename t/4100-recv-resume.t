@@ -143,11 +143,11 @@ within 10 all_finished
 is "$(kept 8 x 22222222222242228222222222222222)" \
     "$(printf 'whole\nhalf line\nnext\n' | sha256sum | cut -d ' ' -f 1)" \
     'though a record was cut within'
-tell type=8,time=7,uuid=22222222222242228222222222222222 \
-    type=8,data=@lines,uuid=22222222222242228222222222222222 \
-    type=8,uuid=22222222222242228222222222222222
+tell type=8,uuid=33333333333343338333333333333333 \
+    type=8,data=@lines,uuid=33333333333343338333333333333333 \
+    type=8,uuid=33333333333343338333333333333333
 within 10 all_finished
-is "$(cat s/22222222222242228222222222222222/8/*/*/*/* | grep -c half)" 1 \
+is "$(cat s/33333333333343338333333333333333/8/*/*/*/*)" "$(cat lines)" \
     'a clean end leaves all'
 stop
 is "$status" 0 'exit 0'

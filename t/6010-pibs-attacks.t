@@ -27,6 +27,11 @@ judge() {
 telescope plain -n 150000 --seed 7
 run "$PIBS" -a -r plain.pcap
 judge plain 'plain'
+cp out plain.out
+# A file is read by two threads, a pipe by one.
+# shellcheck disable=SC2002
+cat plain.pcap | "$PIBS" -a -r - > out 2> err
+ok 'a pipe gives what a file gives' cmp out plain.out
 run "$PIBS" -a --also ack,dns -r plain.pcap
 judge plain 'with bare ACKs and DNS' 0 ack,dns
 telescope v6 -n 100000 --seed 3 --ipv6-share 0.2 --vlan-share 0.3 \

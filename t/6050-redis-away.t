@@ -133,13 +133,13 @@ password_end() {
 	unset REDISCLI_AUTH
 }
 
-# Loading lasts some seconds.
+# Loading lasts until it is told to hurry.
 loading_begin() {
 	r EVAL "for i = 1, 3000 do redis.call('SET', 'pad:'..i, i) end" 0 > check
 	r SHUTDOWN SAVE
 	wait "$redis_pid"
 	redis-server --port "$redis" --bind 127.0.0.1 --dir "$TMP/stream" \
-	    --save '' --key-load-delay 2500 \
+	    --save '' --key-load-delay 20000 \
 	    --loading-process-events-interval-bytes 1024 > stream.log 2>&1 9>&- &
 	started
 	redis_pid=$pid
@@ -151,6 +151,7 @@ loads() {
 }
 
 loading_end() {
+	r CONFIG SET key-load-delay 0 > check
 	within 20 loaded
 	r EVAL "for i = 1, 3000 do redis.call('DEL', 'pad:'..i) end" 0 > check
 }

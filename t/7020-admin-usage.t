@@ -90,6 +90,48 @@ refuses 'a kick of an unknown sensor' 1 'unknown sensor' '' \
 refuses 'a full disk' 1 'stdout' '' sh -c \
     "timeout 30 '$ADMIN' -d store sensor list > /dev/full"
 
+# What can only be about something that is there makes no registry.
+while read -r verb; do
+	# shellcheck disable=SC2086
+	refuses "no registry: $verb" 1 'bare/registry: No such file' '' \
+	    timeout 30 "$ADMIN" -d bare $verb
+done << EOF
+sensor key $UUID --show
+sensor limit $UUID 5
+sensor kick $UUID
+sensor remove $UUID
+sensor unblock $UUID
+block remove 192.0.2.1
+queue members $UUID
+queue remove $UUID
+stats forget 2024-12-31
+check
+export
+EOF
+is "$(ls bare)" '' 'and nothing is made'
+run timeout 30 "$ADMIN" -d bare sensor check --nagios
+like "$status $(cat out err)" '^3 D4 UNKNOWN - bare/registry: No such file' \
+    'Nagios is told that nothing is known'
+
+# A sensor that nobody was told of is not there.
+refuses 'a full disk for what a new sensor needs' 1 'stdout' '' sh -c \
+    "timeout 30 '$ADMIN' -d bare sensor register --new --destination stdout \
+    > /dev/full"
+run timeout 30 "$ADMIN" -d bare -j sensor list
+is "$status $(cat out)" '0 ' 'is no reason to have it'
+
+said=$(trap '' XFSZ; ulimit -f 0
+    timeout 30 "$ADMIN" -d bare sensor register "$UUID" --mail a 2>&1
+    echo "$?")
+like "$said" '^d4-admin: bare/registry/sensors/.*/mail: File too large
+1$' 'no room for a value'
+run timeout 30 "$ADMIN" -d bare -j sensor list
+is "$status $(cat out)" '0 ' 'makes no sensor without one'
+
+# What acts on a terminal is shown by its number.
+refuses 'controls' 2 '^d4-admin: a\\033\\302\\233\\377é: no such' '' \
+    timeout 30 "$ADMIN" $'a\e\xc2\x9b\xff\xc3\xa9'
+
 # The page has each of them.
 missing=''
 while read -r object verb; do

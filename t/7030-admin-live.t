@@ -259,6 +259,59 @@ types() {
 	    within 5 has_items 1
 }
 
+# -- rates ----------------------------------------------------------------------
+
+# The rows of the watched sensor: records, records a second.
+rows() {
+	sed -n "s/.*\"$(uuid 40)\".*\"records\":\([0-9]*\).*_per_second\":\([0-9]*\),.*/\1 \2/p" \
+	    watched
+}
+
+# Whether some rate held while figures were the same, and the last one is 0; in
+# Redis who is not heard of is not there soon after.
+held() {
+	rows | awk 'NR > 1 && $1 == before && $2 > 0 { n = 1 }
+	    { before = $1 } END { exit !n || (NR == 9 && $2 != 0) }'
+}
+
+look() {
+	local watch worker
+	"$RECORDS" "type=8,uuid=$(hex "$1"),data=dns||"$'\n',times=100 |
+	    perl -MIO::Socket::INET -e 'my $s =
+		IO::Socket::INET->new("127.0.0.1:$ARGV[0]") or die;
+		local $/;
+		my $all = <STDIN>;
+		my $len = length($all) / 100;
+		for (my $at = 0; $at < length $all; $at += $len) {
+			syswrite $s, substr $all, $at, $len;
+			select undef, undef, undef, 0.1;
+		}' "$port" &
+	started
+	within 5 connected "$(uuid "$1")"
+	timeout 30 "$ADMIN" -c r -j watch --interval 1 -n 9 > watched &
+	started
+	watch=$pid
+	# From then on its figures are as they were.
+	sleep 2.6
+	worker=$(cat "/proc/$recv/task/$recv/children")
+	kill -STOP "${worker% }"
+	finish "$watch"
+	kill -CONT "${worker% }"
+}
+
+# A machine with much to do may look too late.
+rates() {
+	local n
+	for n in 40 41 42; do
+		look "$n"
+		sed -i "s/$(uuid "$n")/$(uuid 40)/" watched
+		is "$status" 0 "$backend: watch, nine looks"
+		! held || break
+	done
+	ok "$backend: a rate holds until the next figures, and not for ever" \
+	    held
+}
+
 # -- the limit of a stream ------------------------------------------------------
 
 entries() {
@@ -304,6 +357,7 @@ all() {
 	welcome
 	types
 	[ -z "$streams" ] || limits
+	rates
 	stop
 	admin mode show
 	like "$(cat out)" 'from +configuration' "$backend: nothing is left set"

@@ -184,4 +184,50 @@ done
 admin -j check
 like "$(cat out)" '"object":"registry","fault":"[^"]*max_size' \
     'once the others are mended the queue comes'
+
+# -- by whom ----------------------------------------------------------------------
+
+[ "$(id -u)" = 0 ] || {
+	skip 1 'not the superuser'
+	done_testing
+}
+
+# A second name of somebody's file, for the superuser to give away.
+cp -a sound theirs
+chown -R 65534:65534 theirs
+echo 'of the superuser' > outside
+chmod 602 outside
+ln outside "theirs/$hex/link"
+rm -r theirs/queues/1
+run timeout 30 "$ADMIN" -d theirs -j check --fix
+finds "theirs/$hex/link" 'owned by another' false
+finds "theirs/$hex/link" "$mode" false
+is "$status $(stat -c '%u %a' outside)" '1 0 602' 'is not given away'
+
+# Somebody of the group, who can read most of it and mend nothing.
+mkdir bin
+cp "$ADMIN" bin
+chmod 755 "$TMP" bin
+cp -a sound other
+mkdir -p other/queues/{"1/$caps","3/$lines","ja3-jl/$jsons"}/{new,hand,tmp}
+chgrp -R 65534 other
+chmod 750 other
+chmod 700 other/registry/days "other/$hex/1/2026"
+chmod 662 "other/registry/types/1"
+printf /gone.cap.gz > "other/queues/1/$caps/new/2-b"
+mkdir "other/$hex/1/2027"
+touch "other/$hex/1/2027/file"
+chmod 666 "other/$hex/1/2027/file"
+for i in '' --fix; do
+	run setpriv --reuid=65534 --regid=65534 --clear-groups timeout 30 \
+	    bin/d4-admin -d other -j check $i
+	is "$status" 1 "another${i:+ with $i}: exit 1"
+	finds other/registry/types/1 "$mode"
+	finds "other/$hex/1/2027/file" "$mode"
+	finds "$caps" "$gone"
+	like "$(cat err)" "other/registry/days: Permission denied" \
+	    'what cannot be read is said'
+	like "$(cat err)" "other/$hex/1/2026: Permission denied" \
+	    'each of it'
+done
 done_testing

@@ -248,4 +248,62 @@ ok 'and a directory again' diff core.jsonl.next core.jsonl.next.next.next
 is "$(grep -cE \
     'stranger|203.0.113.0/24|"mode"|4000000000|2001:db8::8|/2EgYg==' \
     core.jsonl.next)" 6 'with all that was added'
+
+# -- in one step ------------------------------------------------------------------
+
+r FLUSHALL > flushed
+where=(-p "$redis")
+admin queue add --uuid "$G" 3 "$A" "$B"
+printf 'its own\n' > key
+admin sensor register "$A" --stdin < key
+r MONITOR > monitor &
+started
+monitor=$pid
+within 5 grep -q OK monitor
+admin queue remove "$G"
+admin sensor remove "$A"
+within 5 grep -q 'HDEL.*hmac_key' monitor
+kill "$monitor"
+finish "$monitor"
+is "$(awk '/"MULTI"/ { in_one = 1 } /"EXEC"/ { in_one = 0 }
+    / "SREM" "sensor:queues:/ { n[in_one + 0]++ }
+    END { print n[0] + 0, n[1] + 0 }' monitor)" '0 2' \
+    'a queue and who sends to it go in one step'
+
+is "$(grep -oE 'SREM" "registered_uuid|HDEL.*"hmac_key' monitor |
+    sed 's/.*"//' | tr '\n' ' ')" 'registered_uuid hmac_key ' \
+    'no sensor is registered without its key'
+r SADD registered_uuid "$a" > filled
+r SADD sensor_pending_registration "$a" > filled
+admin sensor approve "$A"
+is "$(r SISMEMBER registered_uuid "$a") $(r EXISTS \
+    sensor_pending_registration)" '1 0' 'approve ends what it began'
+
+# -- many sensors -----------------------------------------------------------------
+
+r FLUSHALL > flushed
+perl -e 'for (1 .. 3000) {
+	my $u = sprintf "%08x00004000800000000000%04x", $_, $_;
+	print "SADD registered_uuid $u\n";
+	print "HSET metadata_uuid:$u last_seen 1709200000 description d$_\n";
+}' | r > filled
+where=(-p "$redis")
+
+# asks most lines args...: so many commands at most are sent for them.
+asks() {
+	local most=$1 want=$2 before
+	shift 2
+	before=$(commands)
+	admin "$@"
+	ok "$*: no more than $most commands" \
+	    test "$(($(commands) - before))" -le "$most"
+	is "$(lines out)" "$want" "$*: of 3000 sensors"
+}
+commands() {
+	r INFO stats | sed -n 's/^total_commands_processed:\([0-9]*\).*/\1/p'
+}
+asks 80 0 -j sensor list --connected
+asks 80 1 -j sensor show 0000001d-0000-4000-8000-00000000001d
+asks 6200 0 -j sensor list --pending
+asks 80000 3000 -j sensor list
 done_testing

@@ -94,10 +94,14 @@ compare() {
 	conf_recv recv "source=127.0.0.1:$port" destination=none \
 	    "registry=redis:$place/1" "stream=redis:$place/0"
 	cp server.pem recv
+	secrets recv
 	"$RECV" -c recv 2> recv.err &
 	started
 	recv=$pid
-	within 10 answers "$port"
+	within 10 answers "$port" || {
+		cat recv.err >&2
+		exit 1
+	}
 	worker=$(pgrep -P "$recv")
 	rm -f ours theirs sensors receiver redis bench bench_redis
 	for ((i = 0; i < runs; i++)); do

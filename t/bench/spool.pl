@@ -92,14 +92,17 @@ make_input();
 configure();
 for my $run (0 .. $runs) {
 	for my $how (qw(memory spool)) {
+		# It would know the file again.
+		system 'rm -rf kept';
 		my ($begin, @before) = (time, times);
 
-		system("$top/d4/d4", '-c', $how) == 0 or die "d4 failed\n";
-		my @after = times;
+		system("$top/d4/d4", '-c', $how) == 0 or
+		    die "d4 failed: $?\n";
+		my ($end, @after) = (time, times);
 		system 'rm -rf store/[0-9a-f]* 2>/dev/null';
 		# The first run warms the caches.
 		next if $run == 0;
-		push @{$times{$how}}, time - $begin;
+		push @{$times{$how}}, $end - $begin;
 		push @{$cpu{$how}}, $after[2] + $after[3] - $before[2] -
 		    $before[3];
 	}

@@ -16,7 +16,7 @@
  *	alloc	malloc, calloc, realloc, strdup, strndup, fopen, fdopen,
  *		open_memstream, opendir, fdopendir
  *	read	read, readv, pread, recv
- *	write	write, writev, pwrite, send, sendto
+ *	write	write, writev, pwrite, pwritev, send, sendto
  *	sync	fsync, fdatasync
  *	rename	rename, renameat, renameat2, link, linkat
  *	remove	unlink, unlinkat, rmdir
@@ -373,6 +373,20 @@ writev(int fd, const struct iovec *v, int n)
 	one = *v;
 	one.iov_len = at_most(one.iov_len, how);
 	return real(fd, &one, 1);
+}
+
+ssize_t
+pwritev(int fd, const struct iovec *v, int n, off_t offset)
+{
+	int how = FAILS(WRITE);
+	struct iovec one;
+
+	REAL(pwritev);
+	if (how != -1 || n < 1)
+		return how > 0 ? -1 : real(fd, v, n, offset);
+	one = *v;
+	one.iov_len = at_most(one.iov_len, how);
+	return real(fd, &one, 1, offset);
 }
 
 /* -- files ------------------------------------------------------------------ */

@@ -46,9 +46,12 @@ static void
 read_all(struct capture *c)
 {
 	static struct batch batch;
+	static const struct hash_key key;
+	struct packet_wanted wanted;
 	struct frame frames[FRAME_BATCH];
 	int n, interrupted = 0;
 
+	packet_want(&wanted, PACKET_ALL, PACKET_ALL, &key);
 	/* One of each fault may be EINTR. */
 	while ((n = capture_next(c, frames, FRAME_BATCH)) != 0) {
 		if (n == -1) {
@@ -58,8 +61,7 @@ read_all(struct capture *c)
 		}
 		assert(n > 0 && n <= FRAME_BATCH);
 		assert(capture_percent(c) <= 100);
-		packet_decode(&batch, frames, (size_t)n, PACKET_ALL,
-		    PACKET_ALL);
+		packet_decode(&batch, frames, (size_t)n, &wanted);
 	}
 	assert(capture_next(c, frames, FRAME_BATCH) == 0);
 	assert(capture_fault(c) == NULL || *capture_fault(c) != '\0');

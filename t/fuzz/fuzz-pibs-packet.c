@@ -3,7 +3,7 @@
 /*
  * The first byte picks the link type; the rest are frames, each with a byte of
  * length before it, decoded, judged and made into flows.  Linked with
- * d4-pibs/packet.o, seen.o, attack.o, flow.o and hash.o.
+ * d4-pibs/packet.o, seen.o, attack.o, repeat.o, flow.o and hash.o.
  */
 
 #include <assert.h>
@@ -78,7 +78,7 @@ compare(const struct batch *all, const struct batch *some, uint32_t packets,
 		assert(j < some->nanswers);
 		assert(all->answer[i].class == some->answer[j].class &&
 		    all->answer[i].time == some->answer[j].time &&
-		    all->answer[i].sport == some->answer[j].sport);
+		    all->answer[i].port == some->answer[j].port);
 		j++;
 	}
 	assert(j == some->nanswers);
@@ -97,6 +97,7 @@ judge(struct batch *b, const struct flow_limits *limits)
 	m = seen_rule(s, b->packet, b->n, index);
 	for (i = 0; i < m; i++)
 		assert(PACKET_TCP_ANSWERS >> b->packet[index[i]].class & 1);
+	attack_prepare(a, b);
 	attack_add(a, b);
 	attack_flush(a);
 	assert(packets == b->nanswers);
@@ -131,7 +132,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	};
 	static struct frame f[FRAME_BATCH];
 	static struct batch all, some;
+	struct packet_wanted wanted;
 	static struct shadow shadow;
+	static const struct hash_key key = { { 3, 5, 7 } };
 	struct flow_limits limits = FLOW_LIMITS;
 	uint32_t answers, packets = PACKET_BIT(PACKET_SYN) |
 	    PACKET_TCP_ANSWERS;
@@ -146,14 +149,17 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	answers = attack_classes(&limits);
 	n = cut(f, links[data[0] % (sizeof(links) / sizeof(*links))],
 	    data + 1, len - 1);
-	packet_decode(&all, f, n, PACKET_ALL, PACKET_ALL);
+	packet_want(&wanted, PACKET_ALL, PACKET_ALL, &key);
+	packet_decode(&all, f, n, &wanted);
 	assert(all.n == n && all.nanswers <= n);
 	look(f, all.packet, n);
 	for (i = 0; i < n; i++)
 		assert(all.packet[i].class < PACKET_CLASSES);
-	packet_decode(&some, f, n, packets, 0);
+	packet_want(&wanted, packets, 0, NULL);
+	packet_decode(&some, f, n, &wanted);
 	compare(&all, &some, packets, 0);
-	packet_decode(&some, f, n, PACKET_BIT(PACKET_SYN), answers);
+	packet_want(&wanted, PACKET_BIT(PACKET_SYN), answers, &key);
+	packet_decode(&some, f, n, &wanted);
 	compare(&all, &some, PACKET_BIT(PACKET_SYN), answers);
 	judge(&some, &limits);
 	assert(packet_decode_pibs(&shadow, all.packet, f, n) <= n);

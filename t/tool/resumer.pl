@@ -4,10 +4,11 @@
 # A sensor that resumes, by the rules of d4-resume(7), for tests; nothing of
 # the library is in use.
 #
-#	resumer.pl PORT FILE [name=value...]
+#	resumer.pl PORT[,PORT...] FILE [name=value...]
 #
 # Sends the file as one stream over TCP on loopback and goes on until its end
-# is answered, however often the link is cut, by itself or by others.  Then a
+# is answered, however often the link is cut, by itself or by others; each
+# session goes to the next port, or the one after if nobody is there.  Then a
 # line: sessions, records, bytes sent again.
 #
 #	type		1, 5, 7, else lines for 3, 6, 8, 254, else any bytes
@@ -25,6 +26,8 @@
 #			waiting for the answer, and come back
 #	noclose		1: end without the closing record, and don't come back
 #	give_up		seconds
+#
+# SIGUSR1: cut the link now.
 
 use strict;
 use warnings;
@@ -39,6 +42,7 @@ my %o = (type => 3, uuid => '0f3c2a9e5b714c8d9a647e2d1b0c9f35',
     size => 4096, rate => 500, window => 3 << 20, cuts => 0,
     every => 4 << 20, how => 'any', seed => 1, slow => 0, noanswer => 0,
     noclose => 0, give_up => 120, map { split /=/, $_, 2 } @pairs);
+my @ports = split /,/, $port;
 my $TIOCOUTQ = 0x5411;
 my $end = time + $o{give_up};
 
@@ -150,6 +154,9 @@ sub add_data {
 
 my ($acknowledged, $sessions, $again, $sent_max) = (0, 0, 0, 0);
 my (@holes, @offset);
+my $cut_now = 0;
+
+$SIG{USR1} = sub { $cut_now = 1 };
 
 # The first record to be sent: the last anchor a window before what was
 # acknowledged, ever.
@@ -166,7 +173,8 @@ sub head {
 sub dial {
 	while (time < $end) {
 		my $s = IO::Socket::INET->new(PeerAddr => '127.0.0.1',
-		    PeerPort => $port);
+		    PeerPort => $ports[0]);
+		push @ports, shift @ports;
 		return $s if $s;
 		sleep 0.05;
 	}
@@ -202,7 +210,9 @@ sub write_all {
 	my ($s, $bytes) = @_;
 
 	while (length $bytes) {
-		my $n = syswrite $s, $bytes or return 0;
+		my $n = syswrite $s, $bytes;
+		# Closed by who leaves, as after each other failure.
+		return $cut_now = 0 if $cut_now || !$n;
 		substr $bytes, 0, $n, '';
 	}
 	return 1;

@@ -321,6 +321,7 @@ test_header(void)
 			(void)!write(fds[1], head + i, 1);
 		for (i = 10; i < f.len; i++)
 			(void)!write(fds[1], f.p + i, 1);
+		free(f.p);
 		_exit(0);
 	}
 	(void)close(fds[1]);

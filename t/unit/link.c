@@ -140,6 +140,7 @@ test_loss(void)
 {
 	struct linger reset = { .l_onoff = 1 };
 	struct link *l;
+	char text[16];
 	int peer;
 
 	l = connected(&peer);
@@ -163,6 +164,19 @@ test_loss(void)
 	link_close(l, 5000);
 	(void)close(peer);
 	ok(reaches(l, LINK_DOWN, 1000), "and one that ends without reading");
+	link_free(l);
+
+	/* It has read all of it, and yet that is no answer. */
+	l = connected(&peer);
+	(void)link_write(l, "hello", 5);
+	link_close(l, 5000);
+	while (hear(peer, text, sizeof(text)) > 0)
+		continue;
+	(void)setsockopt(peer, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	(void)close(peer);
+	ok(reaches(l, LINK_DOWN, 1000), "and one that resets behind our end");
+	ok(strcmp(link_why(l), "Connection reset by peer") == 0, "%s",
+	    link_why(l));
 	link_free(l);
 }
 

@@ -137,6 +137,10 @@ test_line(void)
 	d4_meta_line_end(line);
 	line_is(line, "{\"q\\\"\":\"\\\\ \\u000a\\u0001\\u007f/ \xc3\xa9\","
 	    "\"bad\":\"a\\ufffd\\ufffd\"}\n", "escapes");
+	d4_meta_line_string(line, "c1", "\xc2\x80\xc2\x9b\xc2\x9f\xc2\xa0\x9b");
+	d4_meta_line_end(line);
+	line_is(line, "{\"c1\":\"\\u0080\\u009b\\u009f\xc2\xa0\\ufffd\"}\n",
+	    "escapes of C1");
 	d4_meta_line_free(line);
 	d4_meta_line_free(NULL);
 }

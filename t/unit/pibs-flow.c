@@ -32,18 +32,21 @@ static struct answer
 synack(uint32_t target, uint32_t to, double when)
 {
 	return (struct answer){ .src = { 0, ADDR_V4 | target },
-	    .dst = { 0, ADDR_V4 | to }, .time = (uint64_t)(when * 1e9),
-	    .class = PACKET_SYNACK, .flags = 0x12, .sport = 80, .dport = 1024,
-	    .seq = to, .ack = to * 7 + 1, .bytes = 40, .ttl = 50, .proto = 6 };
+	    .dst = to, .same = (uint64_t)to << 32 | target,
+	    .time = (uint64_t)(when * 1e9), .class = PACKET_SYNACK,
+	    .flags = 0x12, .port = 80, .ack = to * 7 + 1, .bytes = 40,
+	    .ttl = 50, .proto = 6 };
 }
 
 static void
 add(struct attacks *a, struct answer w)
 {
-	static struct batch b = { .nanswers = 1 };
+	static struct batch b = { .nanswers = 1,
+	    .reporter = { { 0, ADDR_V4 | 77 } } };
 
 	w.sec = (uint32_t)(w.time / SECOND);
 	b.answer[0] = w;
+	attack_prepare(a, &b);
 	attack_add(a, &b);
 }
 
@@ -126,7 +129,7 @@ test_counts(void)
 
 	for (i = 0; i < 300; i++) {
 		w = synack(9, 0x0a000000 + i, 1000 + i);
-		w.sport = i % 3 == 0 ? 443 : 80;
+		w.port = i % 3 == 0 ? 443 : 80;
 		w.flags = i < 100 ? 0x12 : 0x52;
 		add(a, w);
 		for (j = 1; i < 10 && j <= 3; j++) {
@@ -139,8 +142,7 @@ test_counts(void)
 		w.class = PACKET_ICMP;
 		w.type = 3;
 		w.code = 1;
-		w.quoted = true;
-		w.reporter = (struct addr){ 0, ADDR_V4 | 77 };
+		w.marks = ANSWER_QUOTED;
 		w.ttl = 99;
 		add(a, w);
 	}

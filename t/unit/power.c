@@ -691,8 +691,8 @@ recover_all(struct shelf *s)
 {
 	int rc, n = 0;
 
-	while ((rc = recover_run(s->finish, store_tails(s->store), false)) !=
-	    0 && n++ < 2000)
+	while ((rc = recover_run(s->finish, store_tails(s->store), NULL,
+	    false)) != 0 && n++ < 2000)
 		(void)finish_drain(s->finish, 1);
 	(void)finish_drain(s->finish, 60000);
 }

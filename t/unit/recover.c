@@ -239,7 +239,7 @@ recover(struct shelf *s, enum d4_gz_kind compress)
 	int rc;
 
 	start(s, compress);
-	while ((rc = recover_run(s->finish, NULL, false)) == 1)
+	while ((rc = recover_run(s->finish, NULL, NULL, false)) == 1)
 		(void)finish_drain(s->finish, 10);
 	return shelf_stop(s) ? rc : -1;
 }

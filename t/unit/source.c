@@ -91,6 +91,40 @@ test_file(void)
 }
 
 static void
+test_sum(void)
+{
+	static char bytes[200000];
+	struct source *src;
+	uint64_t sum, other;
+	size_t i;
+
+	put(in_dir("sum"), "", 0);
+	src = open_source(in_dir("sum"), false);
+	is(source_sum(src, 0, &sum), 0, "an empty file has a sum");
+	is(source_sum(src, 1, &sum), -1, "up to where it is");
+	for (i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (char)(i * 7 >> 3);
+	put(in_dir("sum"), bytes, sizeof(bytes));
+	ok(source_sum(src, 150000, &sum) == 0 &&
+	    source_sum(src, 150001, &other) == 0 && sum != other,
+	    "each place has its own");
+	bytes[160000] ^= 1;
+	put(in_dir("sum"), bytes, sizeof(bytes));
+	ok(source_sum(src, 150000, &other) == 0 && sum == other,
+	    "whatever lies behind");
+	bytes[100] ^= 1;
+	put(in_dir("sum"), bytes, sizeof(bytes));
+	ok(source_sum(src, 150000, &other) == 0 && sum != other,
+	    "not at the beginning");
+	bytes[100] ^= 1;
+	bytes[149999] ^= 1;
+	put(in_dir("sum"), bytes, sizeof(bytes));
+	ok(source_sum(src, 150000, &other) == 0 && sum != other,
+	    "nor right before it");
+	source_close(src);
+}
+
+static void
 test_stdin(void)
 {
 	int fds[2], old = dup(STDIN_FILENO);
@@ -505,6 +539,7 @@ main(void)
 		return 1;
 	(void)alarm(240);
 	test_file();
+	test_sum();
 	test_stdin();
 	test_fifo();
 	test_unix();

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <time.h>
 
 #include "d4/cut.h"
 #include "d4/spool-disk.h"
@@ -79,32 +80,38 @@ begin_stream(struct spool *sp)
 }
 
 static struct spool *
-open_spool(const char *dir)
+open_sized(const char *dir, uint64_t size, size_t queue)
 {
 	char why[SPOOL_WHY] = "";
 	bool wrong;
 	struct spool *sp;
 
-	if ((sp = spool_open(dir, SIZE, QUEUE, why, &wrong)) == NULL)
+	if ((sp = spool_open(dir, size, queue, why, &wrong)) == NULL)
 		printf("# %s: %s\n", dir, why);
 	return sp;
 }
 
+static struct spool *
+open_spool(const char *dir)
+{
+	return open_sized(dir, SIZE, QUEUE);
+}
+
 /* Goes on with what is there, or begins. */
 static bool
-live(struct life *l, const char *dir)
+live_in(struct life *l, struct spool *sp, size_t queue)
 {
 	const struct spool_stream *s;
 	struct d4_header h = { .version = 1, .type = 3 };
 
 	memset(l, 0, sizeof(*l));
-	if ((l->spool = open_spool(dir)) == NULL)
+	if ((l->spool = sp) == NULL)
 		return false;
 	if (spool_stream(l->spool) == NULL)
 		begin_stream(l->spool);
 	s = spool_stream(l->spool);
 	memset(h.uuid, 0xab, sizeof(h.uuid));
-	l->window = window_new(&h, 1000, mac, key, KEEP, QUEUE, l->spool);
+	l->window = window_new(&h, 1000, mac, key, KEEP, queue, l->spool);
 	l->cut = cut_new(l->window, D4_BORDER_LINES, 3, 1000, false, "test");
 	if (l->window == NULL || l->cut == NULL)
 		abort();
@@ -112,6 +119,20 @@ live(struct life *l, const char *dir)
 	l->second = s->second + 1;
 	l->fed = (size_t)s->data;
 	return true;
+}
+
+static bool
+live(struct life *l, const char *dir)
+{
+	return live_in(l, open_spool(dir), QUEUE);
+}
+
+/* As a program has it. */
+static bool
+live_large(struct life *l, const char *dir)
+{
+	return live_in(l, open_sized(dir, (uint64_t)1 << 30,
+	    (size_t)8 << 20), (size_t)8 << 20);
 }
 
 static void
@@ -145,6 +166,7 @@ settle(struct life *l)
 	struct pollfd pfd = { .fd = spool_fd(l->spool), .events = POLLIN };
 	int i;
 
+	window_flush(l->window);
 	for (i = 0; i < 1000 && !spool_settled(l->spool) &&
 	    spool_failure(l->spool) == NULL; i++) {
 		(void)poll(&pfd, 1, 10);
@@ -230,7 +252,7 @@ test_life(void)
 	const char *dir = scratch_path("life");
 	uint8_t hello[D4_HEADER_LEN];
 	const struct spool_stream *s;
-	struct spool_source source = { .name = "x" };
+	struct spool_source source = { .name = "x" }, end;
 	struct life l;
 	char why[SPOOL_WHY];
 	uint64_t time_before, head;
@@ -284,7 +306,11 @@ test_life(void)
 		abort();
 	ok(spool_stream(l.spool)->closed, "the end of a stream is known");
 	is(spool_stream(l.spool)->data, INPUT, "all of it was there");
-	is(spool_finish(l.spool), 0, "it is over");
+	is(spool_data(l.spool), INPUT, "and is on the disk");
+	end = spool_stream(l.spool)->source;
+	end.offset = INPUT;
+	end.sum = 17;
+	is(spool_finish(l.spool, &end), 0, "it is over");
 	is(count_files(dir, ".seg"), 0, "nothing is left");
 	ok(spool_stream(l.spool) == NULL, "of any stream");
 	die(&l);
@@ -292,11 +318,21 @@ test_life(void)
 	if ((l.spool = open_spool(dir)) == NULL)
 		abort();
 	ok(spool_stream(l.spool) == NULL, "nor at the next start");
+	s = spool_ended(l.spool);
+	ok(s != NULL && memcmp(s->opening, hello, sizeof(hello)) == 0 &&
+	    strcmp(s->source.name, "test") == 0 && s->source.regular &&
+	    s->source.offset == INPUT && s->source.sum == 17 &&
+	    s->source.prefixlen == 0 && s->data == 0,
+	    "which knows where it ended");
 	is(spool_hello_time(l.spool), time_before,
 	    "but for the second of its hello");
 	is(spool_begin(l.spool, &source, hello, sizeof(hello)), 0,
 	    "another begins");
 	is(spool_stream(l.spool)->end, 0, "from nothing");
+	ok(spool_ended(l.spool) == NULL, "in the place of the other");
+	is(spool_finish(l.spool, NULL), 0, "and ends");
+	ok(spool_stream(l.spool) == NULL && spool_ended(l.spool) == NULL,
+	    "with nothing known of it");
 	spool_close(l.spool);
 	spool_close(NULL);
 }
@@ -312,7 +348,7 @@ test_preamble(void)
 	struct spool *sp;
 	struct window *w;
 	struct cut *c;
-	uint8_t *at, packet[116] = { 0 };
+	uint8_t *at, packet[116] = { 0 }, hello[D4_HEADER_LEN];
 	uint64_t sealed_head;
 	int i, j;
 
@@ -348,6 +384,7 @@ test_preamble(void)
 			    window_seal(w) == -1)
 				abort();
 		}
+		window_flush(w);
 		for (j = 0; j < 500 && !spool_settled(sp); j++)
 			(void)poll(NULL, 0, 5);
 		nwire = 0;
@@ -360,9 +397,29 @@ test_preamble(void)
 		sealed_head = window_end(w) - window_kept(w);
 		cut_free(c);
 		window_free(w);
-		spool_close(sp);
 		ok(sealed_head > 0, "also where its own record is gone");
+		if (i == 2) {
+			is(spool_finish(sp, &spool_stream(sp)->source), 0,
+			    "at its end");
+			s = spool_ended(sp);
+			ok(s != NULL && s->source.prefixlen == 24 &&
+			    memcmp(s->source.prefix, head, 24) == 0,
+			    "it is what another would begin with");
+			/* A hello of its own. */
+			memcpy(hello, s->opening, sizeof(hello));
+			hello[D4_HMAC_AT] ^= 1;
+			is(spool_begin(sp, &s->source, hello, sizeof(hello)),
+			    0, "which it does");
+		}
+		spool_close(sp);
 	}
+	if ((sp = open_spool(dir)) == NULL)
+		abort();
+	s = spool_stream(sp);
+	ok(s != NULL && s->source.prefixlen == 24 && s->data == 0 &&
+	    memcmp(s->source.prefix, head, 24) == 0,
+	    "and is known at the next start");
+	spool_close(sp);
 }
 
 /* -- faults ------------------------------------------------------------------ */
@@ -375,6 +432,7 @@ static struct fault {
 	int		 times;		/* then so many fail, -1: all */
 	int		 failed;	/* did */
 	char		 abandoned[DISK_NAME];
+	bool		 left;		/* for another segment */
 	int		 touched;	/* that, later */
 } fault;
 static pthread_mutex_t fault_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -393,9 +451,12 @@ on_call(const struct disk_call *call)
 	int err = 0;
 
 	(void)pthread_mutex_lock(&fault_lock);
+	/* Until the writer has heard of it, it may write there. */
+	if (ends(call->name, "segment.tmp"))
+		fault.left = *fault.abandoned != '\0';
 	if (*fault.abandoned != '\0' && strcmp(call->name,
-	    fault.abandoned) == 0 && (call->op == DISK_WRITE ||
-	    call->op == DISK_SYNC))
+	    fault.abandoned) == 0 && ((call->op == DISK_WRITE &&
+	    fault.left) || call->op == DISK_SYNC))
 		fault.touched++;
 	if (call->op == fault.op && ends(call->name, fault.name) &&
 	    fault.after-- <= 0 && fault.times != 0) {
@@ -481,6 +542,7 @@ test_failure(enum disk_op op, const char *name, int err, const char *what)
 	set_fault(op, name, err, 0, -1);
 	for (i = 0; i < 100 && spool_failure(l.spool) == NULL; i++) {
 		add_input(&l, 100);
+		window_flush(l.window);
 		(void)poll(NULL, 0, 2);
 	}
 	ok(spool_failure(l.spool) != NULL && strstr(spool_failure(l.spool),
@@ -512,6 +574,7 @@ test_full_disk(void)
 	set_fault(DISK_WRITE, ".seg", ENOSPC, 0, -1);
 	for (i = 0; i < 5; i++)
 		add_input(&l, 1000);
+	window_flush(l.window);
 	for (i = 0; i < 200 && spool_stalled(l.spool) == 0; i++)
 		(void)poll(NULL, 0, 5);
 	is(spool_stalled(l.spool), ENOSPC, "a full disk");
@@ -587,6 +650,130 @@ test_drop(void)
 	die(&l);
 }
 
+/* -- how often, and from where ------------------------------------------------ */
+
+static struct {
+	size_t	 written;	/* since the last sync began */
+	size_t	 most;
+	int	 syncs;
+} rounds;
+
+static int
+on_round(const struct disk_call *call)
+{
+	int i;
+
+	(void)pthread_mutex_lock(&fault_lock);
+	for (i = 0; call->op == DISK_WRITE && i < call->niov; i++)
+		rounds.written += call->iov[i].iov_len;
+	if (call->op == DISK_SYNC && !ends(call->name, "head")) {
+		rounds.syncs++;
+		if (rounds.written > rounds.most)
+			rounds.most = rounds.written;
+		rounds.written = 0;
+	}
+	(void)pthread_mutex_unlock(&fault_lock);
+	return 0;
+}
+
+static long long
+now_ms(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (long long)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* Waits until all of it is synced, by itself.  Returns how long that took. */
+static long long
+wait_settled(struct life *l)
+{
+	struct pollfd pfd = { .fd = spool_fd(l->spool), .events = POLLIN };
+	long long begin = now_ms();
+
+	while (!spool_settled(l->spool) && now_ms() - begin < 10000) {
+		(void)poll(&pfd, 1, 100);
+		spool_drain(l->spool);
+	}
+	return now_ms() - begin;
+}
+
+static void
+test_rounds(void)
+{
+	enum { MIB = 40 };
+	struct life l;
+	long long ms;
+	size_t i;
+
+	memset(&rounds, 0, sizeof(rounds));
+	if (!live_large(&l, scratch_path("rounds")))
+		abort();
+	disk_hook = on_round;
+	for (i = 0; i < MIB << 20; i += 5000) {
+		if (l.fed == INPUT)
+			l.fed = 0;
+		add_input(&l, 5000);
+		while (spool_full(l.spool))
+			(void)poll(NULL, 0, 1);
+	}
+	ms = wait_settled(&l);
+	ok(ms < 5000, "without a word it is synced within a second or so: "
+	    "%lld ms", ms);
+	ok(rounds.syncs <= MIB / 4 + 5, "%d syncs of %d MiB", rounds.syncs,
+	    MIB);
+	ok(rounds.most <= (5 << 20), "none of more than 4 MiB or a little "
+	    "more: %zu", rounds.most);
+	add_input(&l, 100);
+	ms = wait_settled(&l);
+	ok(ms > 500, "a little waits for more: %lld ms", ms);
+	add_input(&l, 100);
+	window_flush(l.window);
+	ms = wait_settled(&l);
+	ok(ms < 500, "unless nothing more comes: %lld ms", ms);
+	disk_hook = NULL;
+	die(&l);
+}
+
+/* What is still in memory is not read again. */
+static void
+test_memory(void)
+{
+	const char *dir = scratch_path("memory");
+	char path[800];
+	struct life l;
+	size_t n;
+
+	if (!live(&l, dir))
+		abort();
+	add_input(&l, 60000);
+	nwire = 0;
+	is(take(l.window, STREAM, STREAM), D4_HEADER_LEN,
+	    "nothing is given out that is not synced");
+	if (!settle(&l))
+		abort();
+	(void)snprintf(path, sizeof(path), "%s/0000000000000000.seg", dir);
+	ok(rename(path, scratch_path("away")) == 0, "a segment is away");
+	n = take(l.window, STREAM, 1000);
+	is(n, window_end(l.window), "it is sent from memory");
+	ok(spool_failure(l.spool) == NULL, "and not missed");
+	while (spool_synced(l.spool) < 4 * QUEUE) {
+		if (l.fed == INPUT)
+			l.fed = 0;
+		add_input(&l, 5000);
+		(void)settle(&l);
+		(void)take(l.window, STREAM, STREAM);
+	}
+	if (window_rewind(l.window) == -1)
+		abort();
+	nwire = 0;
+	is(take(l.window, STREAM, 1000), D4_HEADER_LEN,
+	    "what was sent long ago is not there");
+	ok(spool_failure(l.spool) != NULL, "%s", spool_failure(l.spool));
+	die(&l);
+}
+
 /* -- loss of power ----------------------------------------------------------- */
 
 /* What was done, in order, and what was known to be synced before. */
@@ -608,6 +795,8 @@ static int
 on_step(const struct disk_call *call)
 {
 	struct step *s;
+	size_t len;
+	int i;
 
 	(void)pthread_mutex_lock(&fault_lock);
 	if (nsteps == STEPS)
@@ -618,11 +807,12 @@ on_step(const struct disk_call *call)
 	(void)snprintf(s->name, DISK_NAME, "%s", call->name);
 	if (call->to != NULL)
 		(void)snprintf(s->to, DISK_NAME, "%s", call->to);
-	if (call->op == DISK_WRITE) {
-		if ((s->bytes = malloc(call->len)) == NULL)
+	for (i = 0; call->op == DISK_WRITE && i < call->niov; i++) {
+		len = call->iov[i].iov_len;
+		if ((s->bytes = realloc(s->bytes, s->len + len)) == NULL)
 			abort();
-		memcpy(s->bytes, call->bytes, call->len);
-		s->len = call->len;
+		memcpy(s->bytes + s->len, call->iov[i].iov_base, len);
+		s->len += len;
 		s->at = call->at;
 	}
 	s->synced = known_synced;
@@ -683,13 +873,16 @@ static void
 put_bytes(uint8_t **bytes, size_t *n, const uint8_t *from, size_t len,
     uint64_t at)
 {
+	if (len == 0)
+		return;
 	if (at + len > *n) {
 		if ((*bytes = realloc(*bytes, at + len)) == NULL)
 			abort();
 		memset(*bytes + *n, 0, at + len - *n);
 		*n = at + len;
 	}
-	memcpy(*bytes + at, from, len);
+	if (len > 0)
+		memcpy(*bytes + at, from, len);
 }
 
 /* Does it to names; the caller knows of bytes. */
@@ -888,7 +1081,7 @@ test_power(void)
 		abort();
 	for (i = 0; i < 70; i++) {
 		add_input(&l, 200 + i * 97 % 9000);
-		if (i % 3 == 0 && !settle(&l))
+		if (i % 2 == 0 && !settle(&l))
 			abort();
 		note_wires(&l);
 		nwire = 0;
@@ -1129,6 +1322,8 @@ main(void)
 	test_failure(DISK_WRITE, "", EIO, "no write at all");
 	test_full_disk();
 	test_drop();
+	test_rounds();
+	test_memory();
 	test_power();
 	test_damage();
 	test_hostile();

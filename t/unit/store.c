@@ -656,11 +656,12 @@ test_full_end(void)
 		return;
 	}
 	shelf_start(&s, 0, 0, D4_GZ_PLAIN, NULL);
-	make_pcap(&in, 4000);
+	make_pcap(&in, 12000);
 	stream = store_open(s.store, shelf_uuid, 1, NULL, &why);
-	while (store_write(stream, in.p + done, 1000, START, &taken) ==
-	    STORE_OK)
+	while (done + 1000 < in.len && store_write(stream, in.p + done, 1000,
+	    START, &taken) == STORE_OK)
 		done += taken;
+	ok(done + 1000 < in.len, "the disk is full");
 	done += taken;
 	store_close(stream, true, START);
 	ok(store_tick(s.store, START), "the end waits for room");

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "d4-recv/tail-blob.h"
 #include "d4-recv/tail-log.h"
 #include "d4-recv/tail.h"
 #include "lib/bytes.h"
@@ -200,6 +201,127 @@ test_memory(void)
 	tail_close(t);
 }
 
+/* -- other stores ---------------------------------------------------------- */
+
+/* Where in a file of records of 438 bytes of payload one begins, and so if it
+ * is behind the end of another; 0: it is not found. */
+static uint64_t
+find_behind(struct tail *t, uint32_t n, uint32_t behind)
+{
+	struct tail_place place = tail_place(t);
+	uint8_t tag[MATCH_TAG];
+
+	place.whole = (uint64_t)(behind + 1) * 438;
+	name_tag(tag, n);
+	return tail_find(t, tag, &place) == 1 ? place.whole : 0;
+}
+
+static void
+test_find(void)
+{
+	struct tail_place place;
+	uint8_t tag[MATCH_TAG];
+	struct tail *t;
+
+	memset(hello, 31, sizeof(hello));
+	t = open_tail();
+	begin_file(t);
+	(void)fill(t, 0, 100, 500, 7, 0);
+	is(find_behind(t, 50, 30), 50 * 438, "a record behind a place");
+	is(find_behind(t, 31, 30), 31 * 438, "the first one there");
+	is(find_behind(t, 30, 30), 0, "the last one before is none");
+	is(find_behind(t, 100, 30), 0, "nor is one that is not there");
+	/* Equal records: the first one is meant. */
+	(void)fill(t, 50, 1, 500, 1, 100 * 438);
+	is(find_behind(t, 50, 30), 50 * 438, "of two that are equal the first");
+	is(find_behind(t, 50, 60), 100 * 438, "of those behind the place");
+	place = tail_place(t);
+	begin_file(t);
+	(void)fill(t, 200, 10, 500, 7, 0);
+	name_tag(tag, 203);
+	ok(tail_find(t, tag, &place) == 1 && place.ordinal == 2 &&
+	    place.whole == 3 * 438, "one in the next file");
+	tail_close(t);
+}
+
+/* What Redis has of so many records, and of the preamble the first one. */
+static void
+make_import(struct tail_import *in, uint32_t first, uint32_t n)
+{
+	uint8_t blob[BLOB_HEAD + 3 * MATCH_SHORT], tag[MATCH_TAG];
+	uint32_t i;
+
+	memset(in, 0, sizeof(*in));
+	name_tag(tag, first);
+	(void)blob_take_preamble(in, tag, sizeof(tag));
+	for (i = 0; i < n; i++) {
+		name_tag(tag, first + i);
+		memcpy(blob + BLOB_HEAD + i % 3 * MATCH_SHORT, tag,
+		    MATCH_SHORT);
+		if (i % 3 < 2 && i + 1 < n)
+			continue;
+		d4_put32le(blob, (i % 3 + 1) * 500);
+		(void)blob_take(in, blob, BLOB_HEAD + (i % 3 + 1) *
+		    MATCH_SHORT);
+	}
+}
+
+static void
+test_import(void)
+{
+	struct tail_import in;
+	uint32_t first = 0, taken = 0;
+	uint8_t tag[MATCH_TAG], part[MATCH_TAG];
+	struct tail *t;
+	struct place p;
+
+	memset(hello, 32, sizeof(hello));
+	t = open_tail();
+	begin_file(t);
+	(void)tail_settle(t, fill(t, 0, 100, 500, 7, 0));
+	make_import(&in, 1000, 50000);
+	is(in.nentries, 50000, "50000 records in blobs");
+	name_tag(in.part, 51000);
+	in.part_taken = 17;
+	is(tail_import(t, &in), 0, "a tail of another store");
+	is(tail_count(t), 50000, "has its records");
+	tail_close(t);
+	t = open_tail();
+	is(read_all(t, &first), 50000, "also when it is opened again");
+	is(first, 1000, "and none of before");
+	ok(tail_match(t)->is_preamble(t, in.preamble[0]), "with its preamble");
+	tail_match_done(t);
+	name_tag(tag, 51000);
+	ok(tail_next_part(t, part, &taken) && taken == 17 &&
+	    memcmp(part, tag, MATCH_TAG) == 0 && tail_part(t, tag) == 17,
+	    "and the part that is stored of the next one");
+	ok(tail_file(t)->settled && tail_place(t).ordinal == 1 &&
+	    tail_place(t).whole == 100 * 438, "our own file is as it was");
+	tail_name(t, &p);
+	is(p.ordinal, 2, "the next one is behind it");
+	begin_file(t);
+	(void)fill(t, 51000, 10, 500, 7, 0);
+	is(read_all(t, &first), 50010, "it is gone on with");
+	is(tail_settle(t, 438 + 100), 0, "and cut within a record");
+	tail_close(t);
+	t = open_tail();
+	is(read_all(t, &first), 50001, "so that one is left");
+	ok(tail_next_part(t, part, &taken) && taken == 100, "and a part");
+	tail_close(t);
+	blob_free(&in);
+}
+
+static void
+test_id(void)
+{
+	char id[TAIL_STORE] = "", again[TAIL_STORE] = "";
+
+	is(tails_id(tails, id), 0, "a store has a name for others");
+	ok(strlen(id) == TAIL_STORE - 1, "of 32 digits");
+	ok(tails_id(tails, again) == 0 && strcmp(id, again) == 0,
+	    "and keeps it");
+}
+
 /* -- damage ---------------------------------------------------------------- */
 
 static unsigned seed = 1;
@@ -313,6 +435,9 @@ main(void)
 	test_holding();
 	test_many();
 	test_memory();
+	test_find();
+	test_import();
+	test_id();
 	test_damage();
 	test_hostile();
 	tails_free(tails);

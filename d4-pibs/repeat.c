@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: ISC */
+#include <stdlib.h>
+
+#include "d4-pibs/repeat.h"
+#include "d4-pibs/reserve.h"
+
+#define SECONDS		120	/* a SYN/ACK is not sent again later */
+#define SLOTS_MIN	512
+
+/* A slot holds the second in its low bits. */
+#define SECOND_MASK	((UINT64_C(1) << 20) - 1)
+
+struct repeats *
+repeats_new(size_t limit)
+{
+	struct repeats *r = calloc(1, sizeof(*r));
+
+	if (r == NULL)
+		return NULL;
+	for (r->nslots = SLOTS_MIN; r->nslots * 2 * sizeof(*r->slots) <=
+	    limit; )
+		r->nslots *= 2;
+	r->slots = reserve(r->nslots * sizeof(*r->slots));
+	if (r->slots == NULL) {
+		free(r);
+		return NULL;
+	}
+	return r;
+}
+
+void
+repeats_free(struct repeats *r)
+{
+	if (r == NULL)
+		return;
+	unreserve(r->slots, r->nslots * sizeof(*r->slots));
+	free(r);
+}
+
+/* ANSWER_REPEATED when one of that hash was there before. */
+static inline uint8_t
+mark(uint64_t *slot, uint64_t hash, uint32_t sec)
+{
+	uint64_t old = *slot;
+	bool repeated = (((old ^ hash) & ~SECOND_MASK) == 0) &
+	    (((sec - old) & SECOND_MASK) <= SECONDS);
+
+	*slot = (hash & ~SECOND_MASK) | (sec & SECOND_MASK);
+	return repeated ? ANSWER_REPEATED : 0;
+}
+
+void
+repeats_mark(struct repeats *r, struct answer *w, size_t n,
+    const struct hash_key *key)
+{
+	uint64_t hash[FRAME_BATCH], *slots = r->slots;
+	uint8_t index[FRAME_BATCH];
+	size_t mask = r->nslots - 1, nhashes = 0, i;
+
+	/* Each slot is far away: all are fetched before one is looked at.
+	 * Which are SYN/ACKs makes no branch, as nobody could guess it. */
+	for (i = 0; i < n; i++) {
+		hash[nhashes] = hash_word(key, w[i].same);
+		index[nhashes] = (uint8_t)i;
+		__builtin_prefetch(&slots[hash[nhashes] & mask], 1);
+		nhashes += w[i].class == PACKET_SYNACK;
+	}
+	for (i = 0; i < nhashes; i++) {
+		struct answer *a = &w[index[i]];
+
+		a->marks |= mark(&slots[hash[i] & mask], hash[i], a->sec);
+	}
+}

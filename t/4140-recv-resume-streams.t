@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: ISC
+#
+# Two collectors that keep no files, only streams in one Redis: of a sensor that
+# resumes each byte is there once, whatever is cut or killed.
+#
+#	D4_TEST_LONG	not empty: 12 rounds of kills instead of 2
+
+# Checks are reached by their names.
+# shellcheck disable=SC2317,SC2154
+
+# shellcheck source=t/lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=t/redis.sh
+. "$TOP/t/redis.sh"
+# shellcheck source=t/tool/pair.sh
+. "$TOP/t/tool/pair.sh"
+
+ENTRIES=$TOP/t/tool/entries.pl
+rounds=2
+[ -z "${D4_TEST_LONG:-}" ] || rounds=12
+
+# A stream may be longer than workers, of which there are none, would leave it.
+forget() {
+	r FLUSHALL > check
+	r -n 1 HSET stream_max_size_by_uuid "${UUID//-/}" 100000000 > check
+	: > a.err
+	: > b.err
+	# What an administrator's programs don't tell is seen late.
+	sleep 2
+}
+
+# there name type file: that is in the streams.
+there() {
+	perl "$ENTRIES" "$redis" "$2" > got
+	same "$1" got "$3"
+}
+
+done_with() {
+	all_answered "$1"
+	there "$1: pcap" 1 in1
+	there "$1: lines" 3 in3
+	there "$1: pcapng" 5 packets5
+	there "$1: an extended type" 254 in254
+	is "$(astray)" 0 "$1: always where it should"
+}
+
+redis_begin one --appendonly yes --appendfsync always
+for name in a b; do
+	receiver "$name" types="$types" metatypes=fascia
+	at[$name]=$port
+	is_at[$name]=$pid
+done
+
+forget
+sensors cuts=6 every=2000000 slow=10
+done_with 'cut'
+
+forget
+"$RESUME" "${at[a]},${at[b]}" iny type=8 cuts=9 rate=100000 size=1000 \
+    window=400000 every=400000 how=rst > said
+is $? 0 'equal lines'
+there 'equal lines: as many as were sent' 8 iny
+
+forget
+sensors slow=$((rounds * 60)) give_up=200
+for ((i = 0; i < rounds; i++)); do
+	for name in a b; do
+		sleep "0.$((RANDOM % 5 + 3))"
+		die "$name"
+		sleep "0.$((RANDOM % 5 + 3))"
+		begin "$name"
+	done
+done
+done_with 'kill -9'
+
+forget
+sensors slow=60 cuts=2 give_up=200
+sleep 1
+kill -9 "$redis_pid"
+reap "$redis_pid"
+sleep 1
+redis_again one --appendonly yes --appendfsync always
+done_with 'Redis killed'
+
+# Each entry and its tag, which is less than 64 KiB where records are of 4 KiB.
+key=$(r KEYS 'd4toolkit:entries:*:1:*:tags')
+usage=$(r MEMORY USAGE "$key")
+ok "a tail of $(r LLEN "$key") records takes $usage bytes" \
+    [ "$usage" -le 65536 ]
+both_end 'at the end'
+done_testing
