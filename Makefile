@@ -188,6 +188,16 @@ $(TOOLS) $(LOAD): LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) -pthread
 FUZZ = $(sort $(patsubst t/fuzz/fuzz-%.c,%,$(wildcard t/fuzz/fuzz-*.c)))
 REPLAY = $(FUZZ:%=t/fuzz/replay-%)
 
+# Calls that fail where an input wants it (t/fuzz/faults.h).
+FAULTY = malloc calloc realloc strdup strndup fopen fdopen fopencookie \
+    open_memstream mmap opendir fdopendir readdir read pread readv write \
+    pwrite writev fsync fdatasync rename renameat linkat unlink unlinkat mkdir \
+    mkdirat open openat fstat stat fstatat ftruncate lseek flock fcntl \
+    epoll_ctl inotify_init1 inotify_add_watch EVP_Digest json_loadb \
+    json_dumpb json_real ZSTD_createDCtx ZSTD_createCCtx \
+    ZSTD_compressStream2 isal_deflate
+FUZZ_WRAP = $(FAULTY:%=-Wl,--wrap=%)
+
 # What a fuzz program needs beside the library.
 parts-meta = $(addprefix d4-meta/,metrics session tally)
 parts-pibs-capture = $(addprefix d4-pibs/,capture pcap pcapng pcap-lib window \
@@ -197,13 +207,14 @@ parts-pibs-packet = $(addprefix d4-pibs/,packet seen attack repeat flow hash)
 parts-pibs-state = $(addprefix d4-pibs/,state attack attack-state repeat flow \
     seen hash out)
 parts-place = d4-recv/place
-parts-recv = t/fuzz/fake-recv $(addprefix d4-recv/,conn session admit peers \
+parts-recv = t/fuzz/fake-recv t/fuzz/fake-tls $(addprefix d4-recv/,conn session admit peers \
     refusals errors faults store handler line place whole complete settle \
     syncer tail tail-log tail-blob match share share-keys pipeline)
 parts-recv-tail = d4-recv/tail-log
 parts-spool = $(addprefix d4/,spool-form spool-disk)
-parts-redis = t/fuzz/fake-redis t/fuzz/read-registry
-parts-registry = t/fuzz/read-registry
+parts-whole = d4-recv/whole d4-recv/place
+parts-redis = t/fuzz/fake-redis t/fuzz/read-registry t/fuzz/write-registry
+parts-registry = t/fuzz/read-registry t/fuzz/write-registry
 parts-stdout-merge = $(addprefix d4-stdout/,merge pcap output)
 
 # The sources whose coverage "make fuzz-coverage" tells.
@@ -219,7 +230,7 @@ covers-pibs-state = d4-pibs/state.c d4-pibs/attack-state.c
 covers-place = d4-recv/place.c
 covers-queue = lib/queue-dir.c lib/queue-names.c
 covers-recv = $(addprefix d4-recv/,session.c admit.c conn.c store.c handler.c \
-    line.c whole.c)
+    line.c)
 covers-recv-tail = d4-recv/tail-log.c
 covers-spool = d4/spool-form.c
 covers-redis = $(addprefix lib/,queue-redis.c registry-redis.c \
@@ -228,6 +239,7 @@ covers-redis = $(addprefix lib/,queue-redis.c registry-redis.c \
 covers-registry = $(addprefix lib/,registry-dir.c registry-dir-facts.c \
     registry-dir-live.c registry-dir-queue.c registry-dir-tree.c)
 covers-stdout-merge = d4-stdout/merge.c d4-stdout/pcap.c
+covers-whole = d4-recv/whole.c
 covers-text = lib/base64.c lib/uuid.c lib/cidr.c lib/type.c
 
 $(REPLAY): LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) $(PCAP) \
@@ -238,7 +250,8 @@ $(REPLAY): LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) $(PCAP) \
 OBJS = $(ROOMS:%=lib/%.o) $(patsubst %.c,%.o,$(wildcard d4*/*.c)) \
     $(UNITS:%=%.o) $(TOOLS:%=%.o) $(LOAD:%=%.o) t/escape/escape.o \
     $(FUZZ:%=t/fuzz/fuzz-%.o) $(patsubst %.c,%.o,$(wildcard t/fuzz/fake-*.c)) \
-    t/fuzz/read-registry.o t/fuzz/replay.o
+    t/fuzz/read-registry.o t/fuzz/write-registry.o t/fuzz/faults.o \
+    t/fuzz/replay.o
 
 all: found $(PROGS)
 
@@ -257,6 +270,7 @@ $(LIB): $(ROOMS:%=lib/%.o)
 	rm -f $@
 	$(AR) rc $@ $^
 
+$(REPLAY): LDFLAGS += $(FUZZ_WRAP)
 $(PROGS) $(UNITS) $(TOOLS) $(LOAD) $(REPLAY): $(LIB)
 	$(CC) $(CFLAGS) $(LDHARDEN) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) \
 	    $(LDLIBS)
@@ -273,7 +287,7 @@ $(FAULT): %.so: %.c .flags
 
 .SECONDEXPANSION:
 $(REPLAY): t/fuzz/replay-%: t/fuzz/fuzz-%.o t/fuzz/replay.o \
-    $$(addsuffix .o,$$(parts-$$*))
+    t/fuzz/faults.o $$(addsuffix .o,$$(parts-$$*))
 
 # Objects made with other flags are made again.
 .flags: FORCE
@@ -389,12 +403,14 @@ FUZZ_LIBS = $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) $(PCAP) -pthread
 	$(AR) rc $@ $^
 
 $(FUZZ:%=.fuzz/%): .fuzz/%: .fuzz/t/fuzz/fuzz-%.o \
+    .fuzz/t/fuzz/faults.o \
     $$(addprefix .fuzz/,$$(addsuffix .o,$$(parts-$$*))) .fuzz/libd4.a
-	$(FUZZ_CC) $(FUZZ_FLAGS) -o $@ $^ $(FUZZ_LIBS)
+	$(FUZZ_CC) $(FUZZ_FLAGS) $(FUZZ_WRAP) -o $@ $^ $(FUZZ_LIBS)
 
 $(FUZZ:%=.cover/%): .cover/%: .cover/t/fuzz/fuzz-%.o .cover/t/fuzz/replay.o \
+    .cover/t/fuzz/faults.o \
     $$(addprefix .cover/,$$(addsuffix .o,$$(parts-$$*))) .cover/libd4.a
-	$(FUZZ_CC) $(COVER_FLAGS) -o $@ $^ $(FUZZ_LIBS)
+	$(FUZZ_CC) $(COVER_FLAGS) $(FUZZ_WRAP) -o $@ $^ $(FUZZ_LIBS)
 
 -include $(wildcard .fuzz/*/*.d .fuzz/t/fuzz/*.d .cover/*/*.d \
     .cover/t/fuzz/*.d)

@@ -41,6 +41,9 @@ struct window {
 	bool		 ended;
 };
 
+/* In sight before anything is, so that it is a place. */
+static const uint8_t nothing[1];
+
 /* A mapped file that somebody cuts off below us; the name is the file's. */
 static const char *volatile mapped_name = "";
 
@@ -85,6 +88,7 @@ window_open(int fd, const char *name)
 	w->fd = fd;
 	w->name = name;
 	w->size = S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
+	w->at = nothing;
 	w->mapped = may_map(fd, &st);
 	if (w->mapped) {
 		mapped_name = name;

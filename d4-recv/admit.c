@@ -207,8 +207,6 @@ admit_live(struct conn_context *ctx, struct conn *c, uint8_t type)
 static bool
 has_key(const struct conn *c, const struct d4_registry_sensor *sensor)
 {
-	if (c->key == NULL)
-		return true;
 	return sensor->key == NULL ? !c->own_key :
 	    conn_key_is(c->key, sensor->key, sensor->keylen);
 }

@@ -96,7 +96,6 @@ words(const json_error_t *error)
 		return "it has a key twice";
 	case json_error_end_of_input_expected:
 		return "bytes follow the object";
-	case json_error_null_character:
 	case json_error_null_byte_in_key:
 		return "it has a NUL character";
 	default:
@@ -173,7 +172,18 @@ d4_meta_type(const struct d4_meta *meta)
 char *
 d4_meta_text(const struct d4_meta *meta)
 {
-	return json_dumps(meta->object, JSON_COMPACT | JSON_SORT_KEYS);
+	const size_t flags = JSON_COMPACT | JSON_SORT_KEYS;
+	size_t len = json_dumpb(meta->object, NULL, 0, flags);
+	char *text = len > 0 ? malloc(len + 1) : NULL;
+
+	/* Not json_dumps(): it leaves out what it finds no memory for. */
+	if (text == NULL ||
+	    json_dumpb(meta->object, text, len, flags) != len) {
+		free(text);
+		return NULL;
+	}
+	text[len] = '\0';
+	return text;
 }
 
 const char *

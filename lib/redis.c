@@ -48,7 +48,9 @@ d4_redis_parse(struct d4_redis_addr *a, const char *text, const char **why)
 	db = strtoul(slash + 1, &end, 10);
 	if (*end != '\0' || db > INT_MAX)
 		return -1;
-	if (strncmp(text, "redis:", 6) == 0)
+	/* A host may be called so: redis:6379/0. */
+	if (strncmp(text, "redis:", 6) == 0 && (text[6] == '/' ||
+	    memchr(text + 6, ':', (size_t)(slash - text - 6)) != NULL))
 		text += 6;
 	if (strncmp(text, "unix:", 5) == 0)
 		text += 5;

@@ -17,6 +17,7 @@
 #include "d4-recv/whole.h"
 #include "lib/log.h"
 #include "t/fuzz/fake-recv.h"
+#include "t/fuzz/faults.h"
 #include "t/unit/scratch.h"
 
 struct fake fake;
@@ -51,6 +52,8 @@ fake_end(void)
 static void
 put(const void *bytes, size_t len)
 {
+	bool were = faults_pause();
+
 	if (fake.cap - fake.len <= len) {
 		fake.cap = 2 * fake.cap + len + 1;
 		fake.out = realloc(fake.out, fake.cap);
@@ -59,6 +62,7 @@ put(const void *bytes, size_t len)
 	if (len > 0)
 		memcpy(fake.out + fake.len, bytes, len);
 	fake.len += len;
+	faults_resume(were);
 }
 
 /* -- the finisher ---------------------------------------------------------- */
@@ -73,6 +77,12 @@ struct finish *
 fake_finish(void)
 {
 	return &finisher;
+}
+
+static void
+flush(void *cookie)
+{
+	assert(cookie == NULL);
 }
 
 static int
@@ -93,7 +103,7 @@ push(void *cookie, const uint8_t uuid[D4_UUID_LEN], const char *queue,
 struct items
 fake_items(void)
 {
-	struct items items = { .push = push };
+	struct items items = { .push = push, .flush = flush };
 
 	return items;
 }
@@ -109,7 +119,7 @@ uint64_t
 finish_ndone(const struct finish *f)
 {
 	(void)f;
-	return fake.nfiles;
+	return fake.busy && fake.nfiles > 0 ? fake.nfiles - 1 : fake.nfiles;
 }
 
 /* Tails are files that have no other door. */
@@ -120,10 +130,13 @@ finish_root_dir(const struct finish *f)
 
 	(void)f;
 	if (fd == -1) {
+		bool were = faults_pause();
+
 		assert(scratch_make() == 0);
 		(void)atexit(scratch_remove);
 		fd = open(scratch, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		assert(fd != -1);
+		faults_resume(were);
 	}
 	return fd;
 }
@@ -162,6 +175,7 @@ finish_loaded(const struct finish *f)
 int
 finish_create(struct finish *f, const struct place *p, unsigned *n)
 {
+	bool were;
 	int fd;
 
 	(void)f;
@@ -170,10 +184,12 @@ finish_create(struct finish *f, const struct place *p, unsigned *n)
 		errno = ENOSPC;
 		return -1;
 	}
+	were = faults_pause();
 	fd = memfd_create("entry", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	assert(fd != -1);
 	if (fake.disk_broken)
 		assert(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE) == 0);
+	faults_resume(were);
 	*n = 0;
 	fake.nopen++;
 	return fd;
@@ -212,9 +228,18 @@ finish_submit(struct finish *f, const struct place *p, unsigned n, bool done,
 	struct place same;
 	struct stat st;
 	uint8_t *bytes;
+	bool were;
 
 	(void)f;
 	assert(n == 0 && !done && fake.nopen > 0);
+	/* It has no memory for it, and the next start finds the entry. */
+	if ((bytes = malloc(1)) == NULL) {
+		fake.nopen--;
+		(void)close(fd);
+		return -1;
+	}
+	free(bytes);
+	were = faults_pause();
 	assert(fstat(fd, &st) == 0);
 	if (how == FINISH_WHOLE)
 		judge(p, fd, st.st_size);
@@ -232,10 +257,18 @@ finish_submit(struct finish *f, const struct place *p, unsigned n, bool done,
 	fake.nfiles++;
 	fake.nopen--;
 	(void)close(fd);
+	faults_resume(were);
 	return 0;
 }
 
 /* -- the registry ----------------------------------------------------------- */
+
+/* Nothing can be read. */
+static bool
+is_mute(void)
+{
+	return fake.broken && !fake.answers;
+}
 
 const char *
 d4_registry_why(const struct d4_registry *reg)
@@ -248,7 +281,8 @@ int
 d4_registry_address_blocked(struct d4_registry *reg, const char *address)
 {
 	(void)reg;
-	return strcmp(address, "broken") == 0 ? -1 : fake.address_blocked;
+	return strcmp(address, "broken") == 0 || is_mute() ? -1 :
+	    fake.address_blocked;
 }
 
 int
@@ -259,10 +293,17 @@ d4_registry_sensor(struct d4_registry *reg, const uint8_t uuid[D4_UUID_LEN],
 
 	(void)reg;
 	memset(sensor, 0, sizeof(*sensor));
-	switch (uuid[1] % FAKE_SENSORS) {
-	case FAKE_OWN_KEY:
+	if (is_mute())
+		return -1;
+	sensor->block_address = fake.blames;
+	if (uuid[1] == FAKE_OWN_KEY || fake.other_key) {
 		sensor->key = key;
 		sensor->keylen = sizeof(key) - 1;
+	}
+	switch (uuid[1] % FAKE_SENSORS) {
+	case FAKE_OWN_KEY:
+		sensor->max_age = 1000;
+		sensor->monotonic = true;
 		/* FALLTHROUGH */
 	case FAKE_KNOWN:
 		sensor->known = sensor->registered = true;
@@ -299,6 +340,8 @@ d4_registry_add(struct d4_registry *reg, enum d4_registry_set set,
 	(void)reg;
 	(void)text;
 	assert(set == D4_SET_BLOCKED_ADDRESSES);
+	if (fake.broken)
+		return -1;
 	fake.address_blocked = true;
 	return 0;
 }
@@ -307,8 +350,8 @@ int
 d4_registry_mode(struct d4_registry *reg, enum d4_registry_mode *mode)
 {
 	(void)reg;
-	*mode = D4_MODE_CONFIGURED;
-	return 0;
+	*mode = fake.has_types ? D4_MODE_REGISTRATION : D4_MODE_CONFIGURED;
+	return fake.broken && fake.has_types ? -1 : 0;
 }
 
 int
@@ -316,7 +359,10 @@ d4_registry_types(struct d4_registry *reg, bool types[UINT8_MAX + 1])
 {
 	(void)reg;
 	memset(types, 0, (UINT8_MAX + 1) * sizeof(*types));
-	return 0;
+	if (!fake.has_types)
+		return is_mute() ? -1 : 0;
+	types[D4_TYPE_META] = types[D4_TYPE_EXTENDED] = types[8] = true;
+	return 4;
 }
 
 int
@@ -324,10 +370,8 @@ d4_registry_each(struct d4_registry *reg, enum d4_registry_set set,
     int (*callback)(void *, const char *), void *cookie)
 {
 	(void)reg;
-	(void)set;
-	(void)callback;
-	(void)cookie;
-	return 0;
+	assert(set == D4_SET_EXTENDED && fake.has_types);
+	return callback(cookie, "x");
 }
 
 static bool
@@ -344,6 +388,10 @@ d4_registry_claim(struct d4_registry *reg,
 	struct d4_registry_claim *c;
 
 	(void)reg;
+	if (fake.broken)
+		return -1;
+	if (fake.elsewhere && !take_over)
+		return 1;
 	for (c = claims; c != NULL; c = c->next) {
 		if (c->lost || is_shared(live->type) ||
 		    c->live.type != live->type ||
@@ -353,8 +401,8 @@ d4_registry_claim(struct d4_registry *reg,
 			return 1;
 		c->lost = true;
 	}
-	c = calloc(1, sizeof(*c));
-	assert(c != NULL);
+	if ((c = calloc(1, sizeof(*c))) == NULL)
+		return -1;
 	c->live = *live;
 	c->cookie = cookie;
 	c->next = claims;
@@ -373,7 +421,7 @@ d4_registry_has_stream(struct d4_registry *reg,
 	(void)uuid;
 	(void)type;
 	(void)hello;
-	return 0;
+	return is_mute() ? -1 : fake.elsewhere;
 }
 
 int
@@ -383,6 +431,8 @@ d4_registry_claim_become(struct d4_registry *reg,
 	(void)reg;
 	assert(is_shared(claim->live.type) && type == D4_TYPE_EXTENDED);
 	assert(d4_type_name_ok(name, strlen(name)));
+	if (fake.broken)
+		return -1;
 	claim->live.type = type;
 	return 0;
 }
@@ -439,23 +489,28 @@ d4_registry_note_error(struct d4_registry *reg,
 	(void)uuid;
 	(void)now;
 	assert(*error != '\0');
-	return 0;
+	return fake.broken ? -1 : 0;
 }
 
 int
 d4_registry_facts(struct d4_registry *reg, const uint8_t uuid[D4_UUID_LEN],
     struct d4_registry_facts *facts)
 {
+	static struct d4_registry_seen seen[2] = { { .type = 1 },
+	    { .type = 3 } };
+
 	(void)reg;
 	(void)uuid;
-	(void)facts;
-	return -1;
+	seen[0].last = seen[1].last = fake.heard;
+	facts->seen = seen;
+	facts->nseen = 2;
+	return fake.elsewhere ? 0 : -1;
 }
 
 void
 d4_registry_facts_free(struct d4_registry_facts *facts)
 {
-	assert(facts->nseen == 0);
+	assert(facts->nseen == 2);
 }
 
 /* -- d4-core's streams ------------------------------------------------------ */
@@ -466,15 +521,18 @@ struct stream_session {
 
 struct stream_session *
 stream_open(struct stream *s, const uint8_t uuid[D4_UUID_LEN],
-    const uint8_t session[D4_UUID_LEN], uint8_t type, uint64_t limit)
+    const uint8_t id[D4_UUID_LEN], uint8_t type, uint64_t limit)
 {
+	struct stream_session *session;
+
 	(void)s;
 	(void)uuid;
-	(void)session;
+	(void)id;
 	(void)type;
 	(void)limit;
-	fake.nstreams++;
-	return calloc(1, sizeof(struct stream_session));
+	if ((session = calloc(1, sizeof(*session))) != NULL)
+		fake.nstreams++;
+	return session;
 }
 
 void
@@ -509,7 +567,7 @@ stream_add(struct stream_session *s, const struct d4_header *h,
 {
 	put(payload, h->size);
 	s->n++;
-	return 0;
+	return fake.broken ? -1 : 0;
 }
 
 void
@@ -530,7 +588,8 @@ enum stream_end
 stream_end(const struct stream_session *s)
 {
 	(void)s;
-	return fake.stream_over ? STREAM_OVERFLOW : STREAM_GOES_ON;
+	return !fake.stream_over ? STREAM_GOES_ON :
+	    fake.broken ? STREAM_BAD_DATA : STREAM_OVERFLOW;
 }
 
 bool

@@ -5,7 +5,7 @@
 /*
  * What stands around a connection of d4-recv, faked: the finisher with its disk
  * (files in memory, judged as they are handed over), the registry, d4-core's
- * streams and the log.  One world at a time, for one process.
+ * streams, TLS and the log.  One world at a time, for one process.
  */
 
 #include <stdbool.h>
@@ -15,12 +15,13 @@
 #include "d4-recv/finish.h"
 #include "d4-recv/stream.h"
 #include "lib/registry.h"
+#include "lib/tls.h"
 
 /* Who the sensors are, by the second byte of their uuid; all else is that of a
  * version 4 uuid. */
 enum fake_sensor {
 	FAKE_KNOWN,		/* registered, with the default key */
-	FAKE_OWN_KEY,		/* registered, with FAKE_KEY */
+	FAKE_OWN_KEY,		/* registered, with FAKE_KEY and limits */
 	FAKE_STRANGER,		/* not registered */
 	FAKE_BLOCKED,
 	FAKE_BLOCKS_ADDRESS,
@@ -40,6 +41,16 @@ struct fake {
 	bool	stream_over;	/* its session is to be cut */
 	bool	kicked;		/* all registered sensors are */
 	bool	address_blocked;
+	bool	tls_slow;	/* nobody answers its end */
+	bool	tls_broken;	/* nothing can be read */
+	bool	broken;		/* the registry is */
+	bool	answers;	/* but says what it has read before */
+	bool	elsewhere;	/* another worker has the sensors */
+	bool	blames;		/* all sensors are to be blocked by address */
+	bool	other_key;	/* FAKE_KNOWN has FAKE_KEY now */
+	bool	has_types;	/* the registry says which, not the settings */
+	bool	cuts_off;	/* a connection ends without a word */
+	uint64_t heard;		/* of sensors that are elsewhere, the last */
 
 	/* What came out: files and items, one after another, and how many. */
 	uint8_t	*out;

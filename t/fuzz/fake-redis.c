@@ -3,15 +3,18 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "lib/clock.h"
 #include "lib/queue-backend.h"
 #include "lib/redis.h"
 #include "t/fuzz/fake-redis.h"
+#include "t/fuzz/faults.h"
 
 #define LOST	255
 #define SLOW	248
 #define DEPTH	4
+#define BEHIND	2000
 
 const char *const fake_texts[24] = {
 	"", "0", "1", "254", "x", "OK", "QUEUED", "1700000000",
@@ -40,7 +43,7 @@ struct d4_redis {
 static const uint8_t *at, *end;
 static bool lost;
 static int64_t now_ms;
-static unsigned nopen;
+static unsigned nopen, nbehind;
 
 void
 fake_redis_begin(const uint8_t *data, size_t len)
@@ -48,6 +51,7 @@ fake_redis_begin(const uint8_t *data, size_t len)
 	at = data;
 	end = data + len;
 	lost = false;
+	nbehind = 0;
 	now_ms = 1000000;
 }
 
@@ -167,11 +171,14 @@ struct d4_redis *
 d4_redis_new(const struct d4_redis_addr *addr, const char *user,
     const char *password)
 {
+	struct d4_redis *r;
+
 	(void)addr;
 	(void)user;
 	(void)password;
-	nopen++;
-	return calloc(1, sizeof(struct d4_redis));
+	if ((r = calloc(1, sizeof(*r))) != NULL)
+		nopen++;
+	return r;
 }
 
 void
@@ -221,17 +228,21 @@ d4_redis_send(struct d4_redis *r, int argc, const char *const argv[],
 static int
 answer(struct d4_redis *r, struct d4_redis_reply *reply)
 {
+	bool were;
+
 	forget(r);
 	now_ms += 20;
-	if (!r->connected || (at < end && *at == LOST)) {
+	if (!r->connected || (at < end ? *at == LOST : nbehind++ == BEHIND)) {
 		lost = true;
 		d4_redis_drop(r);
 		return -1;
 	}
 	r->outstanding--;
+	were = faults_pause();
 	r->last = malloc(sizeof(*r->last));
 	assert(r->last != NULL);
 	make_node(r->last, 0);
+	faults_resume(were);
 	*reply = r->last->reply;
 	return 1;
 }
@@ -318,6 +329,15 @@ int64_t
 d4_clock_ms(void)
 {
 	return now_ms;
+}
+
+/* Whoever sleeps takes no time of ours. */
+int
+nanosleep(const struct timespec *t, struct timespec *left)
+{
+	(void)left;
+	now_ms += (int64_t)t->tv_sec * 1000 + t->tv_nsec / 1000000 + 1;
+	return 0;
 }
 
 int

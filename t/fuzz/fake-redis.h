@@ -15,7 +15,8 @@
  *	  integer	as it is, but for 31: the next eight bytes
  *	  array		how many elements, at most 4 deep
  *
- * Behind the input all replies are nil.  Time passes with each wait.
+ * Behind the input all replies are nil, and after 2000 of them the connection is
+ * lost.  Time passes with each wait.
  */
 
 #include <stddef.h>

@@ -2,7 +2,8 @@
 
 /*
  * The first byte picks the kind of data, the rest is the stream: taken whole,
- * taken in slices whose lengths are bytes of it, and scanned.
+ * taken in slices whose lengths are bytes of it, and scanned.  Faults may be
+ * behind it (faults.h).
  */
 
 #include <assert.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 
 #include "lib/border.h"
+#include "t/fuzz/faults.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 
@@ -42,18 +44,23 @@ run(struct pass *p, enum d4_border_kind kind, const uint8_t *data, size_t len,
 	ptrdiff_t n;
 	bool whole;
 
-	p->b = d4_border_new(kind);
 	p->ends = calloc(len + 1, 1);
-	assert(p->b != NULL && p->ends != NULL);
+	assert(p->ends != NULL);
 	p->border = p->taken = 0;
-	while (p->taken < len) {
+	faults_on();
+	p->b = d4_border_new(kind);
+	faults_off();
+	assert(p->b != NULL || faults_any());
+	while (p->b != NULL && p->taken < len) {
 		if (p->taken == stop) {
 			stop += sliced ? 1u + data[stop] % 64 : len;
 			if (stop > len)
 				stop = len;
 		}
+		faults_on();
 		n = d4_border_step(p->b, data + p->taken, stop - p->taken,
 		    &whole);
+		faults_off();
 		assert((n < 0) == (d4_border_fault(p->b)[0] != '\0'));
 		if (n < 0)
 			break;
@@ -102,28 +109,34 @@ check_scan(const struct pass *p, enum d4_border_kind kind,
 
 	assert(b != NULL);
 	n = d4_border_scan(b, data, len, &border);
-	assert(border == p->border);
-	assert(n < 0 ? d4_border_fault(p->b)[0] != '\0' : (size_t)n == len);
+	assert(border == p->border || faults_any());
+	assert(n < 0 ? d4_border_fault(b)[0] != '\0' : (size_t)n == len);
 	d4_border_free(b);
 }
 
-int
-LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+static void
+once(const uint8_t *data, size_t len)
 {
 	enum d4_border_kind kind;
 	struct pass whole, sliced;
 
 	if (len == 0)
-		return 0;
+		return;
 	kind = (enum d4_border_kind)(data[0] % (D4_BORDER_IPFIX + 1));
 	data++;
 	len--;
 	run(&whole, kind, data, len, false);
 	run(&sliced, kind, data, len, true);
-	if (kind != D4_BORDER_OPAQUE)
+	if (kind != D4_BORDER_OPAQUE && !faults_any())
 		check_same(&whole, &sliced, len);
 	check_scan(&whole, kind, data, len);
 	drop(&whole);
 	drop(&sliced);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	faults_run(data, len, once);
 	return 0;
 }

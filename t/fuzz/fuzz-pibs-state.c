@@ -3,7 +3,8 @@
 /*
  * A state file of d4-pibs.  With an odd first byte the rest is the file; with an
  * even one it is what stands behind the head, which is made for it.  What is
- * loaded is saved and loaded again, and must then be as much.
+ * loaded is saved and loaded again, and must then be as much.  Faults may be
+ * behind it (faults.h), and the choice is what it is: 1 missing, 2 a directory.
  */
 
 #include <assert.h>
@@ -13,6 +14,7 @@
 
 #include "d4-pibs/state.h"
 #include "lib/bytes.h"
+#include "t/fuzz/faults.h"
 #include "t/unit/scratch.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
@@ -67,7 +69,9 @@ load(struct loaded *l, const char *path)
 	l->seen = seen_new(1u << 20, 0, false);
 	l->attacks = attack_new(&limits, 1u << 20, on_flow, &l->packets);
 	assert(l->seen != NULL && l->attacks != NULL);
+	faults_on();
 	r = state_load(path, l->seen, l->attacks, fault);
+	faults_off();
 	assert(r == 0 || memchr(fault, '\0', sizeof(fault)) != NULL);
 	return r;
 }
@@ -95,8 +99,16 @@ check_again(const struct loaded *l)
 	const char *path = scratch_path("again");
 	struct loaded again;
 	off_t size;
+	int rc;
 
-	assert(state_save(path, l->seen, l->attacks, NOW) == 0);
+	(void)remove(path);
+	faults_on();
+	rc = state_save(path, l->seen, l->attacks, NOW);
+	faults_off();
+	assert(rc == 0 || faults_any());
+	faults_forget();
+	if (rc != 0)
+		return;
 	size = size_of(path);
 	assert(load(&again, path) == 0);
 	assert(seen_count(again.seen) == seen_count(l->seen));
@@ -107,23 +119,26 @@ check_again(const struct loaded *l)
 	drop(&again);
 }
 
-int
-LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+static void
+once(const uint8_t *data, size_t len)
 {
 	static uint8_t made[HEAD + 65536];
 	struct loaded l;
 	const char *path;
 
 	if (len < 1 || len > 65536)
-		return 0;
+		return;
 	if (*scratch == '\0') {
 		assert(scratch_make() == 0);
 		(void)atexit(scratch_remove);
 	}
 	path = scratch_path("state");
-	if (data[0] % 2 == 1) {
+	(void)remove(path);
+	if (faults_choice() == 2) {
+		assert(mkdir(path, 0700) == 0);
+	} else if (data[0] % 2 == 1) {
 		assert(scratch_write(path, data + 1, len - 1));
-	} else {
+	} else if (faults_choice() != 1) {
 		memcpy(made, "d4-pibs", 8);
 		d4_put32le(made + 8, 1);
 		d4_put32le(made + 12, 0);
@@ -137,5 +152,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		attack_flush(l.attacks);
 	}
 	drop(&l);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	faults_run(data, len, once);
 	return 0;
 }

@@ -5,10 +5,11 @@
  * socket pairs, to the connections, sessions, borders, handlers and store that
  * d4-recv has; clock, disk and registry are faked (fake-recv.h).
  *
- * The first byte says what the collector is like.  What follows are steps, a
- * byte each with its arguments, see step(): records, sealed as a sensor would or
+ * The first byte says what the collector is like, and the choice that may be
+ * behind all what else, with faults (faults.h).  In between are steps, a byte
+ * each with its arguments, see step(): records, sealed as a sensor would or
  * wrongly, other bytes, ends of connections, time that goes by, a disk that is
- * full.
+ * full.  A sensor whose first record is empty may go on with its stream later.
  *
  * The steps are taken twice, the bytes between two others all at once and in
  * slices.  What is kept must be the same, unless something was full meanwhile;
@@ -21,6 +22,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -28,12 +30,31 @@
 #include "d4-recv/admit.h"
 #include "d4-recv/conn.h"
 #include "t/fuzz/fake-recv.h"
+#include "t/fuzz/faults.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 
 #define SENSORS		3u
 #define START		1709251198	/* 2024-02-29 23:59:58 UTC */
 #define DEFAULT_KEY	"a key for these tests"
+
+/* Of the first byte. */
+#define REGISTERED	1
+#define ROTATES		2
+#define BY_SIZE		4
+#define COMPRESSES	8
+#define FEW_FILES	16
+#define STREAMS_ALONE	32
+#define STREAMS		64
+#define TLS		128
+
+/* Of the choice. */
+#define SYNCS_ALWAYS	1
+#define SYNCS_SECOND	2	/* not with the one before */
+#define MAX_AGE		4
+#define MONOTONIC	8
+#define BINDS_UUID	16
+#define LEAVES		32	/* ends while there is no room */
 
 /* A sensor: our end of its connection, and what it has not sent yet. */
 struct sensor {
@@ -50,6 +71,7 @@ struct world {
 	unsigned		 last;		/* who sends */
 	bool			 sliced;
 	bool			 was_full;	/* at some time */
+	bool			 left_some;	/* files as after a crash */
 	uint64_t		 nsealed;	/* records, and their payloads */
 	uint64_t		 nbytes;
 	const uint8_t		*at, *end;	/* steps that are left */
@@ -69,8 +91,16 @@ static struct d4_mac_key *keys[3];	/* the default, its own, a wrong one */
 
 /* -- the collector ---------------------------------------------------------- */
 
+static enum store_sync
+sync_of(unsigned choice)
+{
+	return (choice & SYNCS_ALWAYS) != 0 ? STORE_SYNC_ALWAYS :
+	    (choice & SYNCS_SECOND) != 0 ? STORE_SYNC_SECOND :
+	    STORE_SYNC_NEVER;
+}
+
 static void
-begin_settings(struct settings *s, uint8_t how)
+begin_settings(struct settings *s, uint8_t how, unsigned choice)
 {
 	static const uint8_t types[] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 254 };
 	static const char *const names[] = { "filewatcher",
@@ -82,39 +112,51 @@ begin_settings(struct settings *s, uint8_t how)
 		s->rules.types[types[i]] = true;
 	for (i = 0; i < sizeof(names) / sizeof(*names); i++)
 		assert(rules_add_metatype(&s->rules, names[i]) == 0);
-	s->registered_only = (how & 1) != 0;
+	s->registered_only = (how & REGISTERED) != 0;
+	s->sync = sync_of(choice);
+	s->max_age = (choice & MAX_AGE) != 0 ? 8 : 0;
+	s->monotonic = (choice & MONOTONIC) != 0;
+	s->bind_uuid = (choice & BINDS_UUID) != 0;
 	s->quiet = 5;
 	s->max_connections = 100;
 	s->max_per_address = 2;
 	s->max_unauthenticated = 2;
 }
 
-static void
-begin_store(struct world *w, uint8_t how)
+static int
+begin_store(struct world *w, uint8_t how, unsigned choice)
 {
 	struct store_settings set = {
-		.finish = fake_finish(), .rotate = (how & 2) != 0 ? 2 : 300,
-		.rotate_size = (how & 4) != 0 ? 100 : 0,
-		.compress = (how & 8) != 0 ? D4_GZ_GZIP : D4_GZ_PLAIN,
-		.max_files = (how & 16) != 0 ? 2 : 0,
-		.sync = STORE_SYNC_NEVER,
+		.finish = fake_finish(),
+		.rotate = (how & ROTATES) != 0 ? 2 : 300,
+		.rotate_size = (how & BY_SIZE) != 0 ? 100 : 0,
+		.compress = (how & COMPRESSES) != 0 ? D4_GZ_GZIP : D4_GZ_PLAIN,
+		.max_files = (how & FEW_FILES) != 0 ? 2 : 0,
+		.sync = sync_of(choice),
 		.items = fake_items()
 	};
 
-	if ((how & 32) != 0)
-		return;		/* streams alone */
+	if ((how & STREAMS_ALONE) != 0)
+		return 0;
 	w->store_settings = set;
 	w->ctx->store = store_new(&set);
-	assert(w->ctx->store != NULL);
+	return w->ctx->store == NULL ? -1 : 0;
 }
 
-static void
+/* -1 when something failed. */
+static int
 begin(struct world *w, uint8_t how, bool sliced)
 {
 	static struct conn_context ctx;
-	union { struct conn_context *ctx; struct stream *streams; } some = {
-	    .ctx = &ctx };
+	/* The fakes ask nothing of them. */
+	union {
+		struct conn_context	*ctx;
+		struct stream		*streams;
+		struct d4_tls_context	*tls;
+	} some = { .ctx = &ctx };
+	unsigned choice = faults_choice();
 	size_t i;
+	int rc;
 
 	memset(&ctx, 0, sizeof(ctx));
 	memset(w, 0, sizeof(*w));
@@ -123,23 +165,28 @@ begin(struct world *w, uint8_t how, bool sliced)
 	w->sliced = sliced;
 	for (i = 0; i < SENSORS; i++)
 		w->sensors[i].fd = -1;
-	begin_settings(&w->settings, how);
+	begin_settings(&w->settings, how, choice);
 	ctx.settings = &w->settings;
 	ctx.mac = mac;
-	ctx.default_key = conn_key_new(mac, DEFAULT_KEY,
-	    strlen(DEFAULT_KEY));
 	ctx.peers = peers_new();
 	ctx.epoll = epoll_create1(EPOLL_CLOEXEC);
+	assert(ctx.peers != NULL && ctx.epoll != -1);
 	ctx.max_connections = 3;
 	ctx.now_ms = 1000000;
 	ctx.now = START;
 	TAILQ_INIT(&ctx.strangers);
-	/* The fake asks nothing of it. */
-	if ((how & 32) != 0 || (how & 64) != 0)
+	if ((how & (STREAMS_ALONE | STREAMS)) != 0)
 		ctx.streams = some.streams;
-	begin_store(w, how);
-	assert(ctx.default_key != NULL && ctx.peers != NULL);
-	assert(ctx.epoll != -1 && admit_rules(&ctx) == 0);
+	if ((how & TLS) != 0)
+		ctx.tls = some.tls;
+	faults_on();
+	ctx.default_key = conn_key_new(mac, DEFAULT_KEY,
+	    strlen(DEFAULT_KEY));
+	rc = ctx.default_key != NULL && begin_store(w, how, choice) == 0 &&
+	    admit_rules(&ctx) == 0 ? 0 : -1;
+	faults_off();
+	assert(rc == 0 || faults_any());
+	return rc;
 }
 
 /* Turns of the loop until nothing is ready. */
@@ -150,6 +197,7 @@ turn(struct world *w)
 	bool again = false;
 	int i, n;
 
+	faults_on();
 	for (;;) {
 		n = epoll_wait(w->ctx->epoll, events, 8, 0);
 		assert(n >= 0);
@@ -161,16 +209,33 @@ turn(struct world *w)
 			conn_ready(w->ctx, events[i].data.ptr);
 		again = conn_turn(w->ctx);
 	}
+	faults_off();
+}
+
+/* Goes on with what has ended until all is stored; a thread may have it. */
+static void
+finish_store(struct store *store, time_t now)
+{
+	struct pollfd pfd = { .fd = store_fd(store), .events = POLLIN };
+	int i;
+
+	for (i = 0; i < 100 && store_tick(store, now); i++) {
+		if (pfd.fd != -1)
+			(void)poll(&pfd, 1, 10);
+		(void)store_run(store);
+	}
 }
 
 static void
 tick_store(struct world *w)
 {
 	(void)store_tick(w->ctx->store, w->ctx->now);
+	(void)store_run(w->ctx->store);
 	if (w->ctx->now % 2 == 0)
 		(void)store_sync(w->ctx->store, w->ctx->now);
 	if (w->ctx->now % 5 == 0)
 		store_reload(w->ctx->store, &w->store_settings);
+	w->left_some = store_left_some(w->ctx->store) || w->left_some;
 }
 
 static void
@@ -179,6 +244,9 @@ tick(struct world *w, unsigned seconds, bool judge)
 	for (; seconds > 0; seconds--) {
 		w->ctx->now_ms += 1000;
 		w->ctx->now++;
+		faults_on();
+		if (judge)
+			(void)admit_rules(w->ctx);
 		conn_tick(w->ctx, judge);
 		(void)conn_turn(w->ctx);
 		if (w->ctx->store != NULL)
@@ -186,6 +254,9 @@ tick(struct world *w, unsigned seconds, bool judge)
 		if (w->ctx->streams != NULL)
 			conn_wake(w->ctx);
 		(void)conn_turn(w->ctx);
+		conn_retry(w->ctx);
+		(void)conn_turn(w->ctx);
+		faults_off();
 		turn(w);
 	}
 }
@@ -194,21 +265,29 @@ static void
 end(struct world *w, struct result *r)
 {
 	struct conn_context *ctx = w->ctx;
+	bool leaves;
 	size_t i;
 
-	/* There is room again for what waits. */
-	fake.disk_full = fake.busy = fake.items_full = false;
+	/* There is room again for what waits, and nothing fails. */
+	leaves = (faults_choice() & LEAVES) != 0;
+	if (!leaves)
+		fake.disk_full = fake.busy = fake.items_full = false;
 	fake.disk_broken = false;
 	fake.stream_full = false;
+	/* A thread is done when it is. */
+	r->was_full = w->was_full || faults_any() ||
+	    w->settings.sync == STORE_SYNC_SECOND;
+	faults_forget();
 	tick(w, 2, false);
 	conn_end_all(ctx);
 	assert(ctx->nconns == 0 && ctx->nstrangers == 0);
 	assert(ctx->first == NULL && ctx->last == NULL);
 	if (ctx->store != NULL) {
-		(void)store_tick(ctx->store, ctx->now);
+		finish_store(ctx->store, ctx->now);
+		w->left_some = store_left_some(ctx->store) || w->left_some;
 		r->nbytes = store_figures(ctx->store)->nbytes;
-		assert(store_figures(ctx->store)->nstreams == 0);
-		assert(store_figures(ctx->store)->nfiles == 0);
+		assert(store_figures(ctx->store)->nstreams == 0 || leaves);
+		assert(store_figures(ctx->store)->nfiles == 0 || leaves);
 		assert(r->nbytes <= w->nbytes);
 	}
 	store_free(ctx->store);
@@ -222,8 +301,9 @@ end(struct world *w, struct result *r)
 	r->len = fake.len;
 	r->nfiles = fake.nfiles;
 	r->nitems = fake.nitems;
-	r->was_full = w->was_full;
 	fake.out = NULL;
+	if (w->left_some || leaves)
+		fake.nopen = 0;
 	fake_end();
 	for (i = 0; i < SENSORS; i++) {
 		if (w->sensors[i].fd != -1)
@@ -248,8 +328,16 @@ connect_sensor(struct world *w, struct sensor *s, const char *peer)
 	assert(fcntl(fds[0], F_SETFL, O_NONBLOCK) == 0);
 	assert(fcntl(fds[1], F_SETFL, O_NONBLOCK) == 0);
 	s->fd = fds[0];
+	/* Which waits in read(2), and never has TLS. */
+	if (strcmp(peer, "stdin") == 0 && w->ctx->tls == NULL)
+		assert(fcntl(fds[1], F_SETFL, 0) == 0);
+	faults_on();
 	conn_new(w->ctx, fds[1], peer);
 	(void)conn_turn(w->ctx);
+	faults_off();
+	/* A handshake, unless it is the input that has it. */
+	if (w->ctx->tls != NULL && strcmp(peer, "unix") != 0)
+		(void)send(s->fd, "wh", 2, MSG_NOSIGNAL);
 }
 
 /* Sends what has gathered.  A collector that doesn't read has it in its socket
@@ -327,13 +415,15 @@ next_bytes(struct world *w, size_t *len)
 
 /*
  * A record: a byte for who it says it is and how it is sealed, one for its type
- * and the payload; for a step of 192 and more that is a sixteenth of it.
+ * and the payload; for a step of 192 and more that is a sixteenth of it, of 224
+ * and more a hundredth.
  *
  *	bits 0 to 2	enum fake_sensor, 7: no uuid of version 4
  *	bits 3 to 4	0, 1 rightly, 2 with a wrong key, 3 with a bit turned
  *	bit 5		its size says a byte more
  *	bit 6		its size says more than may be
- *	bit 7		another version, which is nobody's business
+ *	bit 7		another version, which is nobody's business, and another
+ *			time, which may be
  */
 static void
 send_record(struct world *w, unsigned i, unsigned times)
@@ -346,8 +436,10 @@ send_record(struct world *w, unsigned i, unsigned times)
 
 	payload = next_bytes(w, &part);
 	len = part * times;
-	if ((how & 128) != 0)
+	if ((how & 128) != 0) {
 		h.version = 9;
+		h.timestamp = len % 3 == 0 ? START - 5 : START + 3;
+	}
 	h.type = type == 255 ? D4_TYPE_EXTENDED : type;
 	h.uuid[1] = how & 7;
 	h.uuid[6] = (how & 7) == 7 ? 0x10 : 0x40;
@@ -389,10 +481,15 @@ end_sensor(struct world *w, struct sensor *s, bool answered)
 		turn(w);
 		/* Nothing is ever sent back. */
 		assert(recv(s->fd, &byte, 1, 0) <= 0);
+		/* One that is slow stays. */
+		if (fake.tls_slow)
+			return;
 	}
+	fake.cuts_off = !answered;
 	(void)close(s->fd);
 	s->fd = -1;
 	turn(w);
+	fake.cuts_off = false;
 }
 
 /* The same switches are turned on and off. */
@@ -401,11 +498,21 @@ turn_switch(struct world *w, uint8_t which)
 {
 	bool *const switches[] = { &fake.disk_full, &fake.busy,
 	    &fake.items_full, &fake.stream_full, &fake.stream_over,
-	    &fake.kicked, &fake.address_blocked, &fake.disk_broken };
-	size_t i = which % (sizeof(switches) / sizeof(*switches));
+	    &fake.kicked, &fake.address_blocked, &fake.disk_broken,
+	    &fake.tls_slow, &fake.tls_broken, &fake.broken,
+	    &fake.elsewhere, &fake.blames, &fake.other_key,
+	    &fake.has_types };
+	size_t i = which % (sizeof(switches) / sizeof(*switches) + 1);
 
+	/* Or somebody sets the clock. */
+	if (i == sizeof(switches) / sizeof(*switches)) {
+		w->ctx->now -= 100;
+		return;
+	}
 	*switches[i] = !*switches[i];
-	w->was_full = w->was_full || i < 5 || i == 7;
+	w->was_full = w->was_full || i < 5 || (i >= 7 && i <= 10);
+	fake.heard = which < 16 ? 0 : START - 10;
+	fake.answers = which >= 16;
 	if (i == 3 && !fake.stream_full) {
 		conn_wake(w->ctx);
 		turn(w);
@@ -425,7 +532,7 @@ step(struct world *w)
 	case 0:
 	case 1:
 	case 2:
-		send_record(w, i, what < 192 ? 1 : 16);
+		send_record(w, i, what < 192 ? 1 : what < 224 ? 16 : 100);
 		break;
 	case 3:
 		bytes = next_bytes(w, &len);
@@ -447,7 +554,8 @@ step(struct world *w)
 		flush(w);
 		end_sensor(w, &w->sensors[i], false);
 		connect_sensor(w, &w->sensors[i], what < 64 ? "broken" :
-		    what < 128 ? "unix" : "2001:db8::1");
+		    what < 128 ? "unix" : what < 216 ? "2001:db8::1" :
+		    "stdin");
 		break;
 	}
 }
@@ -458,22 +566,24 @@ run(struct result *r, const uint8_t *data, size_t len, bool sliced)
 	struct world w;
 
 	memset(r, 0, sizeof(*r));
-	begin(&w, data[0], sliced);
-	w.at = data + 1;
-	w.end = data + len;
-	while (w.at < w.end)
-		step(&w);
-	flush(&w);
+	faults_rewind();
+	if (begin(&w, data[0], sliced) == 0) {
+		w.at = data + 1;
+		w.end = data + len;
+		while (w.at < w.end)
+			step(&w);
+		flush(&w);
+	}
 	end(&w, r);
 }
 
-int
-LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+static void
+once(const uint8_t *data, size_t len)
 {
 	struct result whole, sliced;
 
 	if (len < 2)
-		return 0;
+		return;
 	if (mac == NULL) {
 		mac = d4_mac_new();
 		assert(mac != NULL);
@@ -497,5 +607,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	}
 	free(whole.out);
 	free(sliced.out);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	faults_run(data, len, once);
 	return 0;
 }

@@ -2,7 +2,9 @@
 
 /*
  * What a Redis server answers (fake-redis.h): to a registry when the first byte
- * is even, to an analyzer queue when it is odd.
+ * is even, to an analyzer queue when it is odd.  Faults may be behind them
+ * (faults.h),
+ * and the choice is what is written to the registry in the place of reading.
  */
 
 #include <assert.h>
@@ -12,6 +14,7 @@
 
 #include "lib/queue.h"
 #include "t/fuzz/fake-redis.h"
+#include "t/fuzz/faults.h"
 #include "t/fuzz/read-registry.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
@@ -27,7 +30,10 @@ take_registry(void)
 		assert(*why != '\0');
 		return;
 	}
-	read_registry(reg, false);
+	if (faults_choice() == 0)
+		read_registry(reg, false);
+	else
+		write_registry(reg, faults_choice() - 1);
 	d4_registry_close(reg);
 }
 
@@ -93,16 +99,24 @@ take_queue(uint8_t how)
 	d4_queue_close(q);
 }
 
-int
-LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+static void
+once(const uint8_t *data, size_t len)
 {
 	if (len < 1)
-		return 0;
+		return;
 	fake_redis_begin(data + 1, len - 1);
+	faults_on();
 	if (data[0] % 2 == 0)
 		take_registry();
 	else
 		take_queue(data[0]);
+	faults_off();
 	fake_redis_end();
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	faults_run(data, len, once);
 	return 0;
 }

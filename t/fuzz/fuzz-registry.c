@@ -4,7 +4,8 @@
  * A registry's directory in which anybody may have written: up to eight files,
  * each a byte for where, a name and its content (a byte of length before each
  * of the two); then all of it is read.  What is handed out is as the header of
- * the room says, and a fault has words.
+ * the room says, and a fault has words.  Faults may be behind them (faults.h),
+ * and the choice is what is written then, before all is read again.
  */
 
 #include <sys/file.h>
@@ -19,6 +20,7 @@
 #include <unistd.h>
 
 #include "lib/registry.h"
+#include "t/fuzz/faults.h"
 #include "t/fuzz/read-registry.h"
 #include "t/unit/scratch.h"
 
@@ -40,24 +42,37 @@ static const char *const folders[] = {
 };
 
 static struct d4_registry *reg;
+static int worker = -1;		/* the one that lives */
 
 /* -- what lies there ------------------------------------------------------- */
+
+/* What it knew after a fault is of no use to others. */
+static void
+open_again(void)
+{
+	char why[256];
+
+	d4_registry_close(reg);
+	reg = d4_registry_open(scratch, NULL, true, why);
+	assert(reg != NULL);
+}
 
 static void
 open_registry(void)
 {
 	static const char line[] = "1 " TOKEN "\n";
 	const char *path;
-	char why[256];
 	int fd;
 
+	if (*scratch == '\0')
+		(void)atexit(scratch_remove);
 	assert(scratch_make() == 0);
-	(void)atexit(scratch_remove);
-	reg = d4_registry_open(scratch, NULL, true, why);
-	assert(reg != NULL);
+	open_again();
 	path = scratch_path("workers/0");
 	assert(scratch_write(path, line, sizeof(line) - 1));
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (worker != -1)
+		(void)close(worker);
+	worker = fd = open(path, O_RDONLY | O_CLOEXEC);
 	assert(fd != -1 && flock(fd, LOCK_EX | LOCK_NB) == 0);
 }
 
@@ -162,8 +177,8 @@ touch(void)
 	(void)close(fd);
 }
 
-int
-LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+static void
+once(const uint8_t *data, size_t len)
 {
 	static char paths[FILES][512];
 	size_t n = 0;
@@ -173,7 +188,27 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	while (n < FILES && write_one(&data, &len, paths[n]))
 		n++;
 	touch();
+	faults_on();
 	read_registry(reg, true);
+	if (faults_choice() != 0) {
+		write_registry(reg, faults_choice() - 1);
+		read_registry(reg, true);
+	}
+	faults_off();
+	if (faults_choice() != 0) {
+		d4_registry_close(reg);
+		reg = NULL;
+		scratch_remove();
+		return;
+	}
+	if (faults_any())
+		open_again();
 	clear(paths, n);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	faults_run(data, len, once);
 	return 0;
 }

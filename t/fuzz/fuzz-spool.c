@@ -4,7 +4,8 @@
  * A segment of d4's spool.  With an odd first byte the rest is the file; with
  * an even one it is a preamble (a byte of length before it) and records (two
  * bytes, little-endian, of their payload's length), made a segment that is
- * whole, of which so many bytes as the second one says are then turned.
+ * whole, of which so many bytes as the second one says are then turned.  Faults
+ * may be behind it (faults.h).
  */
 
 #define _GNU_SOURCE	/* memfd_create() */
@@ -20,6 +21,7 @@
 #include "d4/spool-form.h"
 #include "lib/bytes.h"
 #include "lib/header.h"
+#include "t/fuzz/faults.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 
@@ -37,14 +39,19 @@ read_all(const struct disk_file *file, uint64_t end)
 	size_t n = 0;
 	int rc;
 
+	faults_on();
 	rc = form_get_segment(&segment, file, &preamble);
-	assert(rc == 0 || rc == 1);
+	faults_off();
+	assert(rc == 0 || rc == 1 || (rc == -1 && faults_any()));
 	assert(preamble == NULL || segment.preamble > 0);
-	if (rc == 0)
+	if (rc != 1) {
+		assert(preamble == NULL);
 		return 0;
+	}
 	form_reader_begin(&r, file, &segment);
 	at = FORM_HEAD + (uint64_t)segment.preamble;
-	while ((rc = form_read(&r, end, &f)) == 1) {
+	while (faults_on(), (rc = form_read(&r, end, &f)) == 1) {
+		faults_off();
 		assert(f.at == at && f.len >= D4_HEADER_LEN);
 		at += FORM_FRAME + f.len;
 		assert(at <= end);
@@ -52,7 +59,10 @@ read_all(const struct disk_file *file, uint64_t end)
 		assert(h.size == f.len - D4_HEADER_LEN);
 		n++;
 	}
-	assert(rc == 0);
+	faults_off();
+	assert(rc == 0 || (rc == -1 && faults_any()));
+	/* It is cut off: nothing stands there any more. */
+	assert(form_read(&r, at - 1, &f) == 0);
 	form_reader_free(&r);
 	free(preamble);
 	return n;
@@ -112,8 +122,8 @@ damage(const struct disk_file *file, size_t len, size_t at, size_t n)
 	assert(n == 0 || read_all(file, len) < n);
 }
 
-int
-LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+static void
+once(const uint8_t *data, size_t len)
 {
 	struct disk_file file = { .name = "fuzz" };
 	uint64_t number;
@@ -121,7 +131,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	size_t n, end;
 
 	if (len < 2)
-		return 0;
+		return;
 	file.fd = memfd_create("fuzz", MFD_CLOEXEC);
 	assert(file.fd != -1);
 	if (data[0] % 2 == 1) {
@@ -129,7 +139,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		(void)read_all(&file, len - 1);
 	} else {
 		end = make(&file, data + 2, len - 2, &n);
-		assert(read_all(&file, end) == n);
+		assert(read_all(&file, end) == n || faults_any());
 		damage(&file, end, data[1] * end / 256, n);
 	}
 	(void)close(file.fd);
@@ -140,5 +150,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		form_segment_name(name, number);
 		assert(strcmp(name, text) == 0);
 	}
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	faults_run(data, len, once);
 	return 0;
 }

@@ -3,7 +3,8 @@
 /*
  * The small texts that come from outside: base64, uuids, networks, addresses
  * to connect to, names of extended types.  The first byte picks the decoder.
- * What is taken is written and read again, and must be the same.
+ * What is taken is written and read again, and must be the same.  Faults may be
+ * behind it (faults.h).
  */
 
 #include <assert.h>
@@ -17,6 +18,7 @@
 #include "lib/redis.h"
 #include "lib/type.h"
 #include "lib/uuid.h"
+#include "t/fuzz/faults.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 
@@ -86,7 +88,9 @@ take_network(struct d4_cidr_set *set, const char *text)
 	assert(d4_cidr_parse(&again, written, &why) == 0);
 	assert(again.family == net.family && again.bits == net.bits);
 	assert(memcmp(again.first, net.first, net.family == 4 ? 4 : 16) == 0);
-	assert(d4_cidr_set_add(set, &net) == 0);
+	faults_on();
+	assert(d4_cidr_set_add(set, &net) == 0 || faults_any());
+	faults_off();
 }
 
 /* A list of networks, and then of the addresses that are asked for: every
@@ -94,13 +98,19 @@ take_network(struct d4_cidr_set *set, const char *text)
 static void
 take_networks(char *text)
 {
-	struct d4_cidr_set *set = d4_cidr_set_new();
+	struct d4_cidr_set *set;
 	char *line, *next = text, *slash;
 	struct d4_cidr net;
 	const char *why;
 	size_t n;
 
-	assert(set != NULL);
+	faults_on();
+	set = d4_cidr_set_new();
+	faults_off();
+	if (set == NULL) {
+		assert(faults_any());
+		return;
+	}
 	while ((line = next) != NULL) {
 		if ((next = strchr(line, '\n')) != NULL)
 			*next++ = '\0';
@@ -118,7 +128,7 @@ take_networks(char *text)
 		if (d4_cidr_parse(&net, line, &why) == 0) {
 			if ((slash = strchr(line, '/')) != NULL)
 				*slash = '\0';
-			assert(d4_cidr_set_has(set, line));
+			assert(d4_cidr_set_has(set, line) || faults_any());
 		} else {
 			(void)d4_cidr_set_has(set, line);
 		}
@@ -193,13 +203,13 @@ take_types(uint8_t before, uint8_t after)
 		    strlen(list[n - 1].name)));
 }
 
-int
-LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+static void
+once(const uint8_t *data, size_t len)
 {
 	char *text;
 
 	if (len < 1)
-		return 0;
+		return;
 	text = malloc(len);
 	assert(text != NULL);
 	len--;
@@ -231,5 +241,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		break;
 	}
 	free(text);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	faults_run(data, len, once);
 	return 0;
 }

@@ -9,4 +9,9 @@
  * directory (files) also that names are not empty and faults have words. */
 void read_registry(struct d4_registry *, bool files);
 
+/* Writes there, of the same sensor and another: by the number what is set of
+ * them, registrations, sets, queues, claims, facts, or all of these.  Whatever
+ * comes of it, what it finds there is what it has to stand. */
+void write_registry(struct d4_registry *, unsigned what);
+
 #endif

@@ -32,10 +32,9 @@ figure() {
 for name; do
 	mkdir -p "$corpus/$name"
 	set -- "$corpus/$name" "t/fuzz/corpus/$name"
-	[ ! -f "t/fuzz/$name.dict" ] || set -- "-dict=t/fuzz/$name.dict" "$@"
 	nice ".fuzz/$name" -max_total_time="$seconds" -timeout=20 \
 	    -rss_limit_mb=2048 -max_len=65536 -print_final_stats=1 \
-	    -artifact_prefix="$corpus/$name-" "$@" > "$log" 2>&1 || {
+	    -artifact_prefix="$corpus/$name-" -dict=t/fuzz/faults.dict "$@" > "$log" 2>&1 || {
 		status=1
 		cat "$log"
 	}

@@ -27,6 +27,33 @@ def seed(program, name, *parts):
             f.write(part.encode() if isinstance(part, str) else part)
 
 
+CALLS = ['alloc', 'read', 'write', 'sync', 'rename', 'remove', 'open', 'stat',
+         'resize', 'lock', 'library']
+WAYS = ['EIO', 'ENOSPC', 'EINTR', 'EAGAIN', 'ENOENT', 'EACCES', 'EMFILE',
+        'EEXIST', 'short', 'none']
+
+
+def fault(call, way='EIO', k=0, forever=False, sweep=False):
+    """What makes the call fail, at the end of an input (faults.h)."""
+    return bytes([0xfa, CALLS.index(call), WAYS.index(way) | 128 * forever |
+                  64 * sweep, k])
+
+
+def choice(n):
+    return bytes([0xfa, 15, n, 0])
+
+
+def faulty(program, name, *parts, calls='', choices=()):
+    """A seed for each call that may fail, at any place; "read" or "read:none".
+    """
+    for call in calls.split():
+        what, _, way = call.partition(':')
+        seed(program, 'faulty-%s-%s' % (call.replace(':', '-'), name), *parts,
+             fault(what, way or 'EIO', sweep=True))
+    for i in choices:
+        seed(program, 'choice-%d-%s' % (i, name), *parts, choice(i))
+
+
 def le(*numbers):
     return b''.join(struct.pack('<I', n) for n in numbers)
 
@@ -464,6 +491,19 @@ ENTRIES = {
     'no-number': '%s@3@2024@02@29@%stxt~~none' % (HEX, STAMP),
     'large-number': '%s@3@2024@02@29@%stxt~1000000001~none' % (HEX, STAMP),
     'uuid-alone': HEX + '@~0~none', 'no-tail': HEX + '@3@2024',
+    'tail': '%s@3@2024@02@29@%stxt~0t0123456789abcdef.1.0~none' % (HEX, STAMP),
+    'tail-done': '%s@1@2024@02@29@%scap~7t0123456789abcdef.12.3~gz~' %
+    (HEX, STAMP),
+    'tail-short': '%s@3@2024@02@29@%stxt~0t0123456789abcde.1.0~none' %
+    (HEX, STAMP),
+    'tail-without-numbers': '%s@3@2024@02@29@%stxt~0t0123456789abcdef~none' %
+    (HEX, STAMP),
+    'tail-zero': '%s@3@2024@02@29@%stxt~0t0123456789abcdef.0.0~none' %
+    (HEX, STAMP),
+    'tail-one-number': '%s@3@2024@02@29@%stxt~0t0123456789abcdef.1~none' %
+    (HEX, STAMP),
+    'tail-large-number':
+    '%s@3@2024@02@29@%stxt~0t0123456789abcdef.1.9999999999~none' % (HEX, STAMP),
     'datas-elsewhere': '%s@datas@x@%s.crt~0~none' % (HEX, CERT),
 }
 for name, text in ENTRIES.items():
@@ -479,8 +519,9 @@ for i, what in enumerate(['stream', 'header', 'object', 'shared-object',
 
 KNOWN, OWN_KEY, STRANGER, BLOCKED, BLOCKS_ADDRESS, BROKEN = range(6)
 WRONG_KEY, BIT_TURNED, BYTE_MORE, HUGE, OTHER_VERSION = 16, 24, 32, 64, 128
-REGISTERED, ROTATE, BY_SIZE, COMPRESS, FEW_FILES, NO_FILES, STREAMS = (
-    1 << i for i in range(7))
+REGISTERED, ROTATE, BY_SIZE, COMPRESS, FEW_FILES, NO_FILES, STREAMS, TLS = (
+    1 << i for i in range(8))
+ALWAYS, SECOND, MAX_AGE, MONOTONIC, BIND = (1 << i for i in range(5))
 
 
 def given(data):
@@ -513,8 +554,9 @@ def wait(seconds, judge=False):
 
 
 def switch(name):
-    n = ['disk', 'busy', 'items', 'stream', 'over', 'kick',
-         'address'].index(name)
+    n = ['disk', 'busy', 'items', 'stream', 'over', 'kick', 'address',
+         'write', 'tls-slow', 'tls-broken', 'registry', 'elsewhere', 'blame',
+         'key', 'types'].index(name)
     return bytes([8 * n + 6])
 
 
@@ -527,8 +569,8 @@ def meta(name, more=''):
     return rec('{"type":"%s"%s}' % (name, more), 2)
 
 
-def recv(name, *steps, how=0):
-    seed('recv', name, bytes([how]), *steps)
+def recv(name, *steps, how=0, more=0):
+    seed('recv', name, bytes([how]), *steps, *[choice(more)] * (more > 0))
 
 
 PCAP, PCAPNG = pcap(TWO), pcapng(TWO)
@@ -1011,3 +1053,403 @@ tail('nothing')
 seed('recv-tail', 'no-tail', b'\1', bytes(200))
 seed('recv-tail', 'magic-alone', b'\1d4tail1\n')
 seed('recv-tail', 'empty', b'\1')
+
+# ---- calls that fail --------------------------------------------------------
+
+seed('feed', 'unknown-refusal', b'\x0f', record(b''))
+faulty('feed', 'records', b'\3', record(b'abc' * 40), record(b'x' * 3000),
+       record(b'y' * 3000), calls='alloc')
+faulty('border', 'pcapng', kind('pcapng'), pcapng(TWO), calls='alloc')
+faulty('border', 'pcap', kind('pcap'), PCAP, calls='alloc')
+for name in ('number', 'uuid', 'key-with-blanks', 'list', 'empty'):
+    faulty('conf', name, VALUES[name], calls='alloc read read:EINTR read:short'
+           ' write write:short sync rename open stat lock',
+           choices=(4,) if name == 'number' else ())
+faulty('conf', 'none', b'', calls='open stat', choices=(1, 2, 3, 5))
+seed('conf', 'sample-key', 'private key to change\n')
+seed('conf', 'none-is-made', b'', choice(1))
+for call in ('write', 'sync', 'rename', 'lock', 'open', 'remove'):
+    seed('conf', 'none-cannot-be-made-' + call, b'', choice(1),
+         fault(call, sweep=True))
+for name in ('gz', 'gz-two-members', 'gz-then-zeros', 'zst-raw', 'plain',
+             'one-byte', 'zst-two-frames'):
+    faulty('gz', name, b'\x20', FILES[name], calls='alloc read read:EINTR'
+           ' read:short library')
+for i, name in enumerate(['plain', 'gz', 'zst']):
+    for way in (0, 1):
+        number_ = [x for x in range(128, 256)
+                   if x % 3 == i and x // 3 % 10 % 2 == way][0]
+        faulty('gz', 'make-%s-%d' % (name, way), bytes([number_]), PLAIN,
+               calls='alloc read write write:short library')
+for name in ('values', 'type-alone', 'utf-8'):
+    faulty('meta', 'header-' + name, b'\0', HEADERS[name],
+           calls='alloc library')
+faulty('meta', 'text', b'\1', 'plain "text"\n' * 30, calls='alloc library')
+faulty('meta', 'metrics', b'\2', METRICS['plain'],
+       calls='alloc read stat open read:none library')
+faulty('meta', 'session', session((0, '{"type":"fascia"}'), (3, 'a line\n')),
+       calls='alloc')
+faulty('meta', 'ja3', b'\4', JA3['plain'], calls='alloc library')
+for i, what in enumerate(['header', 'text', 'metrics', 'session', 'ja3']):
+    seed('meta', 'too-long-' + what, bytes([i]), b'[{}, "a" 1]\n', choice(1))
+seed('meta', 'header-nul-in-key', b'\0', '{"type":"x","a\\u0000b":1}')
+for n in (101, 116, 150):
+    seed('meta', 'text-of-%d' % n, b'\1', 'x' * n)
+
+
+def queue_with(name, *items, how=0, **more):
+    faulty('queue', name, bytes([how]), bytes(8),
+           *[short(n) + short(c) for n, c in items], **more)
+
+
+SOME = [(ITEM % (1700000000000000000 + i, 3), 'abc') for i in range(8)]
+queue_with('some', *SOME, choices=range(1, 12), calls='alloc read read:short'
+           ' write rename rename:ENOENT rename:EACCES remove remove:ENOENT open'
+           ' open:EMFILE stat')
+queue_with('some-awaited', *SOME, how=8, calls='lock read')
+for how in (2, 4, 6):
+    queue_with('some-looked-at-%d' % how, *SOME, how=how, choices=(0,))
+for call in ('remove', 'remove-ENOENT', 'read', 'alloc'):
+    what, _, way = call.partition('-')
+    seed('queue', 'limited-faulty-' + call, bytes([1]), b'2\n' + bytes(6),
+         *[short(n) + short(c) for n, c in SOME],
+         fault(what, way or 'EIO', sweep=True))
+SPOOLED = [bytes([0, 255]), short(b'before'),
+           *[struct.pack('<H', len(p)) + p for p in (b'abc', b'x' * 300)]]
+faulty('spool', 'records', *SPOOLED, calls='alloc read read:EINTR read:short'
+       ' read:none')
+seed('spool', 'record-too-long', b'\1', b'd4spool1', long(7, 3, 100, 38, 17),
+     le(0, 0), long(0x0123456789abcdef), le(2000000, 0), long(0), bytes(80))
+TAIL = [bytes([kind, len(body)]) + body for kind, body in (
+    (3, b'an entry'), (1, bytes(40)), (4, long(1)))]
+faulty('recv-tail', 'entries', b'\0', *TAIL, calls='alloc read read:EINTR'
+       ' read:short read:none')
+for n in (1, 20, 40, 63, 64, 70, 90, 110, 127):
+    seed('recv-tail', 'damaged-%d' % n, b'\0', *TAIL, choice(n))
+for n in (100, 64 + 7 + 24, 64 + 7 + 28):
+    seed('recv-tail', 'damaged-head-%d' % n, b'\0', b'\4\x08' + long(1),
+         choice(n))
+seed('recv-tail', 'large', b'\0', b'\2\x80' + bytes(128), choice(128))
+for how in (2, 6, 8, 24, 40, 64, 128):
+    seed('recv-tail', 'head-%d' % how, bytes([how]), *TAIL)
+tail('settled-in-part', (3, b'an entry'), (1, bytes(20)),
+     (4, long(1) + bytes(range(16)) + le(7)), (1, bytes(range(20))))
+tail('settled-in-part-of-nothing', (4, long(0) + bytes(16) + le(0)))
+tail('settled-in-all', (4, long(1) + bytes(16) + le(0xffffffff)))
+tail('settled-part-short', (4, long(1) + bytes(16)))
+tail('settled-part-long', (4, long(1) + bytes(16) + le(7, 7)))
+tail('entry-with-nul', (3, b'an\0entry'))
+tail('entry-without-name', (3, b''))
+tail('entries-none', (1, b''))
+tail('tags-none', (2, b''))
+tail('tags-odd', (2, bytes(17)))
+seed('recv-tail', 'frame-cut', b'\1', b'd4tail1\n', bytes(400))
+for name in ('pcap-little', 'pcapng-little', 'pcap-cut', 'no-capture'):
+    for mapped in (0, 1):
+        faulty('pibs-capture', name + ('-pipe' if mapped else ''),
+               bytes([mapped]), b'\0' * mapped, CAPTURES[name],
+               calls='alloc read read:EINTR read:short open stat',
+               choices=(1, 2, 3))
+seed('pibs-capture', 'faulty-alloc-no-interface', b'\0', choice(2),
+     fault('alloc', sweep=True))
+faulty('pibs-capture', 'pcapng-gz', b'\0', gzip.compress(pcapng(TWO), mtime=0),
+       calls='alloc read read:EINTR')
+
+
+def merged(name, *files, **more):
+    faulty('stdout-merge', name,
+           *[struct.pack('<H', len(f)) + f for f in files], **more)
+
+
+merged('pcap', PCAP, CAPTURES['pcap-big'], calls='alloc read read:EINTR write'
+       ' write:short')
+merged('pcapng', PCAPNG, PCAPNG, calls='alloc read write')
+merged('lines', b'hello\n', b'world\n', calls='alloc read write')
+merged('large-block', gz(PCAPNG + LARGE), calls='alloc')
+faulty('registry', 'sensor', entry('sensor', 'key', 'its key\n'),
+       entry('sensor', 'limit', '100\n'), entry('facts', HEX + '.0', FACTS),
+       entry('day', HEX + '.0', COUNTS), entry('claims', HEX + '-1', claim()),
+       entry('pending', HEX, '1700000000 192.0.2.1\n'),
+       entry('queue', 'max_size', '10\n'), entry('group', HEX),
+       calls='alloc read open stat lock')
+for name, reply in {'ok': OK, 'one': number(1), 'list-of-uuids': array(
+        string(HEX)), 'pairs': array(string(HEX), string('1700000000'))}.items():
+    faulty('redis', 'registry-' + name, b'\0', reply * 60, calls='alloc')
+    faulty('redis', 'queue-' + name, b'\1', number(0), reply * 30,
+           calls='alloc')
+faulty('pibs-state', 'detail', b'\0', long(0), long(300, 60, 10),
+       long(3, 5, 7), long(1700000000 * 10**9, 0, 0, 0, 1),
+       state_flow(A_TARGET, 6, 30, (4, 2, 1, 2, 1, 4)), long(0),
+       calls='alloc read stat open write write:short resize sync rename',
+       choices=(1, 2))
+faulty('text', 'networks', b'\2', TEXTS['networks'][1], calls='alloc')
+
+# ---- files that a dead process left -----------------------------------------
+
+WHOLE = ['opaque', 'lines', 'pcap', 'pcapng', 'ipfix', 'header', 'json', 'cert',
+         'object']
+
+
+def whole(name, what, data, other=False, **more):
+    data = data.encode() if isinstance(data, str) else data
+    start = bytes([WHOLE.index(what) + 128 * other])
+    seed('whole', name, start, data)
+    faulty('whole', name, start, data, **more)
+
+
+whole('opaque', 'opaque', 'anything', calls='alloc read')
+whole('opaque-empty', 'opaque', '')
+whole('lines', 'lines', 'one\ntwo\nthr', calls='alloc read:EINTR read resize')
+whole('lines-alone', 'lines', 'no end')
+whole('pcap-cut', 'pcap', PCAP[:-5])
+whole('pcap-header-alone', 'pcap', PCAP[:24])
+whole('pcap-not-one', 'pcap', 'what\n')
+whole('pcap-bad-later', 'pcap', PCAP + b'\xff' * 40)
+whole('pcapng-cut', 'pcapng', PCAPNG[:-9])
+whole('ipfix-cut', 'ipfix', ipfix(b'\0\2\0\4') + ipfix()[:9])
+whole('header', 'header', '{"type":"x"}\n', calls='alloc read stat read:short')
+whole('header-cut', 'header', '{"type":"x"', choices=(1,))
+whole('json', 'json', JA3['plain'], calls='alloc read:none')
+whole('json-cut', 'json', JA3['plain'][:20])
+whole('cert', 'cert', 'abc', calls='alloc read library', choices=(1,))
+whole('cert-other', 'cert', 'abc', other=True)
+whole('object', 'object', 'abc', calls='alloc read library')
+whole('object-other', 'object', 'abc', other=True)
+
+# ---- streams that go on, TLS, registries that change ------------------------
+
+HELLO = rec('', 3)
+LINES = [rec('line %d\n' % i, 3) for i in range(6)]
+CAP = [rec('', 1), rec(PCAP[:24], 1), rec(PCAP[24:], 1)]
+for more, sync in ((0, 'never'), (ALWAYS, 'always'), (SECOND, 'second')):
+    recv('goes-on-' + sync, HELLO, *LINES[:3], cut_off(), HELLO, *LINES, bye(),
+         more=more)
+    recv('goes-on-pcap-' + sync, *CAP, rec(PCAP[24:60]), cut_off(), *CAP,
+         rec(PCAP[24:60]), rec(PCAP[60:]), rec(''), bye(), more=more)
+    recv('goes-on-rotated-' + sync, *CAP, wait(3), rec(PCAP[24:]), wait(3),
+         cut_off(), *CAP, rec(PCAP[24:]), rec(PCAP[24:]), wait(3), bye(),
+         how=ROTATE | COMPRESS, more=more)
+    recv('goes-on-extended-' + sync, rec('', 2), meta('x'), rec('a\n', 255),
+         cut_off(), rec('', 2), meta('x'), rec('a\n', 255), rec('b\n', 255),
+         bye(), more=more)
+    recv('goes-on-full-' + sync, HELLO, LINES[0], switch('disk'), LINES[1],
+         wait(1), wait(1), cut_off(), wait(1), switch('disk'), wait(1), HELLO,
+         *LINES, bye(), more=more)
+recv('goes-on-within-a-unit', *CAP, rec(PCAP[24:50]), cut_off(), *CAP,
+     rec(PCAP[24:50]), rec(PCAP[50:]), bye())
+recv('goes-on-within-a-line', HELLO, rec('one\ntw', 3), cut_off(), HELLO,
+     rec('one\ntw', 3), rec('o\nthree\n', 3), rec('', 3), bye())
+recv('goes-on-but-not-there', HELLO, *LINES[:2], bye(), HELLO, *LINES[4:],
+     bye())
+recv('goes-on-with-others', HELLO, *LINES[:3], bye(), HELLO, LINES[0],
+     *LINES[4:], bye())
+recv('goes-on-ended', HELLO, *LINES, rec('', 3), bye(), HELLO, *LINES,
+     rec('', 3), bye())
+recv('goes-on-elsewhere', HELLO, *LINES[:2], rec('', 3, i=1),
+     rec('line 0\n', 3, i=1), bye(1), bye())
+recv('goes-on-type-4', rec('', 4), rec(PCAP[:24], 4), rec(PCAP[24:], 4),
+     cut_off(), rec('', 4), rec(PCAP[:24], 4), rec(PCAP[24:], 4),
+     rec(PCAP[24:], 4), bye())
+recv('goes-on-bad-later', *CAP, rec(b'\xff' * 40), bye(), *CAP,
+     rec(b'\xff' * 40), bye())
+recv('goes-on-maltrail', rec('', 2), meta('maltrail'), rec('a\nb', 255),
+     cut_off(), rec('', 2), meta('maltrail'), rec('a\nb', 255),
+     rec('c\n', 255), bye(), more=ALWAYS)
+recv('goes-on-twice-extended', rec('', 2), meta('x'), rec('a\n', 255),
+     rec('', 2, i=1), rec('{"type":"x"}', 2, i=1), rec('a\n', 255, i=1),
+     wait(1), bye(1), bye())
+recv('goes-on-full-and-elsewhere', HELLO, LINES[0], switch('disk'),
+     rec('x' * 300 + '\n', 3), wait(1), rec('', 3, i=1),
+     rec('line 0\n', 3, i=1), wait(1), switch('disk'), wait(3), bye(1), bye())
+recv('goes-on-preamble-old', rec('', 1, OWN_KEY), rec(PCAP[:24], 1, OWN_KEY),
+     rec(PCAP[24:], 1, OWN_KEY), cut_off(), rec('', 1, OWN_KEY),
+     rec(PCAP[:24], 1, OWN_KEY), rec(PCAP[:24], 1, OWN_KEY | OTHER_VERSION),
+     rec(PCAP[24:], 1, OWN_KEY), bye())
+recv('too-old', rec('odd', 3, OTHER_VERSION), bye(), more=MAX_AGE)
+recv('too-old-later', rec('even', 3), wait(31), rec('even', 3), bye(),
+     more=MAX_AGE)
+recv('too-old-goes-on', HELLO, LINES[0], wait(31), LINES[1], bye(),
+     more=MAX_AGE)
+recv('backwards', rec('even', 3, OTHER_VERSION), rec('odd', 3, OTHER_VERSION),
+     bye(), more=MONOTONIC)
+recv('backwards-next-time', rec('even', 3, OTHER_VERSION), bye(),
+     rec('even', 3), bye(), more=MONOTONIC)
+recv('backwards-goes-on', *CAP, rec('even', 1, OTHER_VERSION),
+     rec(PCAP[:24], 1), rec('odd', 1, OTHER_VERSION), bye(), more=MONOTONIC)
+recv('backwards-extended', meta('x'), rec('aa', 255, OTHER_VERSION), wait(1),
+     bye(), meta('x'), rec('aa', 255), bye(), more=MONOTONIC)
+recv('tls', rec('a\n', 3), rec('b\n', 3), bye(), how=TLS)
+recv('tls-cut-off', rec('a\n', 3), cut_off(), how=TLS)
+recv('tls-large', large('x\n' * 2000), large('y\n' * 2000), bye(), how=TLS)
+recv('tls-no-handshake', hello(0, 1), wait(6), wait(6), wait(6), how=TLS)
+recv('tls-failed', hello(0, 1), raw('x'), wait(1), how=TLS)
+recv('tls-half', hello(0, 1), raw('w'), wait(1), raw('w'), raw('h'),
+     rec('a\n', 3), bye(), how=TLS)
+recv('tls-ends-in-handshake', hello(0, 1), bye(), how=TLS)
+recv('tls-slow-end', rec('a\n', 3), switch('tls-slow'), bye(), wait(3),
+     wait(31), how=TLS)
+recv('tls-broken', rec('a\n', 3), switch('tls-broken'), rec('b\n', 3), wait(1),
+     how=TLS)
+recv('tls-full', rec('a\n', 3), switch('disk'), large('x\n' * 2000),
+     large('x\n' * 2000), wait(1), switch('disk'), wait(1), bye(), how=TLS)
+recv('tls-goes-on', HELLO, *LINES[:3], cut_off(), HELLO, *LINES, rec('', 3),
+     bye(), how=TLS)
+recv('tls-certificate', rec('a\n', 3), bye(), rec('a\n', 3, STRANGER), bye(),
+     how=TLS, more=BIND)
+recv('stdin', hello(0, 3), rec('a\n', 3), rec('b\n', 3), bye())
+recv('registry-breaks', rec('a\n', 3), switch('registry'), wait(1, True),
+     rec('b\n', 3), wait(1), rec('c\n', 3, STRANGER, 1), switch('registry'),
+     bye(), bye(1))
+recv('registry-breaks-before', switch('registry'), rec('a\n', 3), bye(),
+     switch('registry'), rec('a\n', 3), bye())
+recv('registry-breaks-extended', meta('x'), switch('registry'),
+     rec('a\n', 255), wait(1), bye())
+recv('registry-breaks-streams', rec('a\n', 8), switch('registry'),
+     rec('b\n', 8), wait(1), switch('over'), wait(1), bye(), how=STREAMS)
+recv('elsewhere-now', switch('elsewhere'), rec('a\n', 3), bye())
+recv('elsewhere-long-ago', bytes([8 * 27 + 6]), rec('a\n', 3), bye())
+recv('elsewhere-goes-on', HELLO, *LINES[:2], bye(), switch('elsewhere'), HELLO,
+     *LINES, bye())
+recv('blames', rec('a\n', 3), switch('blame'), wait(1, True), wait(1), bye())
+recv('blames-before', switch('blame'), rec('a\n', 3), bye())
+recv('key-changed', rec('a\n', 3), switch('key'), wait(1, True), rec('b\n', 3),
+     bye())
+recv('own-key-stays', rec('a\n', 3, OWN_KEY), wait(1, True),
+     rec('b\n', 3, OWN_KEY), bye())
+recv('types-changed', rec('a\n', 3), rec('b\n', 8, OWN_KEY, 1),
+     switch('types'), wait(1, True), bye(), bye(1))
+recv('metatypes-changed', meta('maltrail'), rec('a\n', 255), switch('types'),
+     wait(1, True), rec('b\n', 255), bye())
+recv('metatypes-kept', meta('x'), rec('a\n', 255), switch('types'),
+     wait(1, True), rec('b\n', 255), bye())
+recv('judged-while-strange', hello(0), wait(1, True), wait(1, True),
+     rec('a\n', 3), bye(), how=STREAMS)
+recv('blocked-while-strange', hello(0), switch('address'), wait(1, True),
+     bye())
+recv('meta-too-long', *[bytes([192, KNOWN, 2]) + given('x' * 4000)] * 2, bye())
+recv('write-fails', rec('a\n', 3), wait(3), switch('write'), rec('b\n', 3),
+     wait(3), wait(1), bye(), how=ROTATE)
+recv('goes-on-write-fails', HELLO, LINES[0], wait(3), switch('write'), LINES[1],
+     wait(3), LINES[2], wait(1), bye(), how=ROTATE, more=ALWAYS)
+
+
+def recv_faulty(name, *steps, how=0, more=0, calls):
+    for call in calls.split():
+        what, _, way = call.partition(':')
+        seed('recv', 'faulty-%s-%s' % (call.replace(':', '-'), name),
+             bytes([how]), *steps, *[choice(more)] * (more > 0),
+             fault(what, way or 'EIO', sweep=True))
+
+
+def huge(payload, type_=1, i=0):
+    step = [x for x in range(224, 256) if x % 8 < 3 and x // 8 % 3 == i][0]
+    return bytes([step, KNOWN, type_]) + given(payload)
+
+
+recv('huge', huge('x' * 3000), huge('x' * 3000), bye())
+recv('huge-capture', rec(PCAP), huge(PCAP[24:] * 16), huge(PCAP[24:] * 16), bye())
+recv('huge-goes-on', rec('', 1), rec(PCAP[:24]), huge(PCAP[24:] * 16),
+     huge(PCAP[24:] * 16), cut_off(), rec('', 1), rec(PCAP[:24]),
+     huge(PCAP[24:] * 16), bye())
+recv('huge-full', rec('ab', 5), switch('write'), huge('x' * 3000, 5),
+     huge('x' * 3000, 5), wait(1), bye())
+recv('huge-line-of-ja3-jl', meta('ja3-jl'), *[huge('x' * 3900, 255)] * 3, bye())
+recv('huge-lines-full', meta('maltrail'), switch('items'), huge('x' * 2000, 255),
+     wait(1), switch('items'), wait(1), bye())
+CLOCK = bytes([8 * 15 + 6])
+recv('clock-set-back', rec('a\n', 3), wait(3), CLOCK, wait(1), rec('b\n', 3),
+     wait(3), bye(), how=ROTATE)
+recv('clock-set-back-goes-on', *CAP, wait(3), CLOCK, rec(PCAP[24:]), wait(3),
+     rec(PCAP[24:]), bye(), how=ROTATE)
+recv('preamble-is-old', *CAP, rec('even', 1, OTHER_VERSION), bye(),
+     more=MONOTONIC)
+recv('preamble-again-is-old', *CAP, rec(PCAP[24:], 1, OTHER_VERSION),
+     rec(PCAP[:24], 1, OTHER_VERSION), rec(PCAP[24:48], 1, OTHER_VERSION),
+     bye(), more=MONOTONIC)
+recv('preamble-of-lines-is-old', HELLO, rec('even', 3, OTHER_VERSION),
+     rec('odd', 3, OTHER_VERSION), bye(), more=MONOTONIC)
+recv('preamble-of-4-is-old', rec('', 4), rec(PCAP[:24], 4, OTHER_VERSION), bye(),
+     more=MAX_AGE)
+recv('preamble-of-type-4-is-old', rec('', 4), rec('even', 4, OTHER_VERSION),
+     rec('odd', 4, OTHER_VERSION), bye(), more=MONOTONIC)
+recv('preamble-of-pcapng-is-old', rec('', 5), rec(PCAPNG[:48], 5),
+     rec('even', 5, OTHER_VERSION), bye(), rec('', 5), rec(PCAPNG, 5),
+     rec(PCAPNG[48:] + PCAPNG[:48] + bytes(2), 5, OTHER_VERSION),
+     rec(PCAPNG[:48], 5, OTHER_VERSION), bye(), more=MONOTONIC)
+recv('leaves', rec('a\n', 3), switch('disk'), rec('b' * 300 + '\n', 3), wait(1),
+     more=32)
+recv('leaves-items', switch('items'), rec('a\nb\n', 3), wait(1), more=32)
+recv('leaves-goes-on', HELLO, LINES[0], wait(1), switch('items'), LINES[1],
+     wait(1), more=32)
+recv('many-files', rec('a\n', 3), rec('b\n', 3, OWN_KEY, 1), wait(1), hello(2),
+     rec('c\n', 3, STRANGER, 2), wait(1), wait(6), bye(), bye(1), bye(2),
+     how=FEW_FILES)
+recv('registry-writes-fail', rec('a\n', 3), bytes([8 * 26 + 6]), wait(1, True),
+     rec('b\n', 3), rec('c\n', 3, BLOCKS_ADDRESS, 1), bye(), bye(1))
+recv('goes-on-maltrail-busy', rec('', 2), meta('maltrail'), rec('a\nb\n', 255),
+     wait(1), switch('busy'), rec('c\n', 255), wait(1), wait(1), switch('busy'),
+     wait(1), bye(), more=ALWAYS)
+recv('goes-on-ja3-jl', rec('', 2), meta('ja3-jl'), rec(JA3['plain'] + '\n', 255),
+     wait(1), switch('busy'), rec(JA3['plain'] + '\n', 255), wait(1),
+     switch('busy'), wait(1), bye(), more=ALWAYS)
+recv_faulty('lines', rec('one\n', 3), wait(1), rec('two', 3), bye(),
+            calls='alloc read read:EINTR read:EAGAIN write write:ENOSPC'
+            ' write:EINTR sync resize lock library')
+recv_faulty('goes-on', HELLO, *LINES[:2], cut_off(), HELLO, *LINES[:3], wait(1),
+            rec('', 3), bye(), more=ALWAYS,
+            calls='alloc read write write:ENOSPC sync resize lock open rename')
+recv_faulty('pcap-rotated', rec(PCAP), wait(3), rec(PCAP[24:]), bye(),
+            how=ROTATE, calls='alloc write write:ENOSPC sync resize')
+recv_faulty('goes-on-pcap', *CAP, rec(PCAP[24:50]), cut_off(), *CAP,
+            rec(PCAP[24:50]), rec(PCAP[50:]), bye(),
+            calls='alloc write:ENOSPC resize open:EMFILE')
+recv_faulty('filewatcher', meta('filewatcher'), rec('YWJj\n', 255), bye(),
+            calls='alloc write write:ENOSPC library')
+recv_faulty('ja3-jl', meta('ja3-jl'), rec(JA3['plain'] + '\n', 255), bye(),
+            calls='alloc write library')
+recv_faulty('ja3-jl-odd', meta('ja3-jl'), rec(
+    '{"Timestamp":"../x","Certificates":[]}\n', 255), bye(), calls='library')
+recv_faulty('streams', rec('a\n', 8), bye(), how=STREAMS, calls='alloc')
+recv_faulty('tls', rec('a\n', 3), bye(), how=TLS, calls='alloc read')
+recv_faulty('own-key', rec('a\n', 3, OWN_KEY), bye(), calls='alloc library')
+recv_faulty('full', rec('a\n', 3), switch('disk'), rec('b' * 300 + '\n', 3),
+            rec('c\n', 3), wait(1), switch('disk'), wait(1), bye(),
+            calls='alloc')
+recv_faulty('full-queue', switch('items'), rec('a\nb\n', 3), wait(1),
+            switch('items'), wait(1), bye(), calls='alloc')
+recv_faulty('type-4', rec('abcd\n', 4), bye(), calls='alloc')
+recv_faulty('second', HELLO, *LINES[:2], wait(1), bye(), more=SECOND,
+            calls='alloc sync lock')
+
+# ---- registries that are written to -----------------------------------------
+
+SEEN = (entry('sensor', 'key', 'its key\n'), entry('facts', HEX + '.0', FACTS),
+        entry('day', HEX + '.0', COUNTS), entry('claims', HEX + '-1', claim()),
+        entry('queue', 'max_size', '10\n'), entry('group', HEX))
+for i, what in enumerate(['sensor', 'registration', 'sets', 'queues', 'claims',
+                          'facts', 'all']):
+    seed('registry', 'written-' + what, choice(i + 1))
+    seed('registry', 'written-to-' + what, *SEEN, choice(i + 1))
+    # All of it would take long.
+    for call in ('alloc', 'read', 'write', 'sync', 'rename', 'remove', 'open',
+                 'stat', 'lock', 'resize')[:0 if what == 'all' else None]:
+        seed('registry', 'written-%s-faulty-%s' % (what, call), *SEEN[:3],
+             choice(i + 1), fault(call, sweep=True))
+    for name, reply in {
+            'nil': NIL, 'zero': number(0), 'one': number(1), 'ok': OK,
+            'error': said(2, 'ERR wrong'), 'uuid': string(HEX),
+            'list': array(string(HEX)), 'claimed': array(number(0), string('')),
+            'held': array(number(1), string('')),
+            'taken': array(number(0), string(HEX)),
+            'two-texts': array(string('1'), string('1700000000')),
+            'empty-list': array(), 'queued': said(1, 'QUEUED')}.items():
+        seed('redis', 'written-%s-%s' % (what, name), b'\0', reply * 120,
+             choice(i + 1))
+    for n in (1, 3, 6):
+        seed('redis', 'written-%s-lost-%d' % (what, n), b'\0', OK * n, LOST,
+             choice(i + 1))
+    seed('redis', 'written-%s-faulty' % what, b'\0', number(0) * 120,
+         choice(i + 1), fault('alloc', sweep=True))
+    seed('redis', 'written-%s-claimed-faulty' % what, b'\0',
+         array(number(0), string(HEX)) * 120, choice(i + 1),
+         fault('alloc', sweep=True))

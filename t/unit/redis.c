@@ -17,6 +17,8 @@ test_parse(void)
 	} all[] = {
 		{ "localhost:6379/0", "localhost:6379/0" },
 		{ "redis:127.0.0.1:6380/2", "127.0.0.1:6380/2" },
+		{ "redis:6380/2", "redis:6380/2" },
+		{ "redis:redis:6380/2", "redis:6380/2" },
 		{ "[::1]:6379/15", "[::1]:6379/15" },
 		{ "/run/redis/sock/3", "unix:/run/redis/sock/3" },
 		{ "unix:/run/redis/sock/3", "unix:/run/redis/sock/3" },
