@@ -35,7 +35,7 @@ send(struct shelf *s, const char *meta, const char *in, size_t len,
 		d4_meta_free(header);
 		return STORE_FAILED;
 	}
-	while (done < len) {
+	while (done < len || result == STORE_FULL) {
 		result = store_write(stream, in + done, slice == 0 ||
 		    len - done < slice ? len - done : slice, START, &taken);
 		done += taken;

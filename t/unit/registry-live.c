@@ -329,7 +329,7 @@ static void
 test_competition(void)
 {
 	struct d4_registry *reg = open_registry();
-	int dead = 0, fds[2], i, status;
+	int calm, dead = 0, fds[2], i, status;
 	pid_t pids[WORKERS];
 
 	(void)fflush(stdout);
@@ -349,9 +349,11 @@ test_competition(void)
 		(void)waitpid(pids[i], NULL, 0);
 	(void)close(fds[0]);
 	(void)close(fds[1]);
-	for (i = 0; i < 100 && nlive(reg) == 0; i++)
+	/* Until they are through: one changes hands for the last time. */
+	for (i = calm = 0; i < 300 && calm < 10; i++) {
 		(void)usleep(100000);
-	(void)usleep(500000);
+		calm = nlive(reg) == 1 ? calm + 1 : 0;
+	}
 	is(nlive(reg), 1, "of %d workers one has the claim", WORKERS / 2);
 	for (i = 1; i < WORKERS; i += 2)
 		dead += waitpid(pids[i], &status, WNOHANG) != 0;
