@@ -219,9 +219,8 @@ place_text(char text[PLACE], const struct tail_place *p)
 static void
 note_parse(struct share_note *note, const char *text)
 {
+	char digits[3] = "", *end;
 	uint64_t n[3];
-	unsigned byte;
-	char *end;
 	size_t i;
 
 	memset(note, 0, sizeof(*note));
@@ -238,9 +237,10 @@ note_parse(struct share_note *note, const char *text)
 	if (strlen(text) != 1 + 2 * MATCH_TAG)
 		return;
 	for (i = 0, text++; i < MATCH_TAG; i++, text += 2) {
-		if (sscanf(text, "%2x", &byte) != 1)
+		memcpy(digits, text, 2);
+		note->tag[i] = (uint8_t)strtoul(digits, &end, 16);
+		if (end != digits + 2)
 			return;
-		note->tag[i] = (uint8_t)byte;
 	}
 	note->first = true;
 }

@@ -626,7 +626,7 @@ on_answer(void *cookie, struct pipeline_cmd *p,
 
 	if (s != NULL)
 		s->inflight--;
-	if (cmd->tailed && take_tailed(st, cmd, reply))
+	if (s != NULL && cmd->tailed && take_tailed(st, cmd, reply))
 		return;
 	if (bad)
 		pipeline_refuse(st->pipeline, reply->text);
@@ -645,7 +645,7 @@ on_answer(void *cookie, struct pipeline_cmd *p,
 			s->asking = false;
 		else
 			take_length(s, reply->number);
-	} else if (cmd->kind == CMD_TAKE)
+	} else if (cmd->kind == CMD_TAKE && s != NULL)
 		take_tail_answer(s, bad, reply);
 	else if (cmd->kind == CMD_LOAD && !bad && reply->len < CMD_SHA) {
 		(void)snprintf(st->sha, sizeof(st->sha), "%s", reply->text);
