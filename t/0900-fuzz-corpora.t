@@ -13,7 +13,7 @@ for source in "$TOP"/t/fuzz/fuzz-*.c; do
 	name=${source##*/fuzz-}
 	name=${name%.c}
 	seeds=$TOP/t/fuzz/corpus/$name
-	run timeout 120 "$TOP/t/fuzz/replay-$name" "$seeds"
+	run timeout 400 "$TOP/t/fuzz/replay-$name" "$seeds"
 	is "$status $(cat out)" "0 $(find "$seeds" -type f | wc -l) inputs" \
 	    "$name takes its seeds"
 	is "$(find "$seeds" -type f -size +16k)" '' "which are small"
