@@ -368,7 +368,8 @@ FETCH void
 fetch_head(const struct attacks *a, const struct batch *b, size_t i)
 {
 	/* Another processor may have the answers in its cache. */
-	__builtin_prefetch(&b->answer[i + STEP]);
+	if (i + STEP < FRAME_BATCH)
+		__builtin_prefetch(&b->answer[i + STEP]);
 	__builtin_prefetch(&b->reporter[i]);
 	__builtin_prefetch(head_of(a, b->answer[i].hash));
 }

@@ -154,7 +154,7 @@ load_seen(struct rds *r, const char *hex, bool extended,
 {
 	struct d4_registry_seen *seen;
 	struct d4_redis_reply reply;
-	uint64_t first, last;
+	uint64_t first = 0, last = 0;
 	char key[RDS_KEY];
 	size_t i;
 

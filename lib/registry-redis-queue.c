@@ -206,7 +206,7 @@ rds_queue_remove(void *store, const uint8_t *uuid)
 	char by[RDS_KEY], text[D4_UUID_TEXT];
 	struct rds_texts members;
 	struct rds *r = store;
-	struct kind kind;
+	struct kind kind = { .extended = false };
 	long long left;
 	int rc;
 
@@ -216,8 +216,10 @@ rds_queue_remove(void *store, const uint8_t *uuid)
 	if ((rc = load_group(r, text, &members)) == 0)
 		rc = remove_definition(r, &kind, text, &members);
 	rds_texts_free(&members);
+	if (rc == -1)
+		return -1;
 	by_kind_key(by, &kind);
-	if (rc == -1 || (left = RDS_COUNT(r, "SCARD", by)) == -1)
+	if ((left = RDS_COUNT(r, "SCARD", by)) == -1)
 		return -1;
 	if (left == 0 && RDS_COUNT(r, "SREM", kind.extended ?
 	    "all:analyzer:extended_type" : "all:analyzer:format_type",
