@@ -135,10 +135,10 @@ tell type=8,size=0,uuid=22222222222242228222222222222222 \
 within 10 all_finished
 is "$(cat s/22222222222242228222222222222222/8/*/*/*/*)" whole \
     'and none of them comes twice'
-printf ' line\nnext\nla' > more
+printf ' line\nnext\nla' > rest
 tell type=8,size=0,uuid=22222222222242228222222222222222 \
     type=8,data=@lines,uuid=22222222222242228222222222222222 \
-    type=8,data=@more,uuid=22222222222242228222222222222222
+    type=8,data=@rest,uuid=22222222222242228222222222222222
 within 10 all_finished
 is "$(kept 8 x 22222222222242228222222222222222)" \
     "$(printf 'whole\nhalf line\nnext\n' | sha256sum | cut -d ' ' -f 1)" \
