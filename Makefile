@@ -303,7 +303,7 @@ DEPS_BUILD = gcc libc6-dev pkg-config libssl-dev uuid-dev libjansson-dev \
     libhiredis-dev libpcap-dev zlib1g-dev ?libipsec-mb-dev ?libisal-dev \
     ?libzstd-dev
 DEPS_RUN = openssl socat tcpdump
-DEPS_CHECK = perl redis-server python3 tcpreplay zsh zstd ?faketime \
+DEPS_CHECK = perl procps redis-server python3 tcpreplay zsh zstd ?faketime \
     $(VALGRIND:%=valgrind)
 DEPS_LINT = clang mandoc shellcheck clang-tidy cppcheck llvm libclang-rt-dev
 DEPS = $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_CHECK)
