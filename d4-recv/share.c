@@ -508,7 +508,9 @@ static void
 forget_ready(struct share_stream *s)
 {
 	s->n -= s->nready;
-	memmove(s->records, s->records + s->nready, s->n * sizeof(*s->records));
+	if (s->n > 0)
+		memmove(s->records, s->records + s->nready,
+		    s->n * sizeof(*s->records));
 	s->nready = 0;
 	if (s->n > 0)
 		return;
