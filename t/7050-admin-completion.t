@@ -58,8 +58,8 @@ completes 'registration' mode set r
 
 # -- zsh ------------------------------------------------------------------------
 
-command -v zsh > /dev/null || {
-	skip 8 'no zsh'
+zsh -fc 'zmodload zsh/zpty && zpty try true' > check 2>&1 || {
+	skip 8 'no zsh, or no terminal can be had here'
 	done_testing
 }
 mkdir functions

@@ -22,7 +22,7 @@
 #include "lib/meta.h"
 #include "t/unit/tap.h"
 
-#define RUNS	5
+#define RUNS		50
 #define TIME_MS	25
 #define RSS_KB	(16l << 10)
 
