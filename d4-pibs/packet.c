@@ -589,8 +589,8 @@ whole(unsigned value)
 
 /* What is to be done with a plain frame. */
 enum {
-	TODO_PACKET = 1,	/* its packet is wanted */
-	TODO_REST = 2		/* and more of it than a TCP packet */
+	WANT_PACKET = 1,	/* its packet is wanted */
+	WANT_REST = 2		/* and more of it than a TCP packet */
 };
 
 /* Frames of which more is to be known than a TCP packet. */
@@ -617,13 +617,13 @@ packet_want(struct packet_wanted *w, uint32_t packets, uint32_t answers,
 	w->answers = answers;
 	w->key = key != NULL ? *key : (struct hash_key){ { 0 } };
 	for (i = 0; i < PACKET_CLASSES; i++)
-		w->todo[i] = (uint8_t)((packets >> i & 1) * TODO_PACKET |
-		    (answers >> i & 1) * TODO_REST);
-	memset(proto, all ? TODO_PACKET | TODO_REST : 0, 256);
+		w->todo[i] = (uint8_t)((packets >> i & 1) * WANT_PACKET |
+		    (answers >> i & 1) * WANT_REST);
+	memset(proto, all ? WANT_PACKET | WANT_REST : 0, 256);
 	if (answers & (PACKET_BIT(PACKET_ICMP) | PACKET_BIT(PACKET_ICMP_OTHER)))
-		proto[PROTO_ICMP] |= TODO_REST;
+		proto[PROTO_ICMP] |= WANT_REST;
 	if (answers & (PACKET_BIT(PACKET_UDP) | PACKET_BIT(PACKET_UDP_DNS)))
-		proto[PROTO_UDP] |= TODO_REST;
+		proto[PROTO_UDP] |= WANT_REST;
 }
 
 /*
@@ -667,10 +667,10 @@ take_plain(struct batch *b, struct work *w, const struct frame *f, size_t n,
 			    (unsigned)PACKET_CLASSES + p[23]];
 			w->item[nwork] = (struct item){ (uint8_t)i,
 			    (uint8_t)m, (uint8_t)(PLAIN_OTHER + tcp) };
-			nwork += todo / TODO_REST;
+			nwork += todo / WANT_REST;
 		} else
 			todo = tcp & todo_of[class];
-		m += todo & TODO_PACKET;
+		m += todo & WANT_PACKET;
 	}
 	b->n = m;
 	w->n = nwork;

@@ -130,6 +130,8 @@ admit_same_stream(const struct conn_context *ctx, const struct conn *c)
 {
 	struct conn *older;
 
+	if (!c->resumes)
+		return NULL;
 	for (older = ctx->first; older != NULL; older = older->next) {
 		if (older != c && older->state != CONN_DEAD &&
 		    older->claim != NULL && older->resumes &&
@@ -142,9 +144,10 @@ admit_same_stream(const struct conn_context *ctx, const struct conn *c)
 /* Its older connection need not be dead for it to be over: a stream that goes
  * on here has ended there. */
 static bool
-goes_on(const struct conn_context *ctx, const struct conn *c, uint8_t type)
+goes_on(const struct conn_context *ctx, const struct conn *c, uint8_t type,
+    const struct conn *older)
 {
-	return c->resumes && (admit_same_stream(ctx, c) != NULL ||
+	return older != NULL || (c->resumes &&
 	    (ctx->store != NULL && (store_has_stream(ctx->store,
 	    c->session.uuid, type, c->hello) ||
 	    d4_registry_has_stream(ctx->registry, c->session.uuid, type,
@@ -172,10 +175,10 @@ older_is_dead(struct conn_context *ctx, const struct conn *c)
 }
 
 unsigned
-admit_live(struct conn_context *ctx, struct conn *c, uint8_t type)
+admit_live(struct conn_context *ctx, struct conn *c, uint8_t type,
+    const struct conn *older)
 {
 	struct d4_registry_live live = { .since = (uint64_t)ctx->now };
-	const struct conn *other;
 	int rc;
 
 	if (ctx->settings->bind_uuid && c->tls != NULL &&
@@ -183,8 +186,7 @@ admit_live(struct conn_context *ctx, struct conn *c, uint8_t type)
 		return REFUSED_CERTIFICATE;
 	/* What a sensor sent before its link was lost may be read behind what
 	 * it sends over the next one. */
-	if (c->resumes && (other = admit_same_stream(ctx, c)) != NULL &&
-	    other->serial > c->serial)
+	if (older != NULL && older->serial > c->serial)
 		return REFUSED_TAKEN_OVER;
 	memcpy(live.uuid, c->session.uuid, sizeof(live.uuid));
 	d4_uuid_new(c->id);
@@ -192,7 +194,8 @@ admit_live(struct conn_context *ctx, struct conn *c, uint8_t type)
 	live.type = type;
 	(void)snprintf(live.address, sizeof(live.address), "%.63s", c->peer);
 	rc = d4_registry_claim(ctx->registry, &live, false, c, &c->claim);
-	if (rc == 1 && (goes_on(ctx, c, type) || older_is_dead(ctx, c)))
+	if (rc == 1 && (goes_on(ctx, c, type, older) ||
+	    older_is_dead(ctx, c)))
 		rc = d4_registry_claim(ctx->registry, &live, true, c,
 		    &c->claim);
 	if (rc == -1) {

@@ -21,14 +21,17 @@ unsigned admit_sensor(struct conn_context *, struct conn *,
     const struct d4_header *);
 
 /* The first record that verified, of that type (later ones may have been
- * looked at): claims the connection.  0, or a reason. */
-unsigned admit_live(struct conn_context *, struct conn *, uint8_t type);
+ * looked at): claims the connection.  older is what admit_same_stream() says.
+ * 0, or a reason. */
+unsigned admit_live(struct conn_context *, struct conn *, uint8_t type,
+    const struct conn *older);
 
 /* A live connection after registry or settings changed: 0, or a reason.  The
  * limit of its stream is set anew. */
 unsigned admit_again(struct conn_context *, struct conn *);
 
-/* Another connection of the same stream (d4-resume(7)) here, or NULL. */
+/* Another connection here of the stream that this one resumes (d4-resume(7)),
+ * or NULL. */
 struct conn *admit_same_stream(const struct conn_context *,
     const struct conn *);
 

@@ -621,14 +621,14 @@ open_stream(struct conn_context *ctx, struct conn *c, uint8_t type)
 static unsigned
 go_live(struct conn_context *ctx, struct conn *c, uint8_t type)
 {
+	struct conn *older = admit_same_stream(ctx, c);
 	struct d4_registry_sensor sensor;
-	struct conn *older;
 	unsigned reason;
 
-	if ((reason = admit_live(ctx, c, type)) != 0)
+	if ((reason = admit_live(ctx, c, type, older)) != 0)
 		return reason;
 	/* Of types that may have many connections a stream has one. */
-	if (c->resumes && (older = admit_same_stream(ctx, c)) != NULL) {
+	if (older != NULL) {
 		older->replaced = true;
 		refuse_stored(ctx, older, REFUSED_TAKEN_OVER, NULL);
 	}

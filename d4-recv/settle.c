@@ -116,6 +116,20 @@ bad:
 	return -1;
 }
 
+/* The entry that the tail ends in: as settle_open(), or -2 when its name is
+ * none. */
+static int
+open_last(const struct finish *finish, const struct tail *tail,
+    struct place *place, unsigned *n, nlink_t *nlink)
+{
+	const char *entry = tail_file(tail)->entry;
+	bool done;
+
+	if (place_parse(place, entry, n, &done) == -1 || done)
+		return -2;
+	return settle_open(finish_open_dir(finish), entry, nlink);
+}
+
 int
 settle_tail(struct finish *finish, struct tail *tail, bool waits)
 {
@@ -123,14 +137,12 @@ settle_tail(struct finish *finish, struct tail *tail, bool waits)
 	struct place place;
 	nlink_t nlink;
 	unsigned n;
-	bool done;
 	int fd;
 
 	if (file->settled || *file->entry == '\0')
 		return file->by_mark ? tail_settle(tail, file->end) : 0;
-	if (place_parse(&place, file->entry, &n, &done) == -1 || done)
+	if ((fd = open_last(finish, tail, &place, &n, &nlink)) == -2)
 		return 2;
-	fd = settle_open(finish_open_dir(finish), file->entry, &nlink);
 	if (fd != -1)
 		return settle_file(finish, tail, &place, n, fd, nlink, waits);
 	if (errno == EWOULDBLOCK)
@@ -146,14 +158,11 @@ settle_hand(struct finish *finish, const struct tail *tail)
 	struct place place;
 	nlink_t nlink;
 	unsigned n;
-	bool done;
 	int fd;
 
-	if (!file->settled || *file->entry == '\0' ||
-	    place_parse(&place, file->entry, &n, &done) == -1 || done)
+	if (!file->settled || *file->entry == '\0')
 		return;
-	fd = settle_open(finish_open_dir(finish), file->entry, &nlink);
-	if (fd != -1)
+	if ((fd = open_last(finish, tail, &place, &n, &nlink)) >= 0)
 		(void)settle_submit(finish, &place, n, fd, nlink,
 		    FINISH_WHOLE);
 }

@@ -1464,33 +1464,53 @@ step_over(struct tail *t, int fd, uint64_t generation)
 	t->entries = true;
 }
 
-int
-tail_import(struct tail *t, const struct tail_import *in)
+/* Gives up a generation that was not begun as a whole.  Returns -1. */
+static int
+abandon(const struct tail *t, int fd, uint64_t generation)
 {
-	uint64_t generation = t->generation + 1, len = LOG_HEAD;
-	uint8_t (*tags)[MATCH_TAG] = t->preamble;
-	size_t ntags = t->npreamble;
-	char name[NAME];
-	int fd, rc;
+	remove_generation(t->tails, t->base, generation);
+	(void)close(fd);
+	return -1;
+}
 
+/* A file for the next generation, held, with its head and the preamble in
+ * force. */
+static int
+create_generation(const struct tail *t, uint64_t generation, uint64_t *len)
+{
+	char name[NAME];
+	int fd;
+
+	*len = LOG_HEAD;
 	name_generation(name, t->base, generation);
 	(void)unlinkat(t->tails->dir, name, 0);
 	fd = openat(t->tails->dir, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
 	    0600);
 	if (fd == -1)
 		return -1;
+	if (hold(fd) != 0 || write_head(t, fd, generation, true) == -1 ||
+	    append_tags(t, fd, generation, len) == -1)
+		return abandon(t, fd, generation);
+	return fd;
+}
+
+int
+tail_import(struct tail *t, const struct tail_import *in)
+{
+	uint64_t generation = t->generation + 1, len;
+	uint8_t (*tags)[MATCH_TAG] = t->preamble;
+	size_t ntags = t->npreamble;
+	int fd;
+
 	t->preamble = in->preamble;
 	t->npreamble = in->npreamble;
-	rc = hold(fd) != 0 || write_head(t, fd, generation, true) == -1 ||
-	    append_tags(t, fd, generation, &len) == -1 ||
-	    append_import(t, fd, generation, &len, in) == -1 ? -1 : 0;
+	fd = create_generation(t, generation, &len);
 	t->preamble = tags;
 	t->npreamble = ntags;
-	if (rc == -1) {
-		(void)unlinkat(t->tails->dir, name, 0);
-		(void)close(fd);
+	if (fd == -1)
 		return -1;
-	}
+	if (append_import(t, fd, generation, &len, in) == -1)
+		return abandon(t, fd, generation);
 	step_over(t, fd, generation);
 	return load_generation(t, fd, generation, len, &t->len) == 0 ? 0 : -1;
 }
@@ -1564,25 +1584,15 @@ tail_pending_bytes(const struct tail *t)
 static int
 begin_generation(struct tail *t)
 {
-	uint64_t generation = t->generation + 1, len = LOG_HEAD;
-	char name[NAME];
+	uint64_t generation = t->generation + 1, len;
 	int fd;
 
-	name_generation(name, t->base, generation);
-	(void)unlinkat(t->tails->dir, name, 0);
-	fd = openat(t->tails->dir, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
-	    0600);
-	if (fd == -1)
+	if ((fd = create_generation(t, generation, &len)) == -1)
 		return -1;
-	if (hold(fd) != 0 || write_head(t, fd, generation, true) == -1 ||
-	    append_tags(t, fd, generation, &len) == -1 ||
-	    (*t->file.entry != '\0' && append_file(fd, generation, &len,
+	if ((*t->file.entry != '\0' && append_file(fd, generation, &len,
 	    &t->file) == -1) || (t->file.settled && append_settled(fd,
-	    generation, &len, t->file.end, 0, &t->part) == -1)) {
-		(void)unlinkat(t->tails->dir, name, 0);
-		(void)close(fd);
-		return -1;
-	}
+	    generation, &len, t->file.end, 0, &t->part) == -1))
+		return abandon(t, fd, generation);
 	if (t->before != -1) {
 		(void)close(t->before);
 		remove_generation(t->tails, t->base, t->generation_before);

@@ -138,7 +138,7 @@ like "$(cat list)" '"type":3,"records":[1-9]' 'with its records'
 step 7
 is "$(grep -c watch step.7)" 1 'watch waits for a key'
 terminal=yes
-script -qec true /dev/null > check 2>&1 || terminal=no
+has_terminal || terminal=no
 [ "$terminal" = yes ] || sed -i '/watch/d' step.7
 sed -i "s|.*watch.*|(sleep 2.5; printf q) \| script -qec '&' /dev/null|" step.7
 run timeout 30 bash -e step.7

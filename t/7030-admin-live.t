@@ -243,7 +243,7 @@ types() {
 	are_cut
 	is "$(cat gone.22)" '' "$backend: other types stay"
 	sensor 26 '' "type=8,uuid=$(hex 26),data=dns||"$'\n'
-	if script -qec true /dev/null > check 2>&1; then
+	if has_terminal; then
 		(sleep 0.5; printf q) | script -qec \
 		    "stty rows 4 columns 150; '$ADMIN' -c r watch" \
 		    /dev/null > screen

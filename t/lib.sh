@@ -207,6 +207,11 @@ secrets() {
 	done
 }
 
+# Whether a program can be given a terminal here: a bare root has none.
+has_terminal() {
+	script -qec true /dev/null > /dev/null 2>&1
+}
+
 # conf dir [name=value...]: the sample of d4, with a uuid and a key, changed.
 conf() {
 	local dir=$1 pair
