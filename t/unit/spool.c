@@ -726,7 +726,8 @@ test_rounds(void)
 	    "%lld ms", ms);
 	ok(rounds.syncs <= MIB / 4 + 5, "%d syncs of %d MiB", rounds.syncs,
 	    MIB);
-	/* Who syncs may be woken late, by when as much again is written. */
+	/* What a sync counts for is bounded; here it is seen when it is called,
+	 * by when the writer may have written as much again. */
 	ok(rounds.most <= (9 << 20), "none of more than 4 MiB or a little "
 	    "more: %zu", rounds.most);
 	add_input(&l, 100);
