@@ -662,20 +662,36 @@ find_anchor(const struct spool *sp, const struct segment *s,
 	return rc == -1 ? -1 : found;
 }
 
+/* The oldest segment that is needed, and the one behind it.  Not while one that
+ * was given up is still to be removed: the room it leaves may be enough. */
+static bool
+can_drop(struct spool *sp, struct segment s[2], uint64_t *head)
+{
+	bool can;
+
+	(void)pthread_mutex_lock(&sp->mutex);
+	can = sp->nsegments > 1 && sp->want_head <= sp->have_head &&
+	    sp->segments[0].end > sp->have_head;
+	if (can) {
+		memcpy(s, sp->segments, 2 * sizeof(*s));
+		*head = sp->have_head;
+	}
+	(void)pthread_mutex_unlock(&sp->mutex);
+	return can;
+}
+
 int
 spool_drop(struct spool *sp, uint64_t reached, struct spool_dropped *d)
 {
 	struct segment s[2];
-	bool can;
+	uint64_t head;
 	int rc;
 
-	(void)pthread_mutex_lock(&sp->mutex);
-	can = sp->nsegments > 1 && sp->want_head <= sp->have_head;
-	if (can)
-		memcpy(s, sp->segments, sizeof(s));
-	(void)pthread_mutex_unlock(&sp->mutex);
-	if (!can)
+	if (!can_drop(sp, s, &head))
 		return 0;
+	/* What was lost by the last drop was counted then. */
+	if (reached < head)
+		reached = head;
 	memset(d, 0, sizeof(*d));
 	if ((rc = find_anchor(sp, &s[1], reached, d)) == 1 &&
 	    count_units(sp, &s[0], reached, &d->units) == 0) {

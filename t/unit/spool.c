@@ -653,6 +653,63 @@ test_drop(void)
 	die(&l);
 }
 
+/* The writer begins no segment as long as this is locked. */
+static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+
+static int
+on_gate(const struct disk_call *call)
+{
+	if (call->op == DISK_CREATE && ends(call->name, "segment.tmp")) {
+		(void)pthread_mutex_lock(&gate);
+		(void)pthread_mutex_unlock(&gate);
+	}
+	return 0;
+}
+
+/* A segment was given up, and the writer has not got to remove it. */
+static void
+test_drop_late(void)
+{
+	struct life l;
+	uint64_t units = 0, more = 0, head;
+	int i;
+
+	if (!live(&l, scratch_path("late")))
+		abort();
+	for (i = 0; !spool_out_of_room(l.spool); i++) {
+		if (l.fed == INPUT)
+			l.fed = 0;
+		add_input(&l, 5000);
+		(void)settle(&l);
+	}
+	(void)pthread_mutex_lock(&gate);
+	disk_hook = on_gate;
+	for (i = 0; i < 15; i++) {
+		if (l.fed == INPUT)
+			l.fed = 0;
+		add_input(&l, 5000);
+	}
+	window_flush(l.window);
+	(void)poll(NULL, 0, 50);
+	ok(window_drop(l.window, &units) == 1 && units > 0, "one is dropped");
+	for (i = 0; i < 1000 && spool_head(l.spool) == 0; i++)
+		(void)poll(NULL, 0, 5);
+	head = spool_head(l.spool);
+	ok(head > 0, "that is noted");
+	is(window_drop(l.window, &more), 0, "none while it is there");
+	(void)pthread_mutex_unlock(&gate);
+	for (i = 0; i < 1000 && more == 0; i++) {
+		(void)poll(NULL, 0, 5);
+		if (window_drop(l.window, &more) == -1)
+			break;
+	}
+	ok(more > 0 && more < units * 3 / 2,
+	    "another one, later, of %llu units as the first of %llu",
+	    (unsigned long long)more, (unsigned long long)units);
+	disk_hook = NULL;
+	die(&l);
+}
+
 /* -- how often, and from where ------------------------------------------------ */
 
 static struct {
@@ -1327,6 +1384,7 @@ main(void)
 	test_failure(DISK_WRITE, "", EIO, "no write at all");
 	test_full_disk();
 	test_drop();
+	test_drop_late();
 	test_rounds();
 	test_memory();
 	test_power();
