@@ -46,6 +46,7 @@ struct stream_session;
 struct cmd {
 	struct pipeline_cmd	 p;		/* has to be first */
 	struct stream_session	*session;	/* the caller's, or NULL */
+	uint64_t		 turn;		/* the caller's, within that */
 	enum cmd_kind		 kind;
 	size_t			 space;		/* bytes that it has */
 	/* Of entries: */

@@ -40,7 +40,8 @@ struct stream_session {
 	bool			 renumbers;	/* and a later one was none */
 	bool			 waits;		/* to be settled */
 	enum stream_end		 end;
-	struct pipeline_cmds	 pending;	/* not in the pipeline */
+	struct pipeline_cmds	 pending;	/* not in the pipeline, by turn */
+	uint64_t		 turns;		/* that were given out */
 	size_t			 inflight;	/* in the pipeline */
 	uint64_t		 limit;
 	uint64_t		 room;		/* entries until we must ask */
@@ -104,6 +105,28 @@ ask(struct stream *st, enum cmd_kind kind, struct stream_session *session,
 #define ASK(st, kind, session, ...) \
     ask(st, kind, session, (const char *const[]){ __VA_ARGS__, NULL })
 
+static void
+give_turn(struct stream_session *s, struct cmd *cmd)
+{
+	cmd->session = s;
+	cmd->turn = s->turns++;
+}
+
+/* One that was refused goes before those that came meanwhile. */
+static void
+wait_for_turn(struct stream_session *s, struct cmd *cmd)
+{
+	struct pipeline_cmd *before;
+
+	TAILQ_FOREACH_REVERSE(before, &s->pending, pipeline_cmds, entry) {
+		if (cmd_of(before)->turn < cmd->turn) {
+			TAILQ_INSERT_AFTER(&s->pending, before, &cmd->p, entry);
+			return;
+		}
+	}
+	TAILQ_INSERT_HEAD(&s->pending, &cmd->p, entry);
+}
+
 /* Runs a script over the session's keys, after what was taken before. */
 static void
 run_script(struct stream_session *s, const char *script, const char *more)
@@ -120,11 +143,11 @@ run_script(struct stream_session *s, const char *script, const char *more)
 		d4_log_warn("%s", pipeline_name(st->pipeline));
 		return;
 	}
-	cmd->session = s;
+	give_turn(s, cmd);
 	if (TAILQ_EMPTY(&s->pending) && !s->failing)
 		enqueue(st, cmd);
 	else
-		TAILQ_INSERT_TAIL(&s->pending, &cmd->p, entry);
+		wait_for_turn(s, cmd);
 }
 
 /* -- sessions -------------------------------------------------------------- */
@@ -253,8 +276,8 @@ stream_add(struct stream_session *s, const struct d4_header *h,
 	if (cmd == NULL)
 		return -1;
 	s->judged = false;
-	cmd->session = s;
-	TAILQ_INSERT_TAIL(&s->pending, &cmd->p, entry);
+	give_turn(s, cmd);
+	wait_for_turn(s, cmd);
 	if (!s->stored) {
 		s->stored = true;
 		run_script(s, stream_stored_script, "");
@@ -514,7 +537,7 @@ take_refusal(struct stream *st, struct cmd *cmd, bool refused)
 		cmd->id[0] = '\0';
 	if (cmd->kind == CMD_ADD && s->room < s->limit)
 		s->room++;
-	TAILQ_INSERT_TAIL(&s->pending, &cmd->p, entry);
+	wait_for_turn(s, cmd);
 }
 
 /* Sessions whose data a worker refused. */
