@@ -28,16 +28,9 @@ for type in 1 5 7; do
 	reg queue "$Q$type" "$type" 1000000
 done
 
-# As a service manager does: until the port is free.
 restart() {
-	local i
-	for ((i = 0; i < 50; i++)); do
-		"$RECV" -v -c r 2>> log.all &
-		started
-		server=$pid
-		within 3 pgrep -P "$server" && return
-		sleep 0.1
-	done
+	begin_again log.all -v -c r
+	server=$pid
 }
 
 a_while() {

@@ -201,14 +201,8 @@ killed() {
 }
 
 restart() {
-	local i
-	for ((i = 0; i < 50; i++)); do
-		"$RECV" -vv -c r 2>> log.all &
-		started
-		server=$pid
-		within 3 pgrep -P "$server" && return
-		sleep 0.1
-	done
+	begin_again log.all -vv -c r
+	server=$pid
 }
 
 killed 'kill -9' rotate_size=1500000

@@ -156,6 +156,31 @@ listens() {
 	    grep -q '^SigCgt:.*[2367abef]..$' "/proc/$1/status"
 }
 
+# Whether it has workers.  Before it listens it has a child for a moment that is
+# none, which starts the process for hooks.
+works() {
+	[ "$(grep -c 'listening on' "$2")" -gt "$3" ] && pgrep -P "$1"
+}
+
+# begin_again log option...: d4-recv, with -v, until the port of one that was
+# killed is free, as a service manager does: $pid.  Its words are added to the
+# log.
+begin_again() {
+	local log=$1 had i
+	shift
+	for ((i = 0; i < 100; i++)); do
+		had=$(grep -c 'listening on' "$log")
+		"$RECV" "$@" 2>> "$log" &
+		started
+		while kill -0 "$pid" 2> /dev/null; do
+			works "$pid" "$log" "$had" > /dev/null && return
+			sleep 0.02
+		done
+		sleep 0.1
+	done
+	fail 'd4-recv begins again' "$(tail -n 5 "$log")"
+}
+
 # Its exit status, once it ends.
 finish() {
 	status=0

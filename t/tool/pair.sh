@@ -43,15 +43,8 @@ perl -e 'srand 1; my @in;
 cp in3 in254
 
 begin() {
-	local i
-	# The port may be held for a moment by one that was killed.
-	for ((i = 0; i < 50; i++)); do
-		"$RECV" -vv -c "$1" 2>> "$1.err" &
-		started
-		is_at[$1]=$pid
-		within 3 pgrep -P "$pid" && return
-		sleep 0.1
-	done
+	begin_again "$1.err" -vv -c "$1"
+	is_at[$1]=$pid
 }
 
 # One that waits for it says nothing of the end.
