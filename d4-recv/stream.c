@@ -21,6 +21,8 @@
 
 #define WINDOW		((size_t)16 << 20)	/* bytes not answered, then */
 #define WINDOW_LOW	((size_t)8 << 20)	/* sensors wait until so few */
+#define UNSURE		((size_t)512 << 10)	/* bytes of a stream with a tail */
+#define UNSURE_LOW	((size_t)256 << 10)	/* not answered, likewise */
 #define WALK_MS		20	/* between two looks at all sessions */
 #define ASK_MS		100	/* between two questions for the length */
 #define PREFIX		"d4toolkit:"
@@ -59,6 +61,8 @@ struct stream_session {
 	bool			 judged;	/* the record that comes now */
 	struct cmd_tail		 next;		/* so */
 	uint32_t		 untrimmed;
+	size_t			 unsure;	/* bytes that are not answered */
+	bool			 held;		/* somebody was told of those */
 };
 
 struct stream {
@@ -104,6 +108,22 @@ ask(struct stream *st, enum cmd_kind kind, struct stream_session *session,
 
 #define ASK(st, kind, session, ...) \
     ask(st, kind, session, (const char *const[]){ __VA_ARGS__, NULL })
+
+/* It was answered, or never will be. */
+static void
+forget(struct stream *st, struct cmd *cmd)
+{
+	struct stream_session *s = cmd->session;
+
+	if (cmd->tailed) {
+		s->unsure -= cmd->size;
+		if (s->held && s->unsure <= UNSURE_LOW) {
+			s->held = false;
+			st->eased = true;
+		}
+	}
+	cmd_free(&st->spares, cmd);
+}
 
 static void
 give_turn(struct stream_session *s, struct cmd *cmd)
@@ -276,6 +296,8 @@ stream_add(struct stream_session *s, const struct d4_header *h,
 	if (cmd == NULL)
 		return -1;
 	s->judged = false;
+	if (cmd->tailed)
+		s->unsure += cmd->size;
 	give_turn(s, cmd);
 	wait_for_turn(s, cmd);
 	if (!s->stored) {
@@ -387,10 +409,19 @@ take_answer(struct stream_session *s, uint8_t type,
 
 /* -- full or not ----------------------------------------------------------- */
 
+/* What is not answered when we die, or the sensor comes again, must be sent
+ * again: it has to be well below what a sensor keeps for that. */
+static bool
+is_unsure(const struct stream_session *s)
+{
+	return s->unsure > (s->held ? UNSURE_LOW : UNSURE);
+}
+
 static bool
 is_full(const struct stream_session *s)
 {
-	return s->stream->full || !TAILQ_EMPTY(&s->pending) || awaits_tail(s);
+	return s->stream->full || !TAILQ_EMPTY(&s->pending) ||
+	    awaits_tail(s) || is_unsure(s);
 }
 
 bool
@@ -398,7 +429,8 @@ stream_is_full(struct stream_session *s)
 {
 	bool full = is_full(s);
 
-	s->stream->blocked = s->stream->blocked || full;
+	s->held = is_unsure(s);
+	s->stream->blocked = s->stream->blocked || (full && !s->held);
 	return full;
 }
 
@@ -431,7 +463,7 @@ forget_pending(struct stream_session *s)
 
 	while ((cmd = first_pending(s)) != NULL) {
 		TAILQ_REMOVE(&s->pending, &cmd->p, entry);
-		cmd_free(&s->stream->spares, cmd);
+		forget(s->stream, cmd);
 	}
 }
 
@@ -622,7 +654,7 @@ take_tailed(struct stream *st, struct cmd *cmd,
 		return true;
 	}
 	end_taken(s);
-	cmd_free(&st->spares, cmd);
+	forget(st, cmd);
 	look_after(s);
 	return true;
 }
@@ -677,7 +709,7 @@ on_answer(void *cookie, struct pipeline_cmd *p,
 		take_refused(st, reply);
 	else if (cmd->kind == CMD_KICKED && !bad)
 		take_kicked(st, reply);
-	cmd_free(&st->spares, cmd);
+	forget(st, cmd);
 	if (s != NULL)
 		look_after(s);
 }

@@ -88,5 +88,28 @@ key=$(r KEYS 'd4toolkit:entries:*:1:*:tags')
 usage=$(r MEMORY USAGE "$key")
 ok "a tail of $(r LLEN "$key") records takes $usage bytes" \
     [ "$usage" -le 65536 ]
+
+# It is mute, and then the collector is killed: what that had taken and not yet
+# handed over is less than what a sensor sends again.
+perl -e 'srand 5; printf "%d %s\n", $_, "x" x rand 200 for 1 .. 400000' > big
+forget
+"$RESUME" "${at[a]},${at[b]}" big type=3 slow=2 window=4000000 > said &
+started
+sensor=$pid
+has_some() {
+	[ "$(r EXISTS session_uuid:3)" = 1 ]
+}
+within 30 has_some
+sleep 0.2
+kill -STOP "$redis_pid"
+sleep 2
+die a
+kill -CONT "$redis_pid"
+begin a
+finish "$sensor"
+is "$status" 0 'Redis is mute, the collector is killed: answered'
+like "$(cat said)" '^[2-9] sessions' 'it was in the midst'
+there 'mute: lines' 3 big
+
 both_end 'at the end'
 done_testing
