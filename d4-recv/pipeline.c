@@ -44,6 +44,16 @@ pipeline_put(struct pipeline *p, struct pipeline_cmd *cmd)
 	p->figures.nwaiting++;
 }
 
+void
+pipeline_withdraw(struct pipeline *p, struct pipeline_cmd *cmd)
+{
+	if (p->unsent == cmd)
+		p->unsent = TAILQ_NEXT(cmd, entry);
+	TAILQ_REMOVE(&p->queue, cmd, entry);
+	p->figures.waiting -= cmd->len;
+	p->figures.nwaiting--;
+}
+
 static void
 take_answer(struct pipeline *p, const struct d4_redis_reply *reply)
 {
@@ -86,9 +96,12 @@ void
 pipeline_is_well(struct pipeline *p)
 {
 	p->backoff_ms = p->retry_ms = 0;
-	if (p->figures.away)
-		d4_log_warnx("%s: %s go on", p->name, p->s.what);
+	if (!p->figures.away)
+		return;
+	d4_log_warnx("%s: %s go on", p->name, p->s.what);
 	p->figures.away = false;
+	if (p->s.well != NULL)
+		p->s.well(p->s.cookie);
 }
 
 bool

@@ -43,8 +43,11 @@ struct pipeline_settings {
 	void (*answer)(void *cookie, struct pipeline_cmd *,
 	    const struct d4_redis_reply *);
 
-	/* Connected, for the first time or again. */
+	/* Connected, for the first time or again; nothing was sent yet. */
 	void (*ready)(void *cookie);
+
+	/* It answers again as it should, after it refused; may be NULL. */
+	void (*well)(void *cookie);
 	void			*cookie;
 };
 
@@ -64,6 +67,9 @@ void pipeline_free(struct pipeline *);
 
 /* Takes a command: it is sent in its turn. */
 void pipeline_put(struct pipeline *, struct pipeline_cmd *);
+
+/* Gives back a command that was not answered, in ready() alone. */
+void pipeline_withdraw(struct pipeline *, struct pipeline_cmd *);
 
 /* Sends and receives what can be, and connects when it is time to. */
 void pipeline_run(struct pipeline *);

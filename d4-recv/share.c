@@ -29,8 +29,8 @@
 #define KEPT		65536	/* records that wait to be pushed */
 #define PREAMBLE_MAX	4096	/* tags, then only those in force */
 #define ASK_MS		50	/* between two questions */
-#define BACK_MS		6000	/* after Redis came back, until others have
-				 * found that, and those that did not are dead */
+#define BACK_MS		6000	/* after Redis was away, until others have found
+				 * that, and those that did not are dead */
 
 enum kind { BEAT, TAKE, PUSH, UPLOAD, CONFIRM, RELEASE };
 
@@ -68,6 +68,7 @@ struct share_stream {
 	struct tail		*tail;		/* of a dead process, or NULL */
 	bool			 wanted;
 	bool			 inflight;
+	struct cmd		*asked;		/* the question that is */
 	struct cmd		*next;		/* to be sent before others */
 	int64_t			 since_ms;	/* we ask, and next at */
 	int64_t			 ask_ms;
@@ -103,7 +104,7 @@ struct share {
 	TAILQ_HEAD(, share_stream) due;
 	bool			 beating;
 	bool			 news;
-	int64_t			 back_ms;	/* it came back then, or 0 */
+	int64_t			 back_ms;	/* it was away until then, or 0 */
 	size_t			 nasking;
 	int64_t			 away_ms;	/* since then, 0: it is there */
 };
@@ -431,7 +432,7 @@ ask(struct share_stream *s)
 	    sh->back_ms != 0 && now - sh->back_ms < BACK_MS ? "wait" : "ask");
 	say_text(&w, s->name);
 	say_text(&w, of);
-	if ((cmd = make_cmd(&w, s, TAKE)) != NULL)
+	if ((s->asked = cmd = make_cmd(&w, s, TAKE)) != NULL)
 		put(s, cmd);
 	s->ask_ms = now + ASK_MS;
 }
@@ -871,6 +872,18 @@ take_asked(struct share *sh, const struct d4_redis_reply *reply)
 	}
 }
 
+/* Who is silent since then may live: nobody could say so. */
+static void
+was_away(struct share *sh)
+{
+	struct share_stream *s;
+	size_t at = 0;
+
+	sh->back_ms = d4_clock_ms();
+	while ((s = d4_table_next(sh->streams, &at)) != NULL)
+		s->since_ms = sh->back_ms;
+}
+
 static void
 on_answer(void *cookie, struct pipeline_cmd *p,
     const struct d4_redis_reply *reply)
@@ -880,9 +893,10 @@ on_answer(void *cookie, struct pipeline_cmd *p,
 	struct share_stream *s = cmd->stream;
 	bool bad = reply->kind == D4_REDIS_ERROR;
 
-	if (bad)
+	if (bad) {
 		pipeline_refuse(sh->pipeline, reply->text);
-	else
+		was_away(sh);
+	} else
 		pipeline_is_well(sh->pipeline);
 	if (cmd->kind == BEAT) {
 		sh->beating = false;
@@ -892,6 +906,7 @@ on_answer(void *cookie, struct pipeline_cmd *p,
 		return;
 	}
 	s->inflight = false;
+	s->asked = NULL;
 	touch(s);
 	if (bad && cmd->kind != TAKE && cmd->kind != RELEASE &&
 	    s->next == NULL) {
@@ -928,6 +943,12 @@ beat(struct share *sh)
 	pipeline_put(sh->pipeline, &cmd->p);
 }
 
+static void
+on_well(void *cookie)
+{
+	was_away(cookie);
+}
+
 /* The server may have lost what it had. */
 static void
 on_ready(void *cookie)
@@ -938,9 +959,16 @@ on_ready(void *cookie)
 
 	beat(sh);
 	if (pipeline_figures(sh->pipeline)->nconnects > 1)
-		sh->back_ms = d4_clock_ms();
+		was_away(sh);
 	while ((s = d4_table_next(sh->streams, &at)) != NULL) {
 		s->check = s->state == SHARE_SETTLED;
+		/* It is to be asked in another way than before. */
+		if (s->asked != NULL) {
+			pipeline_withdraw(sh->pipeline, &s->asked->p);
+			free(s->asked);
+			s->asked = NULL;
+			s->inflight = false;
+		}
 		touch(s);
 	}
 }
@@ -1071,7 +1099,7 @@ share_new(const struct share_settings *settings, char why[256])
 		.where = settings->where, .user = settings->user,
 		.password = settings->password, .what = "shared tails",
 		.epoll = settings->epoll, .tag = settings->tag,
-		.answer = on_answer, .ready = on_ready
+		.answer = on_answer, .ready = on_ready, .well = on_well
 	};
 	uint8_t token[D4_UUID_LEN];
 	struct share *sh;

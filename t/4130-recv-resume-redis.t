@@ -17,37 +17,8 @@
 # shellcheck source=t/tool/pair.sh
 . "$TOP/t/tool/pair.sh"
 
-UNION=$TOP/t/tool/union.pl
-hex=${UUID//-/}
 rounds=2
 [ -z "${D4_TEST_LONG:-}" ] || rounds=12
-
-# two [name=value...]: both begin, with nothing known.
-two() {
-	local name
-	r FLUSHALL > check
-	rm -rf a.s b.s
-	for name in a b; do
-		at[$name]=$(free_port)
-		conf_recv "$name" "source=tcp:127.0.0.1:${at[$name]}" \
-		    "destination=$TMP/$name.s" \
-		    "registry=redis:127.0.0.1:$redis/1" \
-		    "queues=redis:127.0.0.1:$redis/2" types="$types" \
-		    metatypes=fascia compress=none "$@"
-		: > "$name.err"
-		begin "$name"
-	done
-}
-
-all_finished() {
-	[ -z "$(find a.s/.open b.s/.open -type f)" ]
-}
-
-# stored name type file: both together have it.
-stored() {
-	perl "$UNION" "$hex" "$2" a.s b.s > union
-	same "$1" union "$3"
-}
 
 done_with() {
 	all_answered "$1"

@@ -5,10 +5,12 @@
 # behind t/lib.sh and t/redis.sh.  Their ports are in ${at[a]}, their processes
 # in ${is_at[a]}, their words in a.err.
 #
+#	two [name=value...]	both begin, with files, and with nothing known
 #	begin name		starts the one that is configured in name/
 #	die name		kill -9, with its workers
 #	sensors option...	one of each type, that resumes, in the background
 #	all_answered name	waits for them
+#	stored name type file	both together have it in their files
 #
 # Files have numbers by which t/tool/union.pl sorts: in1 (pcap), in3 and in254
 # (lines), in5 (pcapng; its packets alone are in packets5), iny (equal lines).
@@ -17,6 +19,8 @@
 # shellcheck disable=SC2034,SC2154
 
 RESUME=$TOP/t/tool/resumer.pl
+UNION=$TOP/t/tool/union.pl
+hex=${UUID//-/}
 declare -A at=() is_at=()
 types=$(printf '%s\n' 1 2 3 5 8 254)
 
@@ -45,6 +49,22 @@ cp in3 in254
 begin() {
 	begin_again "$1.err" -vv -c "$1"
 	is_at[$1]=$pid
+}
+
+two() {
+	local name
+	r FLUSHALL > check
+	rm -rf a.s b.s
+	for name in a b; do
+		at[$name]=$(free_port)
+		conf_recv "$name" "source=tcp:127.0.0.1:${at[$name]}" \
+		    "destination=$TMP/$name.s" \
+		    "registry=redis:127.0.0.1:$redis/1" \
+		    "queues=redis:127.0.0.1:$redis/2" types="$types" \
+		    metatypes=fascia compress=none "$@"
+		: > "$name.err"
+		begin "$name"
+	done
 }
 
 # One that waits for it says nothing of the end.
@@ -102,4 +122,13 @@ same() {
 		fail "$1" "$(cat check)" "$(wc -c < "$2") bytes, $(wc -c < \
 		    "$3") wanted"
 	fi
+}
+
+all_finished() {
+	[ -z "$(find a.s/.open b.s/.open -type f)" ]
+}
+
+stored() {
+	perl "$UNION" "$hex" "$2" a.s b.s > union
+	same "$1" union "$3"
 }
