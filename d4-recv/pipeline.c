@@ -80,6 +80,9 @@ void
 pipeline_refuse(struct pipeline *p, const char *why)
 {
 	say_away(p, why);
+	/* Many are refused at once. */
+	if (pipeline_pauses(p))
+		return;
 	p->backoff_ms = p->backoff_ms == 0 ? BACKOFF_MS : 2 * p->backoff_ms;
 	if (p->backoff_ms > BACKOFF_MAX_MS)
 		p->backoff_ms = BACKOFF_MAX_MS;
@@ -220,6 +223,10 @@ exchange(struct pipeline *p)
 	int rc;
 
 	while ((rc = d4_redis_next(p->redis, &reply)) == 1) {
+		if (!p->probing && TAILQ_EMPTY(&p->queue)) {
+			lose(p, "an answer to nothing");
+			return;
+		}
 		if (!p->probing)
 			take_answer(p, &reply);
 		else if (take_probe(p, &reply) == -1)

@@ -71,6 +71,7 @@ struct stream {
 	const char		*probe[7];
 	char			 token[D4_UUID_HEX];
 	char			 sha[CMD_SHA];	/* of the script, or "" */
+	bool			 loading;	/* it was handed over */
 	struct d4_table		*sessions;
 	struct cmd_spares	 spares;
 	bool			 full;
@@ -91,8 +92,9 @@ enqueue(struct stream *st, struct cmd *cmd)
 	pipeline_put(st->pipeline, &cmd->p);
 }
 
-/* One that is forgotten for want of memory is no entry. */
-static void
+/* One that is forgotten for want of memory is no entry.  Returns whether it is
+ * under way. */
+static bool
 ask(struct stream *st, enum cmd_kind kind, struct stream_session *session,
     const char *const words[])
 {
@@ -100,10 +102,11 @@ ask(struct stream *st, enum cmd_kind kind, struct stream_session *session,
 
 	if ((cmd = cmd_words(&st->spares, kind, words)) == NULL) {
 		d4_log_warn("%s", pipeline_name(st->pipeline));
-		return;
+		return false;
 	}
 	cmd->session = session;
 	enqueue(st, cmd);
+	return true;
 }
 
 #define ASK(st, kind, session, ...) \
@@ -318,12 +321,20 @@ stream_resume(struct stream_session *s, const uint8_t hello[D4_HMAC_LEN])
 		d4_digest_hex(s->hello, hello, D4_HMAC_LEN);
 }
 
-/* Behind the script by which it is added to. */
+/* The script by which entries with a tail are added. */
+static void
+load(struct stream *st)
+{
+	if (!st->loading)
+		st->loading = ASK(st, CMD_LOAD, NULL, "SCRIPT", "LOAD",
+		    stream_add_script);
+}
+
+/* Behind that script. */
 static void
 take_tail(struct stream_session *s, uint8_t type)
 {
 	char key[CMD_TAIL], name[CMD_TAIL], of[CMD_TAIL];
-	const char *sha;
 
 	s->taking = true;
 	(void)snprintf(of, sizeof(of), "%s:%u", s->uuid, type);
@@ -333,10 +344,8 @@ take_tail(struct stream_session *s, uint8_t type)
 	    type, s->hello);
 	(void)snprintf(s->tail, sizeof(s->tail), PREFIX "entries:%s:%u:%.16s"
 	    CMD_TAGS, s->uuid, type, s->hello);
-	sha = s->stream->sha;
-	if (*sha == '\0')
-		ASK(s->stream, CMD_LOAD, NULL, "SCRIPT", "LOAD",
-		    stream_add_script);
+	if (*s->stream->sha == '\0')
+		load(s->stream);
 	ASK(s->stream, CMD_TAKE, s, "EVAL", stream_take_script, "2", key,
 	    s->tail, PREFIX, s->text, name, of);
 }
@@ -556,13 +565,14 @@ take_back(struct stream *st, const struct cmd *cmd)
 		cmd_of(other)->id[0] = '\0';
 }
 
-/* What went wrong waits, and what comes behind it in its session. */
+/* What went wrong waits, and what comes behind it in its session; scripts can be
+ * run twice. */
 static void
 take_refusal(struct stream *st, struct cmd *cmd, bool refused)
 {
 	struct stream_session *s = cmd->session;
 
-	if (!refused)
+	if (!refused && cmd->kind == CMD_ADD)
 		take_back(st, cmd);
 	s->failing = true;
 	if (s->renumbers)
@@ -645,8 +655,8 @@ take_tailed(struct stream *st, struct cmd *cmd,
 		return false;
 	if (reply->kind != D4_REDIS_ERROR && reply->number == 1)
 		return false;
-	if (lost && !s->failing)
-		ASK(st, CMD_LOAD, NULL, "SCRIPT", "LOAD", stream_add_script);
+	if (lost)
+		load(st);
 	/* What comes behind a refusal waits with it, in order. */
 	if (s->end == STREAM_GOES_ON && (lost ||
 	    (reply->number == 2 && s->failing))) {
@@ -657,6 +667,16 @@ take_tailed(struct stream *st, struct cmd *cmd,
 	forget(st, cmd);
 	look_after(s);
 	return true;
+}
+
+static void
+take_script(struct stream *st, bool bad, const struct d4_redis_reply *reply)
+{
+	st->loading = false;
+	if (bad || reply->len >= CMD_SHA)
+		return;
+	(void)snprintf(st->sha, sizeof(st->sha), "%s", reply->text);
+	st->eased = true;
 }
 
 static void
@@ -687,7 +707,7 @@ on_answer(void *cookie, struct pipeline_cmd *p,
 		pipeline_refuse(st->pipeline, reply->text);
 	if (s != NULL && cmd->kind != CMD_LENGTH && cmd->kind != CMD_TAKE &&
 	    s->end != STREAM_BAD_DATA &&
-	    (bad || (s->failing && cmd->kind == CMD_ADD))) {
+	    (bad || s->failing)) {
 		take_refusal(st, cmd, bad);
 		return;
 	}
@@ -702,10 +722,9 @@ on_answer(void *cookie, struct pipeline_cmd *p,
 			take_length(s, reply->number);
 	} else if (cmd->kind == CMD_TAKE && s != NULL)
 		take_tail_answer(s, bad, reply);
-	else if (cmd->kind == CMD_LOAD && !bad && reply->len < CMD_SHA) {
-		(void)snprintf(st->sha, sizeof(st->sha), "%s", reply->text);
-		st->eased = true;
-	} else if (cmd->kind == CMD_REFUSED && !bad)
+	else if (cmd->kind == CMD_LOAD)
+		take_script(st, bad, reply);
+	else if (cmd->kind == CMD_REFUSED && !bad)
 		take_refused(st, reply);
 	else if (cmd->kind == CMD_KICKED && !bad)
 		take_kicked(st, reply);
@@ -746,7 +765,12 @@ on_ready(void *cookie)
 static void
 go_on(struct stream_session *s)
 {
+	struct stream *st = s->stream;
+
 	release(s);
+	if (s->passage != NULL && *st->sha == '\0' &&
+	    !pipeline_pauses(st->pipeline))
+		load(st);
 	if (s->room == 0 && !TAILQ_EMPTY(&s->pending) &&
 	    d4_clock_ms() - s->asked_ms >= ASK_MS)
 		ask_length(s);
