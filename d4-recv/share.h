@@ -14,7 +14,8 @@
  *
  *	ask	who gets a session of a stream asks for it.  While another
  *		receiver lives that has it, that one is told to let go, and we
- *		ask again, for SHARE_PATIENCE at most.  Then it is ours
+ *		ask again, for SHARE_PATIENCE at most, in which Redis is there.
+ *		Then it is ours
  *	own	and nobody else had it since: our own tail holds, for it is
  *		ahead of the shared one, which is replaced by it.  Only when
  *		that is answered the file that a dead process left is finished

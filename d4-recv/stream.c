@@ -845,6 +845,7 @@ const struct stream_figures *
 stream_figures(struct stream *st)
 {
 	const struct pipeline_figures *p = pipeline_figures(st->pipeline);
+	struct pipeline_cmd *cmd;
 	struct stream_session *s;
 	size_t at = 0;
 
@@ -854,8 +855,14 @@ stream_figures(struct stream *st)
 	st->figures.nreconnects = p->nconnects > 0 ? p->nconnects - 1 : 0;
 	st->figures.away = p->away;
 	st->figures.nheld = 0;
-	while ((s = d4_table_next(st->sessions, &at)) != NULL)
+	while ((s = d4_table_next(st->sessions, &at)) != NULL) {
 		st->figures.nheld += !s->closed && is_full(s);
+		TAILQ_FOREACH(cmd, &s->pending, entry) {
+			st->figures.nwaiting++;
+			st->figures.waiting += cmd->len != 0 ? cmd->len :
+			    cmd_of(cmd)->fields;
+		}
+	}
 	return &st->figures;
 }
 

@@ -101,4 +101,22 @@ ok 'all is there' cmp got in
 kill "$recv"
 finish "$recv"
 is "$status" 0 'the receiver ends well'
+
+# -- what was refused and is not there -----------------------------------------
+
+receiver recv types=3 registry="$TMP/registry" queues="$TMP/queues"
+recv=$pid
+r REPLICAOF 127.0.0.1 1 > check
+noise 100000 > data
+send type=3,data=@data &
+started
+sensor=$pid
+ok 'entries are refused' within 10 grep -q READONLY recv.err
+sleep 0.5
+kill "$recv"
+finish "$recv"
+is "$status" 1 'with entries that are refused it does not end well'
+like "$(cat recv.err)" ' 10[0-9]{4} bytes could not be handed over' \
+    'and says how many bytes these are'
+wait "$sensor"
 done_testing
