@@ -11,10 +11,16 @@
 #include "d4-admin/admin.h"
 #include "lib/base64.h"
 #include "lib/cidr.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/mac.h"
 #include "lib/meta-value.h"
 #include "lib/uuid.h"
+
+/* Lines whose changes are made at a time, and ms within which they are begun:
+ * meanwhile other administrators wait. */
+#define GATHER		1000
+#define GATHER_MS	1000
 
 struct days {
 	uint32_t	*list;
@@ -27,6 +33,8 @@ struct import {
 	char		*text;
 	size_t		 len;
 	size_t		 line;		/* from 1 */
+	size_t		 first;		/* of those gathered, 0: none are */
+	int64_t		 since_ms;
 	bool		 checks;	/* only, and changes nothing */
 	bool		 adds;		/* counts to those of a day */
 	struct days	 days;		/* of the counts in the file */
@@ -514,6 +522,39 @@ import_object(struct import *im, const struct d4_meta_value *v)
 	return refuse(im, "of no known kind");
 }
 
+/* The lines that were gathered are on the disk. */
+static int
+settle(struct import *im, size_t last)
+{
+	struct d4_registry *reg = im->admin->reg;
+	size_t first = im->first;
+
+	im->first = 0;
+	if (first == 0 || d4_registry_commit(reg) == 0)
+		return 0;
+	d4_log_warnx("%s: lines %zu to %zu: %s", im->name, first, last,
+	    d4_registry_why(reg));
+	return -1;
+}
+
+/* This line is gathered, too. */
+static int
+gather(struct import *im)
+{
+	if (im->checks)
+		return 0;
+	if (im->first != 0 && im->line - im->first < GATHER &&
+	    d4_clock_ms() - im->since_ms < GATHER_MS)
+		return 0;
+	if (settle(im, im->line - 1) == -1)
+		return -1;
+	if (d4_registry_begin(im->admin->reg) == -1)
+		return fault(im);
+	im->first = im->line;
+	im->since_ms = d4_clock_ms();
+	return 0;
+}
+
 /* Goes through all lines once. */
 static int
 import_lines(struct import *im)
@@ -529,14 +570,16 @@ import_lines(struct import *im)
 			next = end;
 		im->line++;
 		v = d4_meta_value_parse(line, (size_t)(next - line), &why);
-		r = v == NULL ? refuse(im, why) : import_object(im, v);
+		r = v == NULL ? refuse(im, why) : gather(im);
+		if (r == 0)
+			r = import_object(im, v);
 		d4_meta_value_free(v);
 	}
 	if (r == 0 && im->line == 0) {
 		im->line = 1;
 		r = refuse(im, "not an export of a registry");
 	}
-	return r;
+	return settle(im, im->line) == 0 ? r : -1;
 }
 
 static int

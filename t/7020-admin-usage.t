@@ -76,6 +76,9 @@ wrong 'expected a host name' tls init 'a b'
 run timeout 30 "$ADMIN" -d store sensor register "$UUID" --stdin < empty
 is "$status" 2 'an empty key'
 like "$(cat err)" 'expected 1 to' 'says what would be right'
+printf 'a\r\r\n' > return
+run timeout 30 "$ADMIN" -d store sensor register "$UUID" --stdin < return
+is "$status" 2 'a key that ends with a carriage return'
 printf 'a\0b\n' > nul
 run timeout 30 "$ADMIN" -d store sensor register "$UUID" --stdin < nul
 is "$status" 2 'a key with a NUL'
@@ -263,6 +266,13 @@ like "$said" '^d4-admin: bare/registry/sensors/.*/mail: File too large
 1$' 'no room for a value'
 run timeout 30 "$ADMIN" -d bare -j sensor list
 is "$status $(cat out)" '0 ' 'makes no sensor without one'
+
+said=$(trap '' XFSZ; ulimit -f 0
+    timeout 30 "$ADMIN" -d bare import all.jsonl 2>&1
+    echo "$?")
+like "$said" '^d4-admin: all.jsonl: line 2: bare/registry/.*: File too large
+1$' 'no room in an import'
+is "$(ls -A bare/registry/.tmp)" '' 'leaves nothing half made'
 
 # What acts on a terminal is shown by its number.
 refuses 'controls' 2 '^d4-admin: a\\033\\302\\233\\377é: no such' '' \
