@@ -226,15 +226,15 @@ counted
 
 serve
 # All within a second, however slow they are sent.
-pids="$server $(pgrep -P "$server")"
+servers="$server $(pgrep -P "$server")"
 # shellcheck disable=SC2086 # several
-kill -STOP $pids
+kill -STOP $servers
 "$RECORDS" type=3,size=1000001 > record
 for _ in $(seq 25); do
 	cat record > "/dev/tcp/127.0.0.1/$port"
 done 2> /dev/null
 # shellcheck disable=SC2086
-kill -CONT $pids
+kill -CONT $servers
 ok 'lines are suppressed' within 5 said 'refusals: [0-9]+ suppressed'
 suppressed=$(sed -n 's/.*refusals: \([0-9]*\) suppressed/\1/p' log |
     awk '{ n += $1 } END { print n }')
