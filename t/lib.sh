@@ -184,8 +184,7 @@ has_bytes() {
 }
 
 free_port() {
-	perl -MIO::Socket::INET -e 'print IO::Socket::INET->new(
-	    LocalAddr => "127.0.0.1", Listen => 1)->sockport'
+	perl -I "$TOP/t/tool" -MPorts -e 'print free_port()'
 }
 
 # Whether something listens at the port, on IPv4.
