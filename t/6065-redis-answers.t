@@ -14,6 +14,7 @@
 
 # fake option...: a server that is none, and a receiver with its streams there.
 fake() {
+	rm -f fake.log fake.port
 	perl "$TOP/t/tool/redis-fake.pl" fake.log "$@" > fake.port &
 	started
 	fake=$pid
@@ -27,6 +28,8 @@ fake() {
 	started
 	recv=$pid
 	within 10 answers "$port"
+	# It is connected: else all that it tells of sessions is told twice.
+	within 10 grep -q SMEMBERS fake.log
 }
 
 end() {
@@ -69,6 +72,7 @@ again() {
 	    grep -q SMEMBERS
 }
 ok 'more answers than were asked for: it connects again' within 20 again
+cp recv.err err
 is "$(grep -c 'killed by signal' recv.err)" 0 'and goes on'
 ok 'with a word' grep -q 'an answer to nothing' recv.err
 end
