@@ -98,9 +98,9 @@ PROGS = d4/d4 d4-recv/d4-recv d4-meta/d4-meta d4-pibs/d4-pibs \
     d4-stdout/d4-stdout d4-admin/d4-admin
 
 d4/d4: $(patsubst %,d4/%.o,main stream options settings encap cut window \
-    anchor shelf link wire relay spool spool-disk spool-form spool-recover \
-    spool-state spool-sync spool-threads spool-writer figures source \
-    source-folder source-redis seen)
+    anchor shelf link wire relay spool spool-disk spool-form spool-keep \
+    spool-recover spool-state spool-sync spool-threads spool-writer figures \
+    source source-folder source-redis seen)
 d4/d4: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) -pthread
 
 TAIL = tails tail tail-generation tail-load tail-match tail-other \
@@ -142,8 +142,8 @@ d4-stdout/d4-stdout: LDLIBS += $(UUID) $(REDIS) $(GZ)
 t/unit/stdout-pcap: d4-stdout/pcap.o
 t/unit/stdout-merge: $(patsubst %,d4-stdout/%.o,merge pcap output)
 
-SPOOL = $(patsubst %,d4/%.o,spool spool-disk spool-form spool-recover \
-    spool-state spool-sync spool-threads spool-writer)
+SPOOL = $(patsubst %,d4/%.o,spool spool-disk spool-form spool-keep \
+    spool-recover spool-state spool-sync spool-threads spool-writer)
 WINDOW = $(patsubst %,d4/%.o,window anchor shelf) $(SPOOL)
 
 # Preloaded into the programs by the test of failing calls.

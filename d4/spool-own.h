@@ -16,6 +16,8 @@
 #define SPOOL_SEGMENT	"segment.tmp"	/* before it has its name */
 #define SPOOL_SPARE	"spare.tmp"	/* an old one, to be written over */
 
+#define SPOOL_THREADS	3		/* writer, syncer and keeper */
+
 /* A segment as far as it counts. */
 struct segment {
 	uint64_t	number;
@@ -70,14 +72,14 @@ struct spool {
 	struct progress	 tail;
 	char		 damage[SPOOL_WHY];
 
-	pthread_t	 writer;
-	pthread_t	 syncer;
-	bool		 running;
+	pthread_t	 threads[SPOOL_THREADS];
+	size_t		 nthreads;	/* that run */
 
 	/* All threads', behind the mutex. */
 	pthread_mutex_t	 mutex;
 	pthread_cond_t	 to_write;	/* for the writer */
 	pthread_cond_t	 to_sync;	/* for the syncer */
+	pthread_cond_t	 to_keep;	/* for the keeper */
 	struct segment	*segments;	/* oldest first */
 	size_t		 nsegments;
 	size_t		 room;
@@ -162,21 +164,24 @@ int segments_remove(const struct spool *);
 #define SPOOL_ROUND	((uint64_t)4 << 20)	/* between two syncs, about */
 #define SPOOL_AGAIN_MS	500			/* when the disk is full */
 
-/* The two threads, from what recovery has found on. */
+/* The threads, from what recovery has found on.  0, or -1 with errno. */
 int threads_start(struct spool *);
 
 /* Has them end with what was added, and waits for that. */
 void threads_stop(struct spool *);
 
 /* For the threads, with the mutex.  Whether nothing is to be done any more, or
- * can be; waits, INT64_MAX: for ever; what nothing helps against. */
+ * can be; waits, INT64_MAX: for ever; has all of them look; what nothing helps
+ * against. */
 bool threads_are_done(const struct spool *);
 void threads_wait(struct spool *, pthread_cond_t *, int64_t until_ms);
+void threads_wake(struct spool *);
 void threads_fail(struct spool *, int err, const char *what);
 void threads_wake_owner(const struct spool *);
 
 void *writer_main(void *spool);
 void *syncer_main(void *spool);
+void *keeper_main(void *spool);
 
 /* Whether what is written is to be synced now. */
 bool sync_is_due(const struct spool *, int64_t now_ms);

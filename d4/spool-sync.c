@@ -12,13 +12,6 @@
  */
 #define AT_LAST_MS	1000
 
-/* What is the syncer's alone. */
-struct syncer {
-	struct spool	*spool;
-	int		 failures;	/* of the head in a row */
-	int64_t		 again_ms;	/* that it is tried again */
-};
-
 /* What is written of the segment counts up to there. */
 static int
 publish(struct spool *sp, struct making *m, const struct progress *upto,
@@ -108,31 +101,6 @@ sync_written(struct spool *sp)
 	threads_wake_owner(sp);
 }
 
-/* As sync_written(). */
-static void
-move_head(struct syncer *s)
-{
-	struct spool *sp = s->spool;
-	uint64_t head = sp->want_head;
-	int err = 0;
-
-	(void)pthread_mutex_unlock(&sp->mutex);
-	if (head_write(sp, head) == -1)
-		err = errno;
-	(void)pthread_mutex_lock(&sp->mutex);
-	sp->head_stalled = is_full(err) ? err : 0;
-	s->again_ms = is_full(err) ? d4_clock_ms() + SPOOL_AGAIN_MS : 0;
-	if (err == 0) {
-		s->failures = 0;
-		sp->have_head = head;
-		/* What lies before can go. */
-		(void)pthread_cond_signal(&sp->to_write);
-	} else if (!is_full(err) && ++s->failures > 1) {
-		threads_fail(sp, err, SPOOL_HEAD);
-	}
-	threads_wake_owner(sp);
-}
-
 bool
 sync_is_due(const struct spool *sp, int64_t now)
 {
@@ -146,43 +114,22 @@ sync_is_due(const struct spool *sp, int64_t now)
 	    (sp->wanted > sp->synced && sp->written >= sp->wanted);
 }
 
-static int64_t
-patience(const struct syncer *s)
-{
-	const struct spool *sp = s->spool;
-	int64_t until = INT64_MAX;
-
-	if (sp->written > sp->synced && sp->broken == 0)
-		until = sp->unsynced_ms + AT_LAST_MS;
-	if (sp->want_head > sp->have_head && s->again_ms < until)
-		until = s->again_ms;
-	return until;
-}
-
 void *
 syncer_main(void *spool)
 {
-	struct syncer s = { .spool = spool };
 	struct spool *sp = spool;
-	bool idle;
 
 	(void)pthread_mutex_lock(&sp->mutex);
 	while (!threads_are_done(sp)) {
-		idle = true;
-		if (sync_is_due(sp, d4_clock_ms())) {
+		if (sync_is_due(sp, d4_clock_ms()))
 			sync_written(sp);
-			idle = false;
-		}
-		if (sp->failed == 0 && sp->want_head > sp->have_head &&
-		    d4_clock_ms() >= s.again_ms) {
-			move_head(&s);
-			idle = false;
-		}
-		if (idle)
-			threads_wait(sp, &sp->to_sync, patience(&s));
+		else
+			threads_wait(sp, &sp->to_sync, sp->written >
+			    sp->synced && sp->broken == 0 ?
+			    sp->unsynced_ms + AT_LAST_MS : INT64_MAX);
 	}
-	/* The other one may wait for just that. */
-	(void)pthread_cond_signal(&sp->to_write);
+	/* The others may wait for just that. */
+	threads_wake(sp);
 	(void)pthread_mutex_unlock(&sp->mutex);
 	return NULL;
 }

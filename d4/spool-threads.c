@@ -40,14 +40,21 @@ threads_are_done(const struct spool *sp)
 }
 
 void
+threads_wake(struct spool *sp)
+{
+	(void)pthread_cond_signal(&sp->to_write);
+	(void)pthread_cond_signal(&sp->to_sync);
+	(void)pthread_cond_signal(&sp->to_keep);
+}
+
+void
 threads_fail(struct spool *sp, int err, const char *what)
 {
 	if (sp->failed == 0) {
 		sp->failed = err;
 		sp->failed_at = what;
 	}
-	(void)pthread_cond_signal(&sp->to_write);
-	(void)pthread_cond_signal(&sp->to_sync);
+	threads_wake(sp);
 	threads_wake_owner(sp);
 }
 
@@ -87,8 +94,10 @@ reset(struct spool *sp)
 int
 threads_start(struct spool *sp)
 {
+	void *(*const mains[SPOOL_THREADS])(void *) = { writer_main,
+	    syncer_main, keeper_main };
 	sigset_t all, before;
-	int err;
+	int err = 0;
 
 	if (progress_copy(&sp->done, &sp->tail) == -1)
 		return -1;
@@ -96,35 +105,30 @@ threads_start(struct spool *sp)
 	sp->broken = sp->failures = 0;
 	sigfillset(&all);
 	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
-	err = pthread_create(&sp->writer, NULL, writer_main, sp);
-	if (err == 0 && (err = pthread_create(&sp->syncer, NULL, syncer_main,
-	    sp)) != 0) {
-		(void)pthread_mutex_lock(&sp->mutex);
-		sp->closing = true;
-		(void)pthread_cond_signal(&sp->to_write);
-		(void)pthread_mutex_unlock(&sp->mutex);
-		(void)pthread_join(sp->writer, NULL);
-		sp->closing = false;
+	while (sp->nthreads < SPOOL_THREADS && err == 0) {
+		err = pthread_create(&sp->threads[sp->nthreads], NULL,
+		    mains[sp->nthreads], sp);
+		sp->nthreads += err == 0;
 	}
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-	sp->running = err == 0;
+	if (err == 0)
+		return 0;
+	threads_stop(sp);
 	errno = err;
-	return err == 0 ? 0 : -1;
+	return -1;
 }
 
 void
 threads_stop(struct spool *sp)
 {
-	if (!sp->running)
+	if (sp->nthreads == 0)
 		return;
 	(void)pthread_mutex_lock(&sp->mutex);
 	sp->closing = true;
-	(void)pthread_cond_signal(&sp->to_write);
-	(void)pthread_cond_signal(&sp->to_sync);
+	threads_wake(sp);
 	(void)pthread_mutex_unlock(&sp->mutex);
-	(void)pthread_join(sp->writer, NULL);
-	(void)pthread_join(sp->syncer, NULL);
-	sp->running = false;
+	while (sp->nthreads > 0)
+		(void)pthread_join(sp->threads[--sp->nthreads], NULL);
 	sp->closing = false;
 	reset(sp);
 }

@@ -370,7 +370,8 @@ writer_main(void *spool)
 		else if (!remove_oldest(&w))
 			wait_for_work(&w);
 	}
-	(void)pthread_cond_signal(&sp->to_sync);
+	/* The others may wait for just that. */
+	threads_wake(sp);
 	(void)pthread_mutex_unlock(&sp->mutex);
 	if (w.spare)
 		(void)disk_unlink(sp->dir, SPOOL_SPARE);

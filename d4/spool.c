@@ -78,6 +78,7 @@ make(uint64_t size, size_t queue)
 	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	(void)pthread_cond_init(&sp->to_write, &attr);
 	(void)pthread_cond_init(&sp->to_sync, &attr);
+	(void)pthread_cond_init(&sp->to_keep, &attr);
 	(void)pthread_condattr_destroy(&attr);
 	return sp;
 }
@@ -133,6 +134,7 @@ spool_close(struct spool *sp)
 	}
 	(void)pthread_cond_destroy(&sp->to_write);
 	(void)pthread_cond_destroy(&sp->to_sync);
+	(void)pthread_cond_destroy(&sp->to_keep);
 	(void)pthread_mutex_destroy(&sp->mutex);
 	free(sp->segments);
 	free(sp->records);
@@ -354,7 +356,7 @@ spool_keep(struct spool *sp, uint64_t pos)
 	(void)pthread_mutex_lock(&sp->mutex);
 	if (pos > sp->want_head) {
 		sp->want_head = pos;
-		(void)pthread_cond_signal(&sp->to_sync);
+		(void)pthread_cond_signal(&sp->to_keep);
 	}
 	(void)pthread_mutex_unlock(&sp->mutex);
 }

@@ -6,7 +6,8 @@
  * Sealed records in a directory, so that they outlive the program and the
  * machine: what is added is written by one thread and synced by another, each
  * second or 4 MiB at least, and only what is synced is given out.  So a
- * collector never has what the spool does not.
+ * collector never has what the spool does not.  A third one writes down where
+ * the stream may be resumed.
  *
  *	segments	|------|-------|------|---|
  *	              head                  synced   end

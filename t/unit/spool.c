@@ -6,12 +6,14 @@
  */
 
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <time.h>
 
 #include "d4/cut.h"
@@ -798,6 +800,66 @@ test_rounds(void)
 	die(&l);
 }
 
+/* No sync of a segment returns while this is locked. */
+static pthread_mutex_t sync_gate = PTHREAD_MUTEX_INITIALIZER;
+static atomic_bool gated;
+static atomic_int at_gate;
+
+/* In the place of the system's. */
+int
+fdatasync(int fd)
+{
+	char link[64], name[512];
+	ssize_t n;
+
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	if (gated && (n = readlink(link, name, sizeof(name) - 1)) > 0) {
+		name[n] = '\0';
+		if (ends(name, ".seg") || ends(name, "segment.tmp")) {
+			at_gate++;
+			(void)pthread_mutex_lock(&sync_gate);
+			(void)pthread_mutex_unlock(&sync_gate);
+		}
+	}
+	return (int)syscall(SYS_fdatasync, fd);
+}
+
+static void
+test_keeper(void)
+{
+	struct life l;
+	uint64_t synced;
+	int i;
+
+	if (!live(&l, scratch_path("keeper")))
+		abort();
+	for (i = 0; i < 60; i++) {
+		add_input(&l, 5000);
+		(void)settle(&l);
+		nwire = 0;
+		(void)take(l.window, STREAM, STREAM);
+		window_unacked(l.window, 0);
+	}
+	synced = spool_synced(l.spool);
+	is(spool_head(l.spool), 0, "the head waits to be asked for");
+	(void)pthread_mutex_lock(&sync_gate);
+	gated = true;
+	add_input(&l, 5000);
+	window_flush(l.window);
+	for (i = 0; i < 1000 && at_gate == 0; i++)
+		(void)poll(NULL, 0, 5);
+	window_rest(l.window);
+	for (i = 0; i < 400 && spool_head(l.spool) == 0; i++)
+		(void)poll(NULL, 0, 5);
+	ok(at_gate > 0 && spool_synced(l.spool) == synced &&
+	    spool_head(l.spool) > 0,
+	    "it is kept while a sync of records waits for the disk");
+	gated = false;
+	(void)pthread_mutex_unlock(&sync_gate);
+	ok(settle(&l), "which ends");
+	die(&l);
+}
+
 /* What is still in memory is not read again. */
 static void
 test_memory(void)
@@ -1386,6 +1448,7 @@ main(void)
 	test_drop();
 	test_drop_late();
 	test_rounds();
+	test_keeper();
 	test_memory();
 	test_power();
 	test_damage();
