@@ -213,7 +213,8 @@ parts-recv = t/fuzz/fake-recv t/fuzz/fake-tls $(addprefix d4-recv/,conn session 
 parts-recv-tail = d4-recv/tail-log
 parts-spool = $(addprefix d4/,spool-form spool-disk)
 parts-whole = d4-recv/whole d4-recv/place
-parts-redis = t/fuzz/fake-redis t/fuzz/read-registry t/fuzz/write-registry
+parts-redis = $(addprefix t/fuzz/,fake-redis fake-keys fake-reply \
+    read-registry write-registry)
 parts-registry = t/fuzz/read-registry t/fuzz/write-registry
 parts-stdout-merge = $(addprefix d4-stdout/,merge pcap output)
 

@@ -21,22 +21,21 @@
 
 #define MARK	0xfa
 #define CHOICE	15
-#define SHORT	(-1)
-#define NONE	(-2)
 #define FOREVER	128
 #define SWEEPS	64
 
 struct fault {
 	enum fault_call	call;
 	unsigned	before;		/* calls that succeed */
-	int		how;		/* errno, SHORT or NONE */
+	int		how;		/* errno, FAULT_SHORT or FAULT_NONE */
 	bool		forever, sweeps;
 	unsigned	left;		/* of those before */
 	bool		spent;
 };
 
 static const int reasons[] = {
-	EIO, ENOSPC, EINTR, EAGAIN, ENOENT, EACCES, EMFILE, EEXIST, SHORT, NONE
+	EIO, ENOSPC, EINTR, EAGAIN, ENOENT, EACCES, EMFILE, EEXIST,
+	FAULT_SHORT, FAULT_NONE
 };
 
 static struct fault faults[FAULTS_MAX];
@@ -160,7 +159,7 @@ faults_any(void)
 	return any;
 }
 
-/* How this call is to end: 0 as it does, an errno, which is set, SHORT or NONE
+/* How this call is to end: 0 as it does, an errno, which is set, FAULT_SHORT or FAULT_NONE
  * for those that have a length. */
 static int
 fails(enum fault_call call, bool has_length)
@@ -180,7 +179,7 @@ fails(enum fault_call call, bool has_length)
 		how = f->how;
 		/* Who tries again after these would do so for ever. */
 		f->spent = !f->forever || how == EINTR || how == EAGAIN ||
-		    how == NONE;
+		    how == FAULT_NONE;
 		break;
 	}
 	if (how == 0)
@@ -195,11 +194,17 @@ fails(enum fault_call call, bool has_length)
 	return how;
 }
 
+int
+faults_next(enum fault_call call)
+{
+	return fails(call, true);
+}
+
 /* The length of a call that ends so. */
 static size_t
 cut(size_t n, int how)
 {
-	return how == NONE ? 0 : how == SHORT && n > 1 ? 1 : n;
+	return how == FAULT_NONE ? 0 : how == FAULT_SHORT && n > 1 ? 1 : n;
 }
 
 /* -- calls by themselves ---------------------------------------------------- */

@@ -2,9 +2,10 @@
 
 /*
  * What a Redis server answers (fake-redis.h): to a registry when the first byte
- * is even, to an analyzer queue when it is odd.  Faults may be behind them
- * (faults.h),
- * and the choice is what is written to the registry in the place of reading.
+ * is even, to an analyzer queue when it is odd; from 128 on the server keeps
+ * what it is told.  Faults may be behind them (faults.h), and the choice is what
+ * is written to the registry, in the place of reading or, where that is kept,
+ * before it.
  */
 
 #include <assert.h>
@@ -19,8 +20,10 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 
+#define KEEPS	128
+
 static void
-take_registry(void)
+take_registry(bool kept)
 {
 	struct d4_registry *reg;
 	char why[256] = "";
@@ -30,10 +33,10 @@ take_registry(void)
 		assert(*why != '\0');
 		return;
 	}
-	if (faults_choice() == 0)
-		read_registry(reg, false);
-	else
+	if (faults_choice() != 0)
 		write_registry(reg, faults_choice() - 1);
+	if (faults_choice() == 0 || kept)
+		read_registry(reg, false);
 	d4_registry_close(reg);
 }
 
@@ -105,9 +108,11 @@ once(const uint8_t *data, size_t len)
 	if (len < 1)
 		return;
 	fake_redis_begin(data + 1, len - 1);
+	if (data[0] >= KEEPS)
+		fake_redis_keeps();
 	faults_on();
 	if (data[0] % 2 == 0)
-		take_registry();
+		take_registry(data[0] >= KEEPS);
 	else
 		take_queue(data[0]);
 	faults_off();
