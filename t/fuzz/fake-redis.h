@@ -26,7 +26,7 @@
  *	0 EIO		the connection is lost; no other can be made
  *	3 EAGAIN	the connection is lost
  *	4 ENOENT	nil
- *	5 EACCES	a string
+ *	5 EACCES	a string, a uuid
  *	6, 7		0, 1
  *	8 short		an array of no element
  *	2 EINTR, 9	of a string, of an error

@@ -1486,7 +1486,8 @@ SENSOR_KEPT = (
     'SADD registered_uuid ' + HEX, 'SADD to_monitor:sensors ' + HEX,
     'HSET d4toolkit:registered_at %s 1700000000' % HEX,
     'HSET d4toolkit:kicked %s 1700000000' % HEX,
-    'SADD sensor_pending_registration ' + SESSION)
+    'SADD sensor_pending_registration ' + SESSION,
+    'SADD d4toolkit:workers ' + TOKEN)
 SETS_KEPT = (
     'SADD blacklist_ip 192.0.2.1 2001:db8::1',
     'SADD d4toolkit:blacklist_networks 198.51.100.0/24',
@@ -1527,7 +1528,7 @@ LIVES = array(string('123'), string('1700000000123'), string(SESSION),
               string(HEX + ' 254 1700000000 192.0.2.1 x'), string(''))
 ALL_KEPT = SENSOR_KEPT + SETS_KEPT + FACTS_KEPT + QUEUES_KEPT
 WAYS_KEPT = 'EIO ENOSPC EAGAIN ENOENT EACCES EMFILE EEXIST short none EINTR'
-kept('all', *ALL_KEPT, says=(LIVES,) * 3)
+kept('all', *ALL_KEPT, says=(array(), array(), LIVES))
 kept('core', *SENSOR_KEPT, *CORE_KEPT)
 
 BAD_KEPT = {
@@ -1566,7 +1567,7 @@ BAD_KEPT = {
     'limit-sensor': ['HSET stream_max_size_by_uuid x 1'],
     'key': [('HSET', 'metadata_uuid:' + HEX, 'hmac_key', 'a\0b')],
     'key-long': [('HSET', 'metadata_uuid:' + HEX, 'hmac_key', 'k' * 255)],
-    'worker': ['SADD d4toolkit:workers x'], 'mode': ['SET d4toolkit:mode x'],
+    'lives': ['SADD d4toolkit:workers x'], 'mode': ['SET d4toolkit:mode x'],
     'network': ['SADD d4toolkit:blacklist_networks 192.0.2.1/24'],
     'block': ['SADD blacklist_ip x'], 'block-uuid': ['SADD blacklist_uuid x'],
     'accepted': ['SADD server:accepted_type 256'],
@@ -1581,26 +1582,26 @@ for name, field in (('type', '256 192.0.2.1 r'), ('short', '1 r'),
 BAD_KEPT['count-number'] = [('HSET', 'd4toolkit:counts:%s:%s' % (DAY, HEX),
                              '1 192.0.2.1 r', 'x')]
 for name, commands in BAD_KEPT.items():
-    kept('bad-' + name, *ALL_KEPT, *commands, says=(LIVES,) * 3)
+    kept('bad-' + name, *ALL_KEPT, *commands, says=(array(), array(), LIVES))
 kept('all-bad', *ALL_KEPT, *[c for one in BAD_KEPT.values() for c in one])
 for name, text in {
         'uuid': 'x 1 1 a', 'type': HEX + ' 256 1 a', 'since': HEX + ' 1 x a',
         'address': HEX + ' 1 1', 'text': HEX + ' 1 1 a\tb',
         'name': HEX + ' 254 1 a .x', 'none': ''}.items():
-    kept('bad-live-' + name, 'SADD d4toolkit:workers 1', says=(array(), array(
-        string('1'), string('2'), string(SESSION), string(text), string('')),) *
-        2)
+    kept('bad-live-' + name, 'SADD d4toolkit:workers 1', says=(
+        array(), array(), array(string('1'), string('2'), string(SESSION),
+                                string(text), string(''))))
 for name, elements in {
         'session': ('1', '2', 'x', LINE, ''), 'short': ('1', '2', SESSION),
         'number': ('1', '2', SESSION, LINE, 'x 1'), 'none': (),
         'bytes': ('1', '2', SESSION, LINE, '1 x')}.items():
     kept('bad-lives-' + name, 'SADD d4toolkit:workers 1', says=(
-        array(), array(*[string(e) for e in elements])) * 2)
+        array(), array(), array(*[string(e) for e in elements])))
 STRANGERS = array(string(HEX), string('1700000000'), string('192.0.2.1'))
-kept('strangers', *ALL_KEPT, says=(STRANGERS, LIVES))
+kept('strangers', *ALL_KEPT, says=(STRANGERS, STRANGERS, LIVES))
 kept('strangers-bad', says=(array(string('x'), string('1'), string('a')),))
 for k in (0, 40, 80):
-    kept('swept', *ALL_KEPT, says=(STRANGERS, LIVES), k=k,
+    kept('swept', *ALL_KEPT, says=(STRANGERS, STRANGERS, LIVES), k=k,
          sweeps=WAYS_KEPT + ' library:EIO alloc:EIO')
 kept('swept', *SENSOR_KEPT, *CORE_KEPT, sweeps=WAYS_KEPT, k=52)
 CLAIMED = (array(number(0), string('')),) * 60
@@ -1611,3 +1612,32 @@ for i, what in enumerate(['sensor', 'registration', 'sets', 'queues', 'claims',
     for k in (0, 40)[:0 if what == 'all' else None]:
         kept('written-' + what, *ALL_KEPT, says=CLAIMED, what=i + 1, k=k,
              sweeps=WAYS_KEPT + ' library:EIO alloc:EIO')
+HELD = array(number(1), string(''))
+for n in (3, 5, 8):
+    kept('lease-lost-%d' % n, *ALL_KEPT, says=CLAIMED[:n] + (HELD,) * 40,
+         what=5, sweeps='ENOENT')
+    kept('claims-memory-%d' % n, *ALL_KEPT, says=CLAIMED[:n] + (HELD,) * 40,
+         what=5, k=n, sweeps='alloc:EIO')
+for how in (2, 4, 6, 8, 16, 24, 32, 2 | 8, 4 | 16):
+    kept('opened-%d' % how, *ALL_KEPT, who=128 | how, says=CLAIMED, what=4,
+         sweeps='alloc:EIO open:EIO')
+ITEMS_KEPT = [('RPUSH', 'analyzer:1:' + UUID_TEXT, 'item %d' % i)
+              for i in range(12)]
+kept('queue-large', who=129 | 16)
+kept('queue-long-name', who=129 | 48)
+for how in (64, 66, 72, 74):
+    kept('queue-under-way-%d' % how, who=129 | how, says=[number(1)] * 4,
+         sweeps='EACCES EIO library:EIO alloc:EIO')
+    kept('queue-early-%d' % how, *ITEMS_KEPT * 3, who=129 | how,
+         says=[number(1)] * 9, sweeps='EAGAIN ENOSPC')
+for how in range(0, 16, 2):
+    kept('queue-%d' % how, *ITEMS_KEPT, who=129 | how,
+         says=[number(1)] * 7, sweeps=WAYS_KEPT + ' library:EIO alloc:EIO '
+         'open:EIO')
+    kept('queue-short-%d' % how, *ITEMS_KEPT[:3], who=129 | how,
+         says=[number(1)] * 7, sweeps='EAGAIN ENOSPC ENOENT', k=9)
+    kept('queue-empty-%d' % how, who=129 | how, says=[number(20)] * 2)
+kept('away', who=128 | 64, what=5, says=CLAIMED, sweeps='EIO')
+kept('queue-in-large-items', *[('RPUSH', 'analyzer:1:' + UUID_TEXT, 'x' * 250)
+                               for i in range(20)], who=129 | 2 | 64,
+     says=[number(1)] * 4, sweeps='ENOSPC')

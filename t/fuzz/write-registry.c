@@ -146,15 +146,20 @@ write_claims(struct d4_registry *reg)
 			    (uint64_t)(NOW + i));
 	}
 	(void)d4_registry_connections(reg, on_live, &n);
+	(void)d4_registry_has_stream(reg, uuid, 1, other);
 	if (claims[3] != NULL) {
 		(void)d4_registry_claim_become(reg, claims[3],
 		    D4_TYPE_EXTENDED, "x");
 		(void)d4_registry_note(reg, claims[3], 3, 100, NOW + 100000);
 	}
+	if (claims[0] != NULL)
+		(void)d4_registry_claim_become(reg, claims[0],
+		    D4_TYPE_EXTENDED, "x");
 	(void)d4_registry_note_error(reg, uuid, "Error: bad", NOW);
 	(void)d4_registry_flush(reg, 1);
 	(void)d4_registry_flush(reg, 0);
-	(void)d4_registry_refresh(reg);
+	for (i = 0; i < 3; i++)
+		(void)d4_registry_refresh(reg);
 	for (i = 0; i < 4 && d4_registry_lost(reg) != NULL; i++)
 		continue;
 	for (i = 0; i < 4; i++)
