@@ -328,7 +328,17 @@ WRAP(FAULT_STAT, int, -1, fstatat, (int fd, const char *path,
 WRAP(FAULT_RESIZE, int, -1, ftruncate, (int fd, off_t size), (fd, size))
 WRAP(FAULT_RESIZE, off_t, -1, lseek, (int fd, off_t to, int from),
     (fd, to, from))
-WRAP(FAULT_LOCK, int, -1, flock, (int fd, int how), (fd, how))
+int __real_flock(int, int);
+int __wrap_flock(int, int);
+
+/* To give one up does not fail. */
+int
+__wrap_flock(int fd, int how)
+{
+	return how != LOCK_UN && fails(FAULT_LOCK, false) != 0 ? -1 :
+	    __real_flock(fd, how);
+}
+
 WRAP(FAULT_LOCK, int, -1, epoll_ctl, (int e, int op, int fd,
     struct epoll_event *event), (e, op, fd, event))
 WRAP(FAULT_LOCK, int, -1, inotify_init1, (int flags), (flags))

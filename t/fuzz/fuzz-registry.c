@@ -5,7 +5,8 @@
  * each a byte for where, a name and its content (a byte of length before each
  * of the two); then all of it is read.  What is handed out is as the header of
  * the room says, and a fault has words.  Faults may be behind them (faults.h),
- * and the choice is what is written then, before all is read again.
+ * and the choice is what is written then, before all is read again, or from 128
+ * on what else is done.
  */
 
 #include <sys/file.h>
@@ -177,6 +178,105 @@ touch(void)
 	(void)close(fd);
 }
 
+/* -- what else is done ------------------------------------------------------ */
+
+/* What one worker has another takes, and is told by the first one's file. */
+static void
+take_over(void)
+{
+	struct d4_registry_live live = { .type = 1, .address = "192.0.2.1" };
+	struct d4_registry_claim *one = NULL, *two = NULL;
+	struct d4_registry *other;
+	int cookies[2], i;
+	char why[256];
+
+	if ((other = d4_registry_open(scratch, NULL, true, why)) == NULL)
+		return;
+	for (i = 0; i < 6; i++) {
+		live.type = i == 4 ? D4_TYPE_META : 1;
+		live.session[0] = (uint8_t)(2 * i);
+		(void)d4_registry_claim(reg, &live, true, &cookies[0], &one);
+		live.session[0]++;
+		(void)d4_registry_claim(other, &live, i > 0, &cookies[1],
+		    &two);
+		(void)d4_registry_refresh(reg);
+		while (d4_registry_lost(reg) != NULL)
+			continue;
+		d4_registry_release(reg, one);
+		d4_registry_release(other, two);
+		one = two = NULL;
+	}
+	d4_registry_close(other);
+}
+
+static void
+open_others(void)
+{
+	static const struct d4_registry_login insecure = {
+		.insecure_key = true
+	};
+	static char path[5000];
+	struct d4_registry *other;
+	char why[256] = "";
+	int i;
+
+	memset(path, 'x', sizeof(path) - 1);
+	for (i = 0; i < 5; i++) {
+		const char *spec = i == 1 ? path : i == 0 ? scratch_path("none") :
+		    i == 2 ? scratch_path("mode/none") : scratch_path("other");
+
+		other = d4_registry_open_as(spec, i == 4 ? scratch : NULL,
+		    i != 0, i == 3 ? &insecure : NULL, why);
+		assert(other != NULL || *why != '\0');
+		assert(other == NULL || i > 2);
+		if (other != NULL)
+			read_registry(other, true);
+		d4_registry_close(other);
+	}
+}
+
+/* More strangers than are kept. */
+static void
+crowd(void)
+{
+	uint8_t uuid[D4_UUID_LEN] = { 0xff };
+	const char *path = scratch_path("pending");
+	int dir, fd, i;
+	bool were = faults_pause();
+	char name[40];
+
+	if ((dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1)
+		return;
+	for (i = 0; i < D4_REGISTRY_PENDING; i++) {
+		(void)snprintf(name, sizeof(name), "%032x", i);
+		fd = openat(dir, name, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+		assert(fd != -1);
+		(void)close(fd);
+	}
+	faults_resume(were);
+	faults_rewind();
+	for (i = 0; i < 3; i++) {
+		uuid[1] = (uint8_t)i;
+		(void)d4_registry_stranger(reg, uuid, "192.0.2.1", 1700000000);
+	}
+	(void)close(dir);
+}
+
+static void
+do_choice(unsigned choice)
+{
+	if (choice < 128) {
+		write_registry(reg, choice - 1);
+		read_registry(reg, true);
+	} else if (choice == 128) {
+		take_over();
+	} else if (choice == 129) {
+		open_others();
+	} else {
+		crowd();
+	}
+}
+
 static void
 once(const uint8_t *data, size_t len)
 {
@@ -190,10 +290,8 @@ once(const uint8_t *data, size_t len)
 	touch();
 	faults_on();
 	read_registry(reg, true);
-	if (faults_choice() != 0) {
-		write_registry(reg, faults_choice() - 1);
-		read_registry(reg, true);
-	}
+	if (faults_choice() != 0)
+		do_choice(faults_choice());
 	faults_off();
 	if (faults_choice() != 0) {
 		d4_registry_close(reg);

@@ -1454,6 +1454,20 @@ for i, what in enumerate(['sensor', 'registration', 'sets', 'queues', 'claims',
          array(number(0), string(HEX)) * 120, choice(i + 1),
          fault('alloc', sweep=True))
 
+for n, what in ((128, 'taken-over'), (129, 'opened')):
+    seed('registry', what, *SEEN[:2], choice(n))
+    for call in ('alloc', 'read', 'write', 'sync', 'rename', 'remove', 'open',
+                 'stat', 'lock', 'lock:EINTR', 'resize'):
+        call, _, way = call.partition(':')
+        seed('registry', '%s-faulty-%s%s' % (what, call, way), choice(n),
+             fault(call, way or 'EIO', sweep=True))
+seed('registry', 'crowded', choice(130))
+for call, way, k in (('alloc', 'EIO', 1), ('alloc', 'EIO', 2),
+                     ('read', 'EIO', 0), ('rename', 'EIO', 0),
+                     ('rename', 'ENOENT', 0), ('stat', 'EIO', 5)):
+    seed('registry', 'crowded-faulty-%s-%s-%d' % (call, way, k), choice(130),
+         fault(call, way, k))
+
 # ---- a Redis server that keeps what it is told ------------------------------
 
 UUID_TEXT = WORDS[9]

@@ -33,6 +33,7 @@ write_sensor(struct d4_registry *reg)
 		(void)d4_registry_set(reg, other, (enum d4_registry_field)i,
 		    NULL, 0);
 	}
+	(void)d4_registry_kick(reg, other, 1);
 	(void)d4_registry_kick(reg, uuid, NOW);
 }
 
