@@ -11,6 +11,7 @@
 
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 
 #include <assert.h>
 #include <errno.h>
@@ -130,6 +131,7 @@ take_name(char name[256], const uint8_t *bytes, size_t len)
 static bool
 write_one(const uint8_t **data, size_t *left, char path[512])
 {
+	static const struct timeval old[2];
 	const uint8_t *bytes;
 	const char *folder;
 	char name[256];
@@ -150,6 +152,9 @@ write_one(const uint8_t **data, size_t *left, char path[512])
 	(void)snprintf(path, 512, "%s", scratch_path("%s/%s", folder, name));
 	/* What is there already stays, and goes with the rest. */
 	(void)scratch_write(path, bytes, len);
+	/* Some claims are old. */
+	if (*name == 'o' && strcmp(folder, "claims") == 0)
+		(void)utimes(path, old);
 	return true;
 }
 
@@ -185,7 +190,7 @@ static void
 take_over(void)
 {
 	struct d4_registry_live live = { .type = 1, .address = "192.0.2.1" };
-	struct d4_registry_claim *one = NULL, *two = NULL;
+	struct d4_registry_claim *one = NULL, *two = NULL, *some[6] = { NULL };
 	struct d4_registry *other;
 	int cookies[2], i;
 	char why[256];
@@ -206,6 +211,20 @@ take_over(void)
 		d4_registry_release(other, two);
 		one = two = NULL;
 	}
+	/* Numbers that are free are taken again. */
+	live.type = D4_TYPE_META;
+	for (i = 0; i < 12; i++) {
+		live.session[1] = (uint8_t)i;
+		if (i > 5) {
+			d4_registry_release(reg, some[i * 5 % 6]);
+			some[i * 5 % 6] = NULL;
+		}
+		if (i < 6 || i % 2 == 0)
+			(void)d4_registry_claim(reg, &live, false, &cookies[0],
+			    &some[i < 6 ? i : i * 5 % 6]);
+	}
+	for (i = 0; i < 6; i++)
+		d4_registry_release(reg, some[i]);
 	d4_registry_close(other);
 }
 
@@ -265,6 +284,7 @@ crowd(void)
 static void
 do_choice(unsigned choice)
 {
+	faults_rewind();
 	if (choice < 128) {
 		write_registry(reg, choice - 1);
 		read_registry(reg, true);

@@ -1454,6 +1454,17 @@ for i, what in enumerate(['sensor', 'registration', 'sets', 'queues', 'claims',
          array(number(0), string(HEX)) * 120, choice(i + 1),
          fault('alloc', sweep=True))
 
+for name, text in (('dead', claim(slot=3)), ('alive', claim()),
+                   ('bad', claim(slot=1024)), ('free', '-\n'),
+                   ('number', claim(2)), ('other', claim(token=SESSION))):
+    for i in (5, 7):
+        seed('registry', 'old-claim-%s-%d' % (name, i), entry(
+            'claims', 'o', text), entry('claims', HEX + '-1', text), choice(i))
+    for call in ('read', 'open', 'stat', 'lock', 'lock:EINTR', 'remove'):
+        call, _, way = call.partition(':')
+        seed('registry', 'old-claim-%s-faulty-%s%s' % (name, call, way),
+             entry('claims', 'o', text), choice(5),
+             fault(call, way or 'EIO', sweep=True))
 for n, what in ((128, 'taken-over'), (129, 'opened')):
     seed('registry', what, *SEEN[:2], choice(n))
     for call in ('alloc', 'read', 'write', 'sync', 'rename', 'remove', 'open',
