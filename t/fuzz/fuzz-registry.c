@@ -69,6 +69,9 @@ open_registry(void)
 	if (*scratch == '\0')
 		(void)atexit(scratch_remove);
 	assert(scratch_make() == 0);
+	/* What root makes in another's directory is the other's. */
+	if (faults_choice() == 131 && geteuid() == 0)
+		assert(chown(scratch, 65534, 65534) == 0);
 	open_again();
 	path = scratch_path("workers/0");
 	assert(scratch_write(path, line, sizeof(line) - 1));
@@ -292,8 +295,10 @@ do_choice(unsigned choice)
 		take_over();
 	} else if (choice == 129) {
 		open_others();
-	} else {
+	} else if (choice == 130) {
 		crowd();
+	} else {
+		write_registry(reg, 6);
 	}
 }
 
@@ -303,6 +308,11 @@ once(const uint8_t *data, size_t len)
 	static char paths[FILES][512];
 	size_t n = 0;
 
+	if (faults_choice() == 131 && reg != NULL) {
+		d4_registry_close(reg);
+		reg = NULL;
+		scratch_remove();
+	}
 	if (reg == NULL)
 		open_registry();
 	while (n < FILES && write_one(&data, &len, paths[n]))

@@ -1024,6 +1024,9 @@ def spool(name, preamble, *payloads, turned=255):
 
 spool('records', b'', b'abc', b'', b'x' * 300)
 spool('preamble', b'before', b'abc')
+for n in range(100, 140):
+    spool('turned-%d' % n, b'', b'abc', turned=n)
+seed('spool', 'large', b'\0\xff\0', struct.pack('<H', 40000) * 9)
 spool('none', b'')
 spool('head-turned', b'', b'abc', turned=10)
 spool('preamble-turned', b'p' * 200, b'abc', turned=150)
@@ -1454,6 +1457,31 @@ for i, what in enumerate(['sensor', 'registration', 'sets', 'queues', 'claims',
          array(number(0), string(HEX)) * 120, choice(i + 1),
          fault('alloc', sweep=True))
 
+seed('registry', 'of-another', choice(131))
+for call in ('alloc', 'open', 'lock', 'stat', 'write', 'rename'):
+    seed('registry', 'of-another-faulty-' + call, choice(131),
+         fault(call, sweep=True))
+for name, text in (('nul', 'a\0b\n'), ('crlf', '10\r\n'), ('bare', '10'),
+                   ('lines', '1\n2\n'), ('digit', '99\n'), ('empty', '\n')):
+    registry('value-' + name, ('sensor', 'description', text),
+             ('queue', 'max_size', text), ('kicked', HEX, text))
+    registry('value-kicked-' + name, ('kicked', HEX, text))
+    registry('value-size-' + name, ('queue', 'max_size', text))
+for i in range(7):
+    registry('claim-words-%d' % i, ('claims', 'a', ' '.join(
+        claim().split()[:i]) + '\n'))
+    registry('live-words-%d' % i, ('claims', 'a', claim()), (
+        'workers', '0.live', '1\n' + ' '.join((SESSION, '1', '1')[:i]) + '\n'))
+    registry('facts-words-%d' % i, ('facts', HEX + '.0', ' '.join(
+        ('type 1 2 3', 'address 1', 'extended', 'type 1', 'seen 1',
+         'extended x 1', 'error 1')[i:i + 1]) + '\n'))
+registry('live-large', ('claims', 'a', claim()), ('workers', '0.live',
+         '1\n%s 1 99999999999999999999\n' % SESSION))
+registry('days-name', ('days', 'x', '1'))
+registry('days-number', ('days', '00000001', '1'))
+faulty('registry', 'live', entry('claims', 'a', claim()),
+       entry('workers', '0.live', LIVE), entry('kicked', HEX, '1\n'),
+       calls='alloc read open stat lock')
 for name, text in (('dead', claim(slot=3)), ('alive', claim()),
                    ('bad', claim(slot=1024)), ('free', '-\n'),
                    ('number', claim(2)), ('other', claim(token=SESSION))):
