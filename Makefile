@@ -193,8 +193,8 @@ FAULTY = malloc calloc realloc strdup strndup fopen fdopen fopencookie \
     open_memstream mmap opendir fdopendir readdir read pread readv write \
     pwrite writev fsync fdatasync rename renameat linkat unlink unlinkat mkdir \
     mkdirat open openat fstat stat fstatat ftruncate lseek flock fcntl \
-    epoll_ctl inotify_init1 inotify_add_watch EVP_Digest json_loadb \
-    json_dumpb json_real ZSTD_createDCtx ZSTD_createCCtx \
+    fchown fchownat epoll_ctl inotify_init1 inotify_add_watch EVP_Digest \
+    json_loadb json_dumpb json_real ZSTD_createDCtx ZSTD_createCCtx \
     ZSTD_compressStream2 isal_deflate
 FUZZ_WRAP = $(FAULTY:%=-Wl,--wrap=%)
 

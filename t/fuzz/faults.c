@@ -328,6 +328,10 @@ WRAP(FAULT_STAT, int, -1, fstatat, (int fd, const char *path,
 WRAP(FAULT_RESIZE, int, -1, ftruncate, (int fd, off_t size), (fd, size))
 WRAP(FAULT_RESIZE, off_t, -1, lseek, (int fd, off_t to, int from),
     (fd, to, from))
+WRAP(FAULT_LOCK, int, -1, fchown, (int fd, uid_t uid, gid_t gid),
+    (fd, uid, gid))
+WRAP(FAULT_LOCK, int, -1, fchownat, (int fd, const char *path, uid_t uid,
+    gid_t gid, int flags), (fd, path, uid, gid, flags))
 int __real_flock(int, int);
 int __wrap_flock(int, int);
 

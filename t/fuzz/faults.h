@@ -42,7 +42,7 @@ enum fault_call {
 	FAULT_OPEN,	/* and mkdir, pipe, socket */
 	FAULT_STAT,
 	FAULT_RESIZE,	/* and seek */
-	FAULT_LOCK,	/* flock, dup, epoll_ctl, inotify */
+	FAULT_LOCK,	/* flock, dup, epoll_ctl, inotify, chown */
 	FAULT_LIBRARY,	/* what has no memory in one that we use */
 	FAULT_ANSWER,	/* of a server that is a fake (fake-redis.h) */
 	FAULT_CALLS

@@ -188,6 +188,20 @@ touch(void)
 
 /* -- what else is done ------------------------------------------------------ */
 
+/* More sessions are lost than a worker's file keeps, and what is no session. */
+static void
+tell_losses(void)
+{
+	int i, fd = open(scratch_path("workers/1"), O_WRONLY | O_APPEND);
+	bool were = faults_pause();
+
+	for (i = 0; fd != -1 && i < 2000; i++)
+		assert(write(fd, i == 5 ? TEXT "\n" : HEX "\n", 33) == 33);
+	if (fd != -1)
+		(void)close(fd);
+	faults_resume(were);
+}
+
 /* What one worker has another takes, and is told by the first one's file. */
 static void
 take_over(void)
@@ -207,6 +221,8 @@ take_over(void)
 		live.session[0]++;
 		(void)d4_registry_claim(other, &live, i > 0, &cookies[1],
 		    &two);
+		if (i == 5)
+			tell_losses();
 		(void)d4_registry_refresh(reg);
 		while (d4_registry_lost(reg) != NULL)
 			continue;
@@ -234,8 +250,8 @@ take_over(void)
 static void
 open_others(void)
 {
-	static const struct d4_registry_login insecure = {
-		.insecure_key = true
+	static const struct d4_registry_login logins[] = {
+		{ .insecure_key = true }, { .insecure_key = false }
 	};
 	static char path[5000];
 	struct d4_registry *other;
@@ -243,12 +259,13 @@ open_others(void)
 	int i;
 
 	memset(path, 'x', sizeof(path) - 1);
-	for (i = 0; i < 5; i++) {
-		const char *spec = i == 1 ? path : i == 0 ? scratch_path("none") :
-		    i == 2 ? scratch_path("mode/none") : scratch_path("other");
+	for (i = 0; i < 6; i++) {
+		const char *spec = i == 0 ? scratch_path("none") : i == 1 ?
+		    path : i == 2 ? scratch_path("mode/none") :
+		    scratch_path("other");
 
 		other = d4_registry_open_as(spec, i == 4 ? scratch : NULL,
-		    i != 0, i == 3 ? &insecure : NULL, why);
+		    i != 0 && i != 5, i < 3 ? NULL : &logins[i % 2], why);
 		assert(other != NULL || *why != '\0');
 		assert(other == NULL || i > 2);
 		if (other != NULL)

@@ -1458,6 +1458,8 @@ for i, what in enumerate(['sensor', 'registration', 'sets', 'queues', 'claims',
          fault('alloc', sweep=True))
 
 seed('registry', 'of-another', choice(131))
+seed('registry', 'written-sets-interrupted', choice(3),
+     fault('lock', 'EINTR', sweep=True))
 for call in ('alloc', 'open', 'lock', 'stat', 'write', 'rename'):
     seed('registry', 'of-another-faulty-' + call, choice(131),
          fault(call, sweep=True))
@@ -1498,8 +1500,9 @@ for n, what in ((128, 'taken-over'), (129, 'opened')):
     for call in ('alloc', 'read', 'write', 'sync', 'rename', 'remove', 'open',
                  'stat', 'lock', 'lock:EINTR', 'resize'):
         call, _, way = call.partition(':')
-        seed('registry', '%s-faulty-%s%s' % (what, call, way), choice(n),
-             fault(call, way or 'EIO', sweep=True))
+        for k in (0, 40, 80):
+            seed('registry', '%s-faulty-%s%s-%d' % (what, call, way, k),
+                 choice(n), fault(call, way or 'EIO', k, sweep=True))
 seed('registry', 'crowded', choice(130))
 for call, way, k in (('alloc', 'EIO', 1), ('alloc', 'EIO', 2),
                      ('read', 'EIO', 0), ('rename', 'EIO', 0),
