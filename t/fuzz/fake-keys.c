@@ -435,13 +435,15 @@ fake_keys_do(struct fake_reply *r, int argc, const char *const argv[],
 	bool were;
 	int i;
 
-	for (i = 0; i < argc && i < WORDS; i++) {
+	if (argc < 1 || argc > WORDS)
+		return false;
+	for (i = 0; i < argc; i++) {
 		words[i] = (struct text){ argv[i],
 		    len == NULL ? strlen(argv[i]) : len[i] };
 	}
 	while (c < end && !is_word(&words[0], c->name))
 		c++;
-	if (c == end || argc < c->least || argc > WORDS)
+	if (c == end || argc < c->least)
 		return false;
 	were = faults_pause();
 	c->run(r, argc, words, c->how);

@@ -159,8 +159,8 @@ faults_any(void)
 	return any;
 }
 
-/* How this call is to end: 0 as it does, an errno, which is set, FAULT_SHORT or FAULT_NONE
- * for those that have a length. */
+/* How this call is to end: 0 as it does, an errno, which is set, FAULT_SHORT or
+ * FAULT_NONE for those that have a length. */
 static int
 fails(enum fault_call call, bool has_length)
 {

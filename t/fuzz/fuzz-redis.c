@@ -3,9 +3,9 @@
 /*
  * What a Redis server answers (fake-redis.h): to a registry when the first byte
  * is even, to an analyzer queue when it is odd; from 128 on the server keeps
- * what it is told.  Faults may be behind them (faults.h), and the choice is what
- * is written to the registry, in the place of reading or, where that is kept,
- * before it.  More bits of that byte say how a registry is opened, and how a
+ * what it is told.  Faults may be behind them (faults.h), and the choice is
+ * what is written to the registry, in the place of reading or, where that is
+ * kept, before it.  More bits of that byte say how a registry is opened, and how a
  * queue is used.
  */
 

@@ -207,7 +207,8 @@ static void
 take_over(void)
 {
 	struct d4_registry_live live = { .type = 1, .address = "192.0.2.1" };
-	struct d4_registry_claim *one = NULL, *two = NULL, *some[6] = { NULL };
+	struct d4_registry_claim *one = NULL, *two = NULL;
+	struct d4_registry_claim *some[6] = { NULL };
 	struct d4_registry *other;
 	int cookies[2], i;
 	char why[256];
