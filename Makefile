@@ -195,8 +195,8 @@ FAULTY = malloc calloc realloc strdup strndup fopen fdopen fopencookie \
     open_memstream mmap opendir fdopendir readdir read pread readv write \
     pwrite writev fsync fdatasync rename renameat linkat unlink unlinkat mkdir \
     mkdirat open openat fstat stat fstatat ftruncate lseek flock fcntl \
-    epoll_ctl inotify_init1 inotify_add_watch EVP_Digest json_loadb \
-    json_dumpb json_real ZSTD_createDCtx ZSTD_createCCtx \
+    fchown fchownat epoll_ctl inotify_init1 inotify_add_watch EVP_Digest \
+    json_loadb json_dumpb json_real ZSTD_createDCtx ZSTD_createCCtx \
     ZSTD_compressStream2 isal_deflate
 FUZZ_WRAP = $(FAULTY:%=-Wl,--wrap=%)
 
@@ -215,7 +215,8 @@ parts-recv = t/fuzz/fake-recv t/fuzz/fake-tls $(addprefix d4-recv/,conn session 
 parts-recv-tail = d4-recv/tail-log
 parts-spool = $(addprefix d4/,spool-form spool-disk)
 parts-whole = d4-recv/whole d4-recv/place
-parts-redis = t/fuzz/fake-redis t/fuzz/read-registry t/fuzz/write-registry
+parts-redis = $(addprefix t/fuzz/,fake-redis fake-keys fake-reply \
+    read-registry write-registry)
 parts-registry = t/fuzz/read-registry t/fuzz/write-registry
 parts-stdout-merge = $(addprefix d4-stdout/,merge pcap output)
 

@@ -93,7 +93,6 @@ struct d4_registry_backend {
 	/* -- sets: members in the spelling that is kept ------------------- */
 	int	 (*add)(void *, enum d4_registry_set, const char *);
 	int	 (*remove)(void *, enum d4_registry_set, const char *);
-	int	 (*has)(void *, enum d4_registry_set, const char *);
 	int	 (*each)(void *, enum d4_registry_set, d4_registry_on_text *,
 		    void *);
 

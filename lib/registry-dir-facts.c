@@ -16,24 +16,23 @@
  * them together are what is known, so nobody waits and no count is lost.
  */
 
-static int
-facts_path(struct dir *dir, char path[DIR_PATH], const uint8_t *uuid,
+static void
+facts_path(char path[DIR_PATH], const uint8_t *uuid, unsigned int slot)
+{
+	char hex[D4_UUID_HEX];
+
+	d4_uuid_hex(hex, uuid);
+	dir_path(path, "facts/%s.%u", hex, slot);
+}
+
+static void
+counts_path(char path[DIR_PATH], uint32_t day, const uint8_t *uuid,
     unsigned int slot)
 {
 	char hex[D4_UUID_HEX];
 
 	d4_uuid_hex(hex, uuid);
-	return dir_path(dir, path, "facts/%s.%u", hex, slot);
-}
-
-static int
-counts_path(struct dir *dir, char path[DIR_PATH], uint32_t day,
-    const uint8_t *uuid, unsigned int slot)
-{
-	char hex[D4_UUID_HEX];
-
-	d4_uuid_hex(hex, uuid);
-	return dir_path(dir, path, "days/%" PRIu32 "/%s.%u", day, hex, slot);
+	dir_path(path, "days/%" PRIu32 "/%s.%u", day, hex, slot);
 }
 
 /* "UUID.SLOT" */
@@ -127,8 +126,7 @@ load_one(struct dir *dir, const uint8_t *uuid, unsigned int slot,
 	size_t len;
 	int r;
 
-	if (facts_path(dir, path, uuid, slot) == -1)
-		return -1;
+	facts_path(path, uuid, slot);
 	if ((r = dir_slurp(dir, &dir->root, path, DIR_FILE_MAX, &text,
 	    &len)) != 0)
 		return r == 1 ? 0 : -1;
@@ -221,9 +219,9 @@ dir_save_facts(void *store, const uint8_t *uuid,
 	FILE *file;
 	int r = -1;
 
-	if (dir_worker(dir) == -1 ||
-	    facts_path(dir, path, uuid, dir->worker.slot) == -1)
+	if (dir_worker(dir) == -1)
 		return -1;
+	facts_path(path, uuid, dir->worker.slot);
 	if ((file = open_memstream(&text, &len)) != NULL) {
 		print_facts(file, facts);
 		r = fclose(file);
@@ -335,8 +333,7 @@ on_counts(void *cookie, const char *name)
 
 	if (parse_name(name, uuid) == -1)
 		return name_fault(counting->dir, counting->in, name);
-	if (dir_path(counting->dir, path, "%s/%s", counting->in, name) == -1)
-		return -1;
+	dir_path(path, "%s/%s", counting->in, name);
 	return count_file(counting, path, uuid);
 }
 
@@ -349,9 +346,7 @@ on_counts_slot(void *cookie, const char *name)
 
 	if (parse_slot(name, &slot) == -1)
 		return 0;
-	if (counts_path(counting->dir, path, counting->day, counting->uuid,
-	    slot) == -1)
-		return -1;
+	counts_path(path, counting->day, counting->uuid, slot);
 	return count_file(counting, path, counting->uuid);
 }
 
@@ -372,9 +367,9 @@ dir_load_counts(void *store, uint32_t day, const uint8_t *uuid, bool mine,
 	if (!mine)
 		return dir_each(dir, &dir->root, "workers", on_counts_slot,
 		    &counting);
-	if (dir_worker(dir) == -1 ||
-	    counts_path(dir, path, day, uuid, dir->worker.slot) == -1)
+	if (dir_worker(dir) == -1)
 		return -1;
+	counts_path(path, day, uuid, dir->worker.slot);
 	return count_file(&counting, path, uuid);
 }
 
@@ -408,9 +403,9 @@ dir_save_counts(void *store, uint32_t day, const uint8_t *uuid,
 	FILE *file;
 	int r = -1;
 
-	if (dir_worker(dir) == -1 || counts_path(dir, path, day, uuid,
-	    dir->worker.slot) == -1)
+	if (dir_worker(dir) == -1)
 		return -1;
+	counts_path(path, day, uuid, dir->worker.slot);
 	if ((file = open_memstream(&text, &len)) != NULL) {
 		for (i = 0; i < n; i++)
 			(void)fprintf(file, "%u %s %ju %ju\n", cells[i].type,
@@ -433,9 +428,10 @@ dir_set_aside(void *store, const uint8_t *uuid, uint32_t day)
 	struct dir *dir = store;
 
 	d4_uuid_hex(hex, uuid);
-	if ((day == 0 ? facts_path(dir, from, uuid, dir->worker.slot) :
-	    counts_path(dir, from, day, uuid, dir->worker.slot)) == -1)
-		return;
+	if (day == 0)
+		facts_path(from, uuid, dir->worker.slot);
+	else
+		counts_path(from, day, uuid, dir->worker.slot);
 	(void)snprintf(to, sizeof(to), "%.*s/.bad-%s.%u",
 	    (int)(strrchr(from, '/') - from), from, hex, dir->worker.slot);
 	(void)renameat(dir->root.fd, from, dir->root.fd, to);

@@ -231,13 +231,16 @@ claim_path(struct dir *dir, char path[DIR_PATH],
 	size_t i;
 
 	d4_uuid_hex(hex, live->uuid);
-	if (!is_shared(live->type))
-		return dir_path(dir, path, "claims/%s-%u", hex, live->type);
+	if (!is_shared(live->type)) {
+		dir_path(path, "claims/%s-%u", hex, live->type);
+		return 0;
+	}
 	for (i = 0; i < dir->worker.nnumbered; i++) {
 		if (memcmp(dir->worker.numbered[i], live->session,
-		    D4_UUID_LEN) == 0)
-			return dir_path(dir, path, "claims/%u.%zu",
-			    dir->worker.slot, i);
+		    D4_UUID_LEN) == 0) {
+			dir_path(path, "claims/%u.%zu", dir->worker.slot, i);
+			return 0;
+		}
 	}
 	return dir_fault(dir, &dir->root, "claims", "the claim is not ours");
 }

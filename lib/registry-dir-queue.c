@@ -68,9 +68,7 @@ on_kind(void *cookie, const char *name)
 
 	if (parse_kind(name, &queue) == -1)
 		return 0;
-	if (dir_path(finding->dir, finding->path, "%s/%s", name,
-	    finding->uuid) == -1)
-		return -1;
+	dir_path(finding->path, "%s/%s", name, finding->uuid);
 	r = dir_has(finding->dir, &finding->dir->queues, finding->path);
 	return r == 0 ? 2 : r == 1 ? 0 : -1;
 }
@@ -99,8 +97,7 @@ write_value(struct dir *dir, const char *in, const char *name,
 	char data[D4_REGISTRY_TEXT + 1], path[DIR_PATH];
 	int n;
 
-	if (dir_path(dir, path, "%s/%s", in, name) == -1)
-		return -1;
+	dir_path(path, "%s/%s", in, name);
 	n = snprintf(data, sizeof(data), "%s\n", value);
 	return dir_write(dir, &dir->queues, path, data, (size_t)n, how);
 }
@@ -119,12 +116,11 @@ write_member(struct dir *dir, const char *in, const uint8_t *sensor)
 {
 	char hex[D4_UUID_HEX], path[DIR_PATH];
 
-	if (dir_path(dir, path, "%s/group", in) == -1 ||
-	    dir_make(dir, &dir->queues, path) == -1)
+	dir_path(path, "%s/group", in);
+	if (dir_make(dir, &dir->queues, path) == -1)
 		return -1;
 	d4_uuid_hex(hex, sensor);
-	if (dir_path(dir, path, "%s/group/%s", in, hex) == -1)
-		return -1;
+	dir_path(path, "%s/group/%s", in, hex);
 	return dir_mark(dir, &dir->queues, path);
 }
 
@@ -139,8 +135,8 @@ fill(struct dir *dir, const char *in, const struct d4_registry_queue *queue)
 	    write_value(dir, in, "description", queue->description != NULL ?
 	    queue->description : "", DIR_SYNC) == -1)
 		return -1;
-	if (queue->grouped && (dir_path(dir, path, "%s/group", in) == -1 ||
-	    dir_make(dir, &dir->queues, path) == -1))
+	dir_path(path, "%s/group", in);
+	if (queue->grouped && dir_make(dir, &dir->queues, path) == -1)
 		return -1;
 	for (i = 0; i < queue->nmembers; i++) {
 		if (write_member(dir, in, queue->members[i]) == -1)
@@ -162,9 +158,9 @@ dir_queue_create(void *store, const struct d4_registry_queue *queue)
 	/* Filled in out of sight, so that no worker sees half of it. */
 	d4_uuid_text(text, queue->uuid);
 	(void)snprintf(tmp, sizeof(tmp), ".tmp/%s.queue", dir->token);
+	dir_path(path, "%s/%s", kind(queue, number), text);
 	if (fill(dir, tmp, queue) == -1 ||
-	    dir_make(dir, &dir->queues, kind(queue, number)) == -1 ||
-	    dir_path(dir, path, "%s/%s", kind(queue, number), text) == -1)
+	    dir_make(dir, &dir->queues, kind(queue, number)) == -1)
 		goto err;
 	if (renameat(dir->queues.fd, tmp, dir->queues.fd, path) == -1) {
 		(void)dir_fault(dir, &dir->queues, path, strerror(errno));
@@ -230,8 +226,7 @@ dir_queue_member(void *store, const uint8_t *uuid, const uint8_t *sensor,
 		r = write_member(dir, in, sensor);
 	else {
 		d4_uuid_hex(hex, sensor);
-		if (dir_path(dir, path, "%s/group/%s", in, hex) == -1)
-			return -1;
+		dir_path(path, "%s/group/%s", in, hex);
 		r = dir_unlink(dir, &dir->queues, path, true);
 	}
 	return r == -1 ? -1 : 0;
@@ -245,8 +240,7 @@ dir_queue_updated(void *store, const struct d4_registry_queue *queue)
 
 	d4_uuid_text(text, queue->uuid);
 	(void)snprintf(time, sizeof(time), "%ju", (uintmax_t)queue->updated);
-	if (dir_path(dir, in, "%s/%s", kind(queue, number), text) == -1)
-		return -1;
+	dir_path(in, "%s/%s", kind(queue, number), text);
 	/* Removed since: there is nothing to say of it. */
 	if (dir_has(dir, &dir->queues, in) == 1)
 		return 1;
@@ -284,8 +278,7 @@ on_group(void *cookie, const char *name)
 		l->room = room;
 	}
 	if (dir_uuid(l->members[l->queue.nmembers], name) == -1) {
-		if (dir_path(l->dir, path, "%s/group/%s", l->in, name) == -1)
-			return -1;
+		dir_path(path, "%s/group/%s", l->in, name);
 		return dir_fault(l->dir, &l->dir->queues, path,
 		    "is not named by a uuid of 32 digits");
 	}
@@ -306,8 +299,7 @@ load_group(struct listing *l)
 	int r;
 
 	l->queue.nmembers = 0;
-	if (dir_path(l->dir, path, "%s/group", l->in) == -1)
-		return -1;
+	dir_path(path, "%s/group", l->in);
 	if ((r = dir_has(l->dir, &l->dir->queues, path)) == -1)
 		return -1;
 	l->queue.grouped = r == 0;
@@ -330,14 +322,16 @@ load_values(struct listing *l)
 	l->queue.updated = 0;
 	l->queue.description = l->description;
 	l->description[0] = '\0';
-	if (dir_path(l->dir, path, "%s/max_size", l->in) == -1 ||
-	    dir_number(l->dir, &l->dir->queues, path,
-	    &l->queue.max_size) == -1 ||
-	    dir_path(l->dir, path, "%s/updated", l->in) == -1 ||
-	    dir_number(l->dir, &l->dir->queues, path,
-	    &l->queue.updated) == -1 ||
-	    dir_path(l->dir, path, "%s/description", l->in) == -1 ||
-	    dir_text(l->dir, &l->dir->queues, path, l->description) == -1)
+	dir_path(path, "%s/max_size", l->in);
+	if (dir_number(l->dir, &l->dir->queues, path,
+	    &l->queue.max_size) == -1)
+		return -1;
+	dir_path(path, "%s/updated", l->in);
+	if (dir_number(l->dir, &l->dir->queues, path,
+	    &l->queue.updated) == -1)
+		return -1;
+	dir_path(path, "%s/description", l->in);
+	if (dir_text(l->dir, &l->dir->queues, path, l->description) == -1)
 		return -1;
 	return load_group(l);
 }
@@ -350,8 +344,8 @@ on_queue(void *cookie, const char *name)
 
 	if (parse_queue(name, l->queue.uuid) == -1)
 		return 0;
-	if (dir_path(l->dir, l->in, "%s/%s", kind(&l->queue, number),
-	    name) == -1 || load_values(l) == -1)
+	dir_path(l->in, "%s/%s", kind(&l->queue, number), name);
+	if (load_values(l) == -1)
 		return -1;
 	return l->callback(l->cookie, &l->queue);
 }

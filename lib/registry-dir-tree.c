@@ -28,18 +28,14 @@ dir_fault(struct dir *dir, const struct tree *tree, const char *path,
 	return -1;
 }
 
-int
-dir_path(struct dir *dir, char path[DIR_PATH], const char *fmt, ...)
+void
+dir_path(char path[DIR_PATH], const char *fmt, ...)
 {
 	va_list ap;
-	int n;
 
 	va_start(ap, fmt);
-	n = vsnprintf(path, DIR_PATH, fmt, ap);
+	(void)vsnprintf(path, DIR_PATH, fmt, ap);
 	va_end(ap);
-	if (n < 0 || n >= DIR_PATH)
-		return dir_fault(dir, &dir->root, "", "a name is too long");
-	return 0;
 }
 
 /* -- reading --------------------------------------------------------------- */
@@ -490,9 +486,8 @@ dir_rewrite(struct dir *dir, const char *path, const void *data, size_t len)
 	const char *name = strrchr(path, '/') + 1;
 	char spare[DIR_PATH];
 
-	if (dir_path(dir, spare, "%.*s.%s", (int)(name - path), path,
-	    name) == -1)
-		return -1;
+	dir_path(spare, "%.*s.%s", (int)(name - path), path,
+	    name);
 	if (write_file(dir, &dir->root, spare, data, len, 0) == -1 ||
 	    d4_os_swap(dir->root.fd, spare, path) == -1)
 		return dir_fault(dir, &dir->root, path, strerror(errno));

@@ -243,9 +243,8 @@ get(void *store, const uint8_t *uuid, unsigned int field, void *buf,
 	struct dir *dir = store;
 
 	d4_uuid_hex(hex, uuid);
-	if (dir_path(dir, path, "sensors/%s/%s", hex,
-	    field_name(field)) == -1 ||
-	    (field == D4_FIELD_KEY && judge_key(dir, path) == -1))
+	dir_path(path, "sensors/%s/%s", hex, field_name(field));
+	if (field == D4_FIELD_KEY && judge_key(dir, path) == -1)
 		return -1;
 	dir_late_path(dir, path);
 	return dir_value(dir, &dir->root, path, buf, size, len);
@@ -270,9 +269,7 @@ set(void *store, const uint8_t *uuid, unsigned int field, const void *value,
 	int how = DIR_SYNC | DIR_LATE, r;
 
 	d4_uuid_hex(hex, uuid);
-	if (dir_path(dir, path, "sensors/%s/%s", hex,
-	    field_name(field)) == -1)
-		return -1;
+	dir_path(path, "sensors/%s/%s", hex, field_name(field));
 	if (value == NULL) {
 		r = dir_unlink(dir, &dir->root, path, true);
 		drop_empty(dir, path);
@@ -303,8 +300,7 @@ forget(void *store, const uint8_t *uuid)
 	struct dir *dir = store;
 
 	d4_uuid_hex(hex, uuid);
-	if (dir_path(dir, path, "sensors/%s", hex) == -1)
-		return -1;
+	dir_path(path, "sensors/%s", hex);
 	return dir_remove_tree(dir, &dir->root, path);
 }
 
@@ -315,8 +311,7 @@ is_known(void *store, const uint8_t *uuid)
 	struct dir *dir = store;
 
 	d4_uuid_hex(hex, uuid);
-	if (dir_path(dir, path, "sensors/%s", hex) == -1)
-		return -1;
+	dir_path(path, "sensors/%s", hex);
 	return dir_has(dir, &dir->root, path);
 }
 
@@ -371,8 +366,7 @@ kick(void *store, const uint8_t *uuid, uint64_t until)
 
 	d4_uuid_hex(hex, uuid);
 	n = snprintf(data, sizeof(data), "%ju\n", (uintmax_t)until);
-	if (dir_path(dir, path, "kicked/%s", hex) == -1)
-		return -1;
+	dir_path(path, "kicked/%s", hex);
 	return dir_write(dir, &dir->root, path, data, (size_t)n, 0);
 }
 
@@ -383,8 +377,7 @@ unkick(void *store, const uint8_t *uuid)
 	struct dir *dir = store;
 
 	d4_uuid_hex(hex, uuid);
-	if (dir_path(dir, path, "kicked/%s", hex) == -1)
-		return -1;
+	dir_path(path, "kicked/%s", hex);
 	return dir_unlink(dir, &dir->root, path, false);
 }
 
@@ -399,8 +392,7 @@ on_kicked(void *cookie, const char *name)
 
 	if (dir_uuid(uuid, name) == -1)
 		return not_uuid(names, name);
-	if (dir_path(names->dir, path, "kicked/%s", name) == -1)
-		return -1;
+	dir_path(path, "kicked/%s", name);
 	r = dir_number(names->dir, &names->dir->root, path, &until);
 	if (r != 0)
 		return r == 1 ? 0 : -1;
@@ -542,8 +534,7 @@ stranger(void *store, const uint8_t *uuid, const char *address, uint64_t now)
 	int n, r;
 
 	d4_uuid_hex(hex, uuid);
-	if (dir_path(dir, path, "pending/%s", hex) == -1)
-		return -1;
+	dir_path(path, "pending/%s", hex);
 	if ((r = dir_has(dir, &dir->root, path)) != 1)
 		return r == 0 ? 1 : -1;
 	if (make_room(dir) == -1)
@@ -562,8 +553,7 @@ is_stranger(void *store, const uint8_t *uuid)
 	struct dir *dir = store;
 
 	d4_uuid_hex(hex, uuid);
-	if (dir_path(dir, path, "pending/%s", hex) == -1)
-		return -1;
+	dir_path(path, "pending/%s", hex);
 	return dir_has(dir, &dir->root, path);
 }
 
@@ -574,8 +564,7 @@ forget_stranger(void *store, const uint8_t *uuid)
 	struct dir *dir = store;
 
 	d4_uuid_hex(hex, uuid);
-	if (dir_path(dir, path, "pending/%s", hex) == -1)
-		return -1;
+	dir_path(path, "pending/%s", hex);
 	return dir_unlink(dir, &dir->root, path, true);
 }
 
@@ -590,8 +579,7 @@ on_stranger(void *cookie, const char *name)
 
 	if (dir_uuid(one.uuid, name) == -1)
 		return not_uuid(names, name);
-	if (dir_path(names->dir, path, "pending/%s", name) == -1)
-		return -1;
+	dir_path(path, "pending/%s", name);
 	if ((r = dir_value(names->dir, &names->dir->root, path, text,
 	    sizeof(text), &len)) != 0)
 		return r == 1 ? 0 : -1;
@@ -617,17 +605,15 @@ each_stranger(void *store, d4_registry_on_waiting *callback, void *cookie)
 /* -- sets ------------------------------------------------------------------ */
 
 /* A network's slash can't be in a name. */
-static int
-member_path(struct dir *dir, char path[DIR_PATH], enum d4_registry_set which,
+static void
+member_path(char path[DIR_PATH], enum d4_registry_set which,
     const char *member)
 {
 	char *slash;
 
-	if (dir_path(dir, path, "%s/%s", sets[which], member) == -1)
-		return -1;
+	dir_path(path, "%s/%s", sets[which], member);
 	if ((slash = strchr(path + strlen(sets[which]) + 1, '/')) != NULL)
 		*slash = '_';
-	return 0;
 }
 
 static int
@@ -636,8 +622,7 @@ add(void *store, enum d4_registry_set which, const char *member)
 	char path[DIR_PATH];
 	struct dir *dir = store;
 
-	if (member_path(dir, path, which, member) == -1)
-		return -1;
+	member_path(path, which, member);
 	return dir_mark(dir, &dir->root, path);
 }
 
@@ -647,20 +632,8 @@ remove_member(void *store, enum d4_registry_set which, const char *member)
 	char path[DIR_PATH];
 	struct dir *dir = store;
 
-	if (member_path(dir, path, which, member) == -1)
-		return -1;
+	member_path(path, which, member);
 	return dir_unlink(dir, &dir->root, path, true);
-}
-
-static int
-has(void *store, enum d4_registry_set which, const char *member)
-{
-	char path[DIR_PATH];
-	struct dir *dir = store;
-
-	if (member_path(dir, path, which, member) == -1)
-		return -1;
-	return dir_has(dir, &dir->root, path);
 }
 
 struct members {
@@ -741,7 +714,6 @@ const struct d4_registry_backend d4_registry_dir = {
 	.each_stranger = each_stranger,
 	.add = add,
 	.remove = remove_member,
-	.has = has,
 	.each = each,
 	.get_mode = get_mode,
 	.set_mode = set_mode,

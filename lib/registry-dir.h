@@ -18,7 +18,7 @@
 #include "lib/registry-backend.h"
 #include "lib/uuid.h"
 
-#define DIR_PATH	320	/* bytes of a path below a root, with NUL */
+#define DIR_PATH	384	/* bytes of a path below a root, with NUL */
 #define DIR_FILE_MAX	(1u << 20)	/* no file of ours is longer */
 #define DIR_WORKERS	1024	/* collector processes at a time */
 
@@ -79,9 +79,9 @@ struct dir {
 int dir_fault(struct dir *, const struct tree *, const char *path,
     const char *reason);
 
-/* Joins a path; -1 and a fault when it does not fit. */
-int dir_path(struct dir *, char[DIR_PATH], const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
+/* Joins a path, which fits: the longest are of a queue's file. */
+void dir_path(char[DIR_PATH], const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* A whole file in memory that the caller frees, NUL behind it; 1: none. */
 int dir_slurp(struct dir *, const struct tree *, const char *path, size_t max,

@@ -530,15 +530,6 @@ rds_remove(void *store, enum d4_registry_set which, const char *member)
 	return n == -1 ? -1 : n == 0 ? 1 : 0;
 }
 
-int
-rds_has(void *store, enum d4_registry_set which, const char *member)
-{
-	long long n = RDS_COUNT(store, "SISMEMBER", set_key(which, member),
-	    member);
-
-	return n == -1 ? -1 : n == 0 ? 1 : 0;
-}
-
 static int
 each_of(struct rds *r, const char *key, d4_registry_on_text *callback,
     void *cookie)

@@ -558,7 +558,6 @@ const struct d4_registry_backend d4_registry_redis = {
 	.each_stranger = rds_each_stranger,
 	.add = rds_add,
 	.remove = rds_remove,
-	.has = rds_has,
 	.each = rds_each,
 	.get_mode = rds_get_mode,
 	.set_mode = rds_set_mode,

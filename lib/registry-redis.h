@@ -143,7 +143,6 @@ int rds_forget_stranger(void *, const uint8_t *);
 int rds_each_stranger(void *, d4_registry_on_waiting *, void *);
 int rds_add(void *, enum d4_registry_set, const char *);
 int rds_remove(void *, enum d4_registry_set, const char *);
-int rds_has(void *, enum d4_registry_set, const char *);
 int rds_each(void *, enum d4_registry_set, d4_registry_on_text *, void *);
 int rds_get_mode(void *, char[D4_REGISTRY_WORD]);
 int rds_set_mode(void *, const char *);

@@ -5,6 +5,8 @@
 # once failed.  They are built here by the compiler of everything else, without
 # an engine; "make fuzz" goes on from these seeds.
 
+# Some write many small files: in memory where there is such.
+[ ! -w /dev/shm ] || export TMPDIR=/dev/shm
 # shellcheck source=t/lib.sh
 . "$(dirname "$0")/lib.sh"
 export TMPDIR=$TMP

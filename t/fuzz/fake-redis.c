@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include <assert.h>
+#include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include "lib/clock.h"
 #include "lib/queue-backend.h"
 #include "lib/redis.h"
+#include "t/fuzz/fake-keys.h"
 #include "t/fuzz/fake-redis.h"
 #include "t/fuzz/faults.h"
 
@@ -26,23 +28,20 @@ const char *const fake_texts[24] = {
 	"NOAUTH no", "first_seen", "last_seen", "description"
 };
 
-/* A reply, which owns its text and elements. */
-struct node {
-	struct d4_redis_reply	 reply;
-	char			*text;
-	struct node		*elements;
-};
-
 struct d4_redis {
 	bool		 connected;
+	bool		 queues;	/* commands up to EXEC */
 	size_t		 outstanding;
-	struct node	*last;		/* the reply that was handed out */
+	struct fake_reply last;		/* the reply that was handed out */
+	struct fake_reply made;		/* those of commands that were done */
+	size_t		 first;		/* that was not asked for of these */
+	struct fake_reply all;		/* what EXEC is to say */
 	uint64_t	 received;
 };
 
 static const uint8_t *at, *end;
-static bool lost;
-static int64_t now_ms;
+static bool lost, keeps;
+static int64_t now_ms, locked_ms;
 static unsigned nopen, nbehind;
 
 void
@@ -50,15 +49,17 @@ fake_redis_begin(const uint8_t *data, size_t len)
 {
 	at = data;
 	end = data + len;
-	lost = false;
+	lost = keeps = false;
 	nbehind = 0;
 	now_ms = 1000000;
+	locked_ms = 0;
 }
 
 void
 fake_redis_end(void)
 {
 	assert(nopen == 0);
+	fake_keys_clear();
 }
 
 static uint8_t
@@ -68,85 +69,198 @@ next(void)
 }
 
 static void
-make_text(struct node *n, uint8_t more)
+make_text(struct fake_reply *r, enum d4_redis_kind kind, uint8_t more)
 {
-	const void *bytes = at;
 	size_t len;
 
 	if (more < 24) {
-		bytes = fake_texts[more];
-		len = strlen(fake_texts[more]);
-	} else {
-		len = next();
-		bytes = at;
-		if (len > (size_t)(end - at))
-			len = (size_t)(end - at);
-		at += len;
+		fake_reply_text(r, kind, fake_texts[more],
+		    strlen(fake_texts[more]));
+		return;
 	}
-	n->text = malloc(len + 1);
-	assert(n->text != NULL);
-	if (len > 0)
-		memcpy(n->text, bytes, len);
-	n->text[len] = '\0';
-	n->reply.text = n->text;
-	n->reply.len = len;
+	len = next();
+	if (len > (size_t)(end - at))
+		len = (size_t)(end - at);
+	fake_reply_text(r, kind, at, len);
+	at += len;
 }
 
 static void
-make_node(struct node *n, unsigned depth)
+make_reply(struct fake_reply *r, unsigned depth)
 {
 	static const enum d4_redis_kind kinds[] = { D4_REDIS_NIL,
 	    D4_REDIS_STATUS, D4_REDIS_ERROR, D4_REDIS_INTEGER,
 	    D4_REDIS_STRING, D4_REDIS_STRING, D4_REDIS_ARRAY,
 	    D4_REDIS_ARRAY };
 	uint8_t byte = next(), more = byte >> 3;
+	unsigned long long number = more;
 	size_t i;
 
-	memset(n, 0, sizeof(*n));
-	n->reply.kind = kinds[byte & 7];
-	n->reply.text = "";
-	switch (n->reply.kind) {
+	switch (kinds[byte & 7]) {
 	case D4_REDIS_NIL:
+		fake_reply_nil(r);
 		break;
 	case D4_REDIS_INTEGER:
-		n->reply.number = more;
 		for (i = 0; more == 31 && i < 8; i++)
-			n->reply.number = (long long)
-			    ((unsigned long long)n->reply.number << 8 |
-			    next());
+			number = number << 8 | next();
+		fake_reply_number(r, (long long)number);
 		break;
 	case D4_REDIS_ARRAY:
-		n->reply.n = depth == DEPTH ? 0 : more;
-		n->elements = calloc(n->reply.n + 1, sizeof(*n->elements));
-		assert(n->elements != NULL);
-		for (i = 0; i < n->reply.n; i++)
-			make_node(&n->elements[i], depth + 1);
-		n->reply.inside = n->elements;
+		fake_reply_array(r, depth == DEPTH ? 0 : more);
+		for (i = 0; i < r->reply.n; i++)
+			make_reply(&r->elements[i], depth + 1);
 		break;
 	default:
-		make_text(n, more);
+		make_text(r, kinds[byte & 7], more);
 		break;
 	}
 }
 
 static void
-free_node(struct node *n)
-{
-	size_t i;
-
-	for (i = 0; i < n->reply.n; i++)
-		free_node(&n->elements[i]);
-	free(n->elements);
-	free(n->text);
-}
-
-static void
 forget(struct d4_redis *r)
 {
-	if (r->last != NULL)
-		free_node(r->last);
-	free(r->last);
-	r->last = NULL;
+	fake_reply_free(&r->last);
+}
+
+/* -- a server that keeps what it is told ------------------------------------ */
+
+/* Replies to a command of the input, if it is one. */
+static bool
+do_input(void)
+{
+	const char *words[32];
+	struct fake_reply command, reply;
+	size_t i, len[32];
+	bool is;
+
+	make_reply(&command, 0);
+	if ((is = command.reply.kind == D4_REDIS_ARRAY)) {
+		for (i = 0; i < command.reply.n; i++) {
+			words[i] = command.elements[i].reply.text;
+			len[i] = command.elements[i].reply.len;
+		}
+		if (i > 0 && fake_keys_do(&reply, (int)i, words, len))
+			fake_reply_free(&reply);
+	}
+	fake_reply_free(&command);
+	return is;
+}
+
+void
+fake_redis_keeps(void)
+{
+	keeps = true;
+	while (at < end && do_input())
+		continue;
+}
+
+/* The one script that it knows: the end of a lock. */
+static bool
+do_unlock(struct fake_reply *reply, int argc, const char *const argv[])
+{
+	const char *words[] = { "DEL", argc > 3 ? argv[3] : "" };
+
+	return strcmp(argv[0], "EVAL") == 0 &&
+	    strstr(argv[1], "'DEL', KEYS[1]") != NULL &&
+	    fake_keys_do(reply, 2, words, NULL);
+}
+
+/* A lock is all that expires. */
+static void
+expire(int argc, const char *const argv[])
+{
+	const char *words[] = { "DEL", argv[1] };
+	struct fake_reply none;
+
+	if (argc != 6 || strcmp(argv[3], "NX") != 0 || now_ms < locked_ms)
+		return;
+	(void)fake_keys_do(&none, 2, words, NULL);
+	locked_ms = now_ms + strtol(argv[5], NULL, 10);
+}
+
+/* What it says to another is the input's. */
+static void
+do_command(struct d4_redis *r, int argc, const char *const argv[],
+    const size_t len[])
+{
+	struct fake_reply *reply;
+
+	if (strcmp(argv[0], "EXEC") == 0) {
+		*fake_reply_more(&r->made) = r->all;
+		fake_reply_nil(&r->all);
+		r->queues = false;
+		return;
+	}
+	if (strcmp(argv[0], "MULTI") == 0) {
+		reply = fake_reply_more(&r->made);
+		r->queues = true;
+		fake_reply_free(&r->all);
+		fake_reply_array(&r->all, 0);
+		fake_reply_text(reply, D4_REDIS_STATUS, "OK", 2);
+		return;
+	}
+	expire(argc, argv);
+	reply = fake_reply_more(r->queues ? &r->all : &r->made);
+	if (!do_unlock(reply, argc, argv) &&
+	    !fake_keys_do(reply, argc, argv, len))
+		make_reply(reply, 1);
+	if (r->queues)
+		fake_reply_text(fake_reply_more(&r->made), D4_REDIS_STATUS,
+		    "QUEUED", 6);
+}
+
+/* Nothing is under way any more. */
+static void
+forget_made(struct d4_redis *r)
+{
+	for (; r->first < r->made.reply.n; r->first++)
+		fake_reply_free(&r->made.elements[r->first]);
+	r->made.reply.n = r->first = 0;
+	fake_reply_free(&r->all);
+	r->queues = false;
+	r->outstanding = 0;
+}
+
+/* How the input has a reply be another (faults.h): 0, or -1 for none. */
+static int
+spoil(struct fake_reply *reply)
+{
+	int how = faults_next(FAULT_ANSWER);
+
+	if (how == 0)
+		return 0;
+	fake_reply_free(reply);
+	lost = lost || how == EIO;
+	switch (how) {
+	case EIO:
+	case EAGAIN:
+		return -1;
+	case ENOENT:
+		break;
+	case EMFILE:
+		fake_reply_number(reply, 0);
+		break;
+	case EEXIST:
+		fake_reply_number(reply, 1);
+		break;
+	case EACCES:
+		fake_reply_text(reply, D4_REDIS_STRING, fake_texts[8],
+		    strlen(fake_texts[8]));
+		break;
+	case FAULT_SHORT:
+		fake_reply_array(reply, 0);
+		break;
+	case EINTR:
+	case FAULT_NONE:
+		fake_reply_array(reply, 1);
+		fake_reply_text(reply->elements, how == EINTR ?
+		    D4_REDIS_STRING : D4_REDIS_ERROR, "what", 4);
+		break;
+	default:
+		fake_reply_text(reply, D4_REDIS_ERROR, "ERR it is a fake", 16);
+		break;
+	}
+	return 0;
 }
 
 /* -- the room's functions --------------------------------------------------- */
@@ -154,10 +268,9 @@ forget(struct d4_redis *r)
 int
 d4_redis_parse(struct d4_redis_addr *addr, const char *text, const char **why)
 {
-	(void)text;
-	(void)why;
 	memset(addr, 0, sizeof(*addr));
-	return 0;
+	*why = "is not one";
+	return strstr(text, "none") != NULL ? -1 : 0;
 }
 
 void
@@ -187,6 +300,8 @@ d4_redis_free(struct d4_redis *r)
 	if (r == NULL)
 		return;
 	forget(r);
+	forget_made(r);
+	free(r->made.elements);
 	free(r);
 	nopen--;
 }
@@ -194,18 +309,20 @@ d4_redis_free(struct d4_redis *r)
 int
 d4_redis_connect(struct d4_redis *r, int timeout_ms)
 {
-	now_ms += lost ? timeout_ms : 1;
+	bool fails = lost || faults_next(FAULT_OPEN) != 0;
+
+	now_ms += fails ? timeout_ms : 1;
 	forget(r);
-	r->outstanding = 0;
-	r->connected = !lost;
-	return lost ? -1 : 0;
+	forget_made(r);
+	r->connected = !fails;
+	return fails ? -1 : 0;
 }
 
 void
 d4_redis_drop(struct d4_redis *r)
 {
 	forget(r);
-	r->outstanding = 0;
+	forget_made(r);
 	r->connected = false;
 }
 
@@ -219,31 +336,42 @@ d4_redis_send(struct d4_redis *r, int argc, const char *const argv[],
 	for (i = 0; i < argc; i++)
 		assert(argv[i] != NULL && (len != NULL ||
 		    strlen(argv[i]) < 100000));
-	if (!r->connected)
+	if (!r->connected || faults_next(FAULT_LIBRARY) != 0)
 		return -1;
+	if (keeps)
+		do_command(r, argc, argv, len);
 	r->outstanding++;
+	return 0;
+}
+
+/* The next reply, as the input has it or as the command was answered. */
+static int
+next_reply(struct d4_redis *r)
+{
+	if (keeps) {
+		assert(r->first < r->made.reply.n);
+		r->last = r->made.elements[r->first++];
+		return 0;
+	}
+	if (at < end ? *at == LOST : nbehind++ == BEHIND) {
+		lost = true;
+		return -1;
+	}
+	make_reply(&r->last, 0);
 	return 0;
 }
 
 static int
 answer(struct d4_redis *r, struct d4_redis_reply *reply)
 {
-	bool were;
-
 	forget(r);
 	now_ms += 20;
-	if (!r->connected || (at < end ? *at == LOST : nbehind++ == BEHIND)) {
-		lost = true;
+	if (!r->connected || next_reply(r) == -1 || spoil(&r->last) == -1) {
 		d4_redis_drop(r);
 		return -1;
 	}
 	r->outstanding--;
-	were = faults_pause();
-	r->last = malloc(sizeof(*r->last));
-	assert(r->last != NULL);
-	make_node(r->last, 0);
-	faults_resume(were);
-	*reply = r->last->reply;
+	*reply = r->last.reply;
 	return 1;
 }
 
@@ -255,7 +383,9 @@ d4_redis_next(struct d4_redis *r, struct d4_redis_reply *reply)
 	if (r->outstanding == 0)
 		return 0;
 	/* Some take their time. */
-	if (at < end && *at == SLOW) {
+	if (keeps && nbehind++ % 3 != 0)
+		return 0;
+	if (!keeps && at < end && *at == SLOW) {
 		at++;
 		return 0;
 	}
@@ -288,11 +418,11 @@ void
 d4_redis_element(const struct d4_redis_reply *array, size_t i,
     struct d4_redis_reply *reply)
 {
-	const struct node *elements = array->inside;
+	const struct fake_reply *elements = array->inside;
 
 	memset(reply, 0, sizeof(*reply));
 	reply->text = "";
-	if (i < array->n)
+	if (array->kind == D4_REDIS_ARRAY && i < array->n)
 		*reply = elements[i].reply;
 }
 

@@ -17,6 +17,20 @@
  *
  * Behind the input all replies are nil, and after 2000 of them the connection is
  * lost.  Time passes with each wait.
+ *
+ * Or it is a server that keeps what it is told (fake-keys.h): the input begins
+ * with commands, each an array, that others gave it before, up to what is no
+ * array; then come what it says to scripts.  Any reply may be another, as
+ * FAULT_ANSWER of an input has it (faults.h):
+ *
+ *	0 EIO		the connection is lost; no other can be made
+ *	3 EAGAIN	the connection is lost
+ *	4 ENOENT	nil
+ *	5 EACCES	a string, a uuid
+ *	6, 7		0, 1
+ *	8 short		an array of no element
+ *	2 EINTR, 9	of a string, of an error
+ *	1 ENOSPC	an error
  */
 
 #include <stddef.h>
@@ -25,6 +39,9 @@
 extern const char *const fake_texts[24];
 
 void fake_redis_begin(const uint8_t *, size_t len);
+
+/* From here on it keeps what it is told. */
+void fake_redis_keeps(void);
 
 /* What is left of the last reply is freed; no connection may be open. */
 void fake_redis_end(void);

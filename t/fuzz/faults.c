@@ -21,22 +21,21 @@
 
 #define MARK	0xfa
 #define CHOICE	15
-#define SHORT	(-1)
-#define NONE	(-2)
 #define FOREVER	128
 #define SWEEPS	64
 
 struct fault {
 	enum fault_call	call;
 	unsigned	before;		/* calls that succeed */
-	int		how;		/* errno, SHORT or NONE */
+	int		how;		/* errno, FAULT_SHORT or FAULT_NONE */
 	bool		forever, sweeps;
 	unsigned	left;		/* of those before */
 	bool		spent;
 };
 
 static const int reasons[] = {
-	EIO, ENOSPC, EINTR, EAGAIN, ENOENT, EACCES, EMFILE, EEXIST, SHORT, NONE
+	EIO, ENOSPC, EINTR, EAGAIN, ENOENT, EACCES, EMFILE, EEXIST,
+	FAULT_SHORT, FAULT_NONE
 };
 
 static struct fault faults[FAULTS_MAX];
@@ -160,8 +159,8 @@ faults_any(void)
 	return any;
 }
 
-/* How this call is to end: 0 as it does, an errno, which is set, SHORT or NONE
- * for those that have a length. */
+/* How this call is to end: 0 as it does, an errno, which is set, FAULT_SHORT or
+ * FAULT_NONE for those that have a length. */
 static int
 fails(enum fault_call call, bool has_length)
 {
@@ -180,7 +179,7 @@ fails(enum fault_call call, bool has_length)
 		how = f->how;
 		/* Who tries again after these would do so for ever. */
 		f->spent = !f->forever || how == EINTR || how == EAGAIN ||
-		    how == NONE;
+		    how == FAULT_NONE;
 		break;
 	}
 	if (how == 0)
@@ -195,11 +194,17 @@ fails(enum fault_call call, bool has_length)
 	return how;
 }
 
+int
+faults_next(enum fault_call call)
+{
+	return fails(call, true);
+}
+
 /* The length of a call that ends so. */
 static size_t
 cut(size_t n, int how)
 {
-	return how == NONE ? 0 : how == SHORT && n > 1 ? 1 : n;
+	return how == FAULT_NONE ? 0 : how == FAULT_SHORT && n > 1 ? 1 : n;
 }
 
 /* -- calls by themselves ---------------------------------------------------- */
@@ -323,7 +328,21 @@ WRAP(FAULT_STAT, int, -1, fstatat, (int fd, const char *path,
 WRAP(FAULT_RESIZE, int, -1, ftruncate, (int fd, off_t size), (fd, size))
 WRAP(FAULT_RESIZE, off_t, -1, lseek, (int fd, off_t to, int from),
     (fd, to, from))
-WRAP(FAULT_LOCK, int, -1, flock, (int fd, int how), (fd, how))
+WRAP(FAULT_LOCK, int, -1, fchown, (int fd, uid_t uid, gid_t gid),
+    (fd, uid, gid))
+WRAP(FAULT_LOCK, int, -1, fchownat, (int fd, const char *path, uid_t uid,
+    gid_t gid, int flags), (fd, path, uid, gid, flags))
+int __real_flock(int, int);
+int __wrap_flock(int, int);
+
+/* To give one up does not fail. */
+int
+__wrap_flock(int fd, int how)
+{
+	return how != LOCK_UN && fails(FAULT_LOCK, false) != 0 ? -1 :
+	    __real_flock(fd, how);
+}
+
 WRAP(FAULT_LOCK, int, -1, epoll_ctl, (int e, int op, int fd,
     struct epoll_event *event), (e, op, fd, event))
 WRAP(FAULT_LOCK, int, -1, inotify_init1, (int flags), (flags))

@@ -42,8 +42,9 @@ enum fault_call {
 	FAULT_OPEN,	/* and mkdir, pipe, socket */
 	FAULT_STAT,
 	FAULT_RESIZE,	/* and seek */
-	FAULT_LOCK,	/* flock, dup, epoll_ctl, inotify */
+	FAULT_LOCK,	/* flock, dup, epoll_ctl, inotify, chown */
 	FAULT_LIBRARY,	/* what has no memory in one that we use */
+	FAULT_ANSWER,	/* of a server that is a fake (fake-redis.h) */
 	FAULT_CALLS
 };
 
@@ -62,6 +63,12 @@ void faults_off(void);
 /* As if none had been made yet; or none fails any more. */
 void faults_rewind(void);
 void faults_forget(void);
+
+/* How the next such call of a fake is to end: 0 as it does, an errno, which is
+ * set, or one of these two. */
+#define FAULT_SHORT	(-1)
+#define FAULT_NONE	(-2)
+int faults_next(enum fault_call);
 
 /* Within that, what a fake does itself, which never fails. */
 bool faults_pause(void);

@@ -5,11 +5,13 @@
  * each a byte for where, a name and its content (a byte of length before each
  * of the two); then all of it is read.  What is handed out is as the header of
  * the room says, and a fault has words.  Faults may be behind them (faults.h),
- * and the choice is what is written then, before all is read again.
+ * and the choice is what is written then, before all is read again, or from 128
+ * on what else is done.
  */
 
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 
 #include <assert.h>
 #include <errno.h>
@@ -67,6 +69,9 @@ open_registry(void)
 	if (*scratch == '\0')
 		(void)atexit(scratch_remove);
 	assert(scratch_make() == 0);
+	/* What root makes in another's directory is the other's. */
+	if (faults_choice() == 131 && geteuid() == 0)
+		assert(chown(scratch, 65534, 65534) == 0);
 	open_again();
 	path = scratch_path("workers/0");
 	assert(scratch_write(path, line, sizeof(line) - 1));
@@ -129,6 +134,7 @@ take_name(char name[256], const uint8_t *bytes, size_t len)
 static bool
 write_one(const uint8_t **data, size_t *left, char path[512])
 {
+	static const struct timeval old[2];
 	const uint8_t *bytes;
 	const char *folder;
 	char name[256];
@@ -149,6 +155,9 @@ write_one(const uint8_t **data, size_t *left, char path[512])
 	(void)snprintf(path, 512, "%s", scratch_path("%s/%s", folder, name));
 	/* What is there already stays, and goes with the rest. */
 	(void)scratch_write(path, bytes, len);
+	/* Some claims are old. */
+	if (*name == 'o' && strcmp(folder, "claims") == 0)
+		(void)utimes(path, old);
 	return true;
 }
 
@@ -177,12 +186,151 @@ touch(void)
 	(void)close(fd);
 }
 
+/* -- what else is done ------------------------------------------------------ */
+
+/* More sessions are lost than a worker's file keeps, and what is no session. */
+static void
+tell_losses(void)
+{
+	int i, fd = open(scratch_path("workers/1"), O_WRONLY | O_APPEND);
+	bool were = faults_pause();
+
+	for (i = 0; fd != -1 && i < 2000; i++)
+		assert(write(fd, i == 5 ? TEXT "\n" : HEX "\n", 33) == 33);
+	if (fd != -1)
+		(void)close(fd);
+	faults_resume(were);
+}
+
+/* What one worker has another takes, and is told by the first one's file. */
+static void
+take_over(void)
+{
+	struct d4_registry_live live = { .type = 1, .address = "192.0.2.1" };
+	struct d4_registry_claim *one = NULL, *two = NULL;
+	struct d4_registry_claim *some[6] = { NULL };
+	struct d4_registry *other;
+	int cookies[2], i;
+	char why[256];
+
+	if ((other = d4_registry_open(scratch, NULL, true, why)) == NULL)
+		return;
+	for (i = 0; i < 6; i++) {
+		live.type = i == 4 ? D4_TYPE_META : 1;
+		live.session[0] = (uint8_t)(2 * i);
+		(void)d4_registry_claim(reg, &live, true, &cookies[0], &one);
+		live.session[0]++;
+		(void)d4_registry_claim(other, &live, i > 0, &cookies[1],
+		    &two);
+		if (i == 5)
+			tell_losses();
+		(void)d4_registry_refresh(reg);
+		while (d4_registry_lost(reg) != NULL)
+			continue;
+		d4_registry_release(reg, one);
+		d4_registry_release(other, two);
+		one = two = NULL;
+	}
+	/* Numbers that are free are taken again. */
+	live.type = D4_TYPE_META;
+	for (i = 0; i < 12; i++) {
+		live.session[1] = (uint8_t)i;
+		if (i > 5) {
+			d4_registry_release(reg, some[i * 5 % 6]);
+			some[i * 5 % 6] = NULL;
+		}
+		if (i < 6 || i % 2 == 0)
+			(void)d4_registry_claim(reg, &live, false, &cookies[0],
+			    &some[i < 6 ? i : i * 5 % 6]);
+	}
+	for (i = 0; i < 6; i++)
+		d4_registry_release(reg, some[i]);
+	d4_registry_close(other);
+}
+
+static void
+open_others(void)
+{
+	static const struct d4_registry_login logins[] = {
+		{ .insecure_key = true }, { .insecure_key = false }
+	};
+	static char path[5000];
+	struct d4_registry *other;
+	char why[256] = "";
+	int i;
+
+	memset(path, 'x', sizeof(path) - 1);
+	for (i = 0; i < 6; i++) {
+		const char *spec = i == 0 ? scratch_path("none") : i == 1 ?
+		    path : i == 2 ? scratch_path("mode/none") :
+		    scratch_path("other");
+
+		other = d4_registry_open_as(spec, i == 4 ? scratch : NULL,
+		    i != 0 && i != 5, i < 3 ? NULL : &logins[i % 2], why);
+		assert(other != NULL || *why != '\0');
+		assert(other == NULL || i > 2);
+		if (other != NULL)
+			read_registry(other, true);
+		d4_registry_close(other);
+	}
+}
+
+/* More strangers than are kept. */
+static void
+crowd(void)
+{
+	uint8_t uuid[D4_UUID_LEN] = { 0xff };
+	const char *path = scratch_path("pending");
+	int dir, fd, i;
+	bool were = faults_pause();
+	char name[40];
+
+	if ((dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1)
+		return;
+	for (i = 0; i < D4_REGISTRY_PENDING; i++) {
+		(void)snprintf(name, sizeof(name), "%032x", i);
+		fd = openat(dir, name, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+		assert(fd != -1);
+		(void)close(fd);
+	}
+	faults_resume(were);
+	faults_rewind();
+	for (i = 0; i < 3; i++) {
+		uuid[1] = (uint8_t)i;
+		(void)d4_registry_stranger(reg, uuid, "192.0.2.1", 1700000000);
+	}
+	(void)close(dir);
+}
+
+static void
+do_choice(unsigned choice)
+{
+	faults_rewind();
+	if (choice < 128) {
+		write_registry(reg, choice - 1);
+		read_registry(reg, true);
+	} else if (choice == 128) {
+		take_over();
+	} else if (choice == 129) {
+		open_others();
+	} else if (choice == 130) {
+		crowd();
+	} else {
+		write_registry(reg, 6);
+	}
+}
+
 static void
 once(const uint8_t *data, size_t len)
 {
 	static char paths[FILES][512];
 	size_t n = 0;
 
+	if (faults_choice() == 131 && reg != NULL) {
+		d4_registry_close(reg);
+		reg = NULL;
+		scratch_remove();
+	}
 	if (reg == NULL)
 		open_registry();
 	while (n < FILES && write_one(&data, &len, paths[n]))
@@ -190,10 +338,8 @@ once(const uint8_t *data, size_t len)
 	touch();
 	faults_on();
 	read_registry(reg, true);
-	if (faults_choice() != 0) {
-		write_registry(reg, faults_choice() - 1);
-		read_registry(reg, true);
-	}
+	if (faults_choice() != 0)
+		do_choice(faults_choice());
 	faults_off();
 	if (faults_choice() != 0) {
 		d4_registry_close(reg);

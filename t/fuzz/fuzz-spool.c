@@ -3,9 +3,9 @@
 /*
  * A segment of d4's spool.  With an odd first byte the rest is the file; with
  * an even one it is a preamble (a byte of length before it) and records (two
- * bytes, little-endian, of their payload's length), made a segment that is
- * whole, of which so many bytes as the second one says are then turned.  Faults
- * may be behind it (faults.h).
+ * bytes, little-endian, of their payload's length, which none follows from
+ * 32768 on), made a segment that is whole, of which the byte so far into it as
+ * the second one says is then turned.  Faults may be behind it (faults.h).
  */
 
 #define _GNU_SOURCE	/* memfd_create() */
@@ -25,11 +25,14 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 
+#define BLANK	0x8000	/* a payload so long is zeros, not of the input */
+
 /* Reads all of it; returns how many frames were right.  No frame overlaps
  * another, and each is a record of the length that its header says. */
 static size_t
 read_all(const struct disk_file *file, uint64_t end)
 {
+	static uint8_t payload[D4_PAYLOAD_MAX];
 	struct form_segment segment;
 	struct form_reader r;
 	struct form_frame f;
@@ -57,6 +60,7 @@ read_all(const struct disk_file *file, uint64_t end)
 		assert(at <= end);
 		d4_header_decode(&h, f.record);
 		assert(h.size == f.len - D4_HEADER_LEN);
+		assert(form_payloads(payload, f.record, f.len) == h.size);
 		n++;
 	}
 	faults_off();
@@ -83,7 +87,7 @@ make(const struct disk_file *file, const uint8_t *data, size_t left, size_t *n)
 	    .data = 38, .second = 1700000000 };
 	static uint8_t record[D4_HEADER_LEN + UINT16_MAX];
 	uint8_t head[FORM_HEAD], frame[FORM_FRAME];
-	size_t at, len;
+	size_t at, len, given;
 
 	segment.preamble = left > 0 && data[0] < left ? data[0] : 0;
 	form_put_segment(head, &segment, data + 1);
@@ -94,17 +98,20 @@ make(const struct disk_file *file, const uint8_t *data, size_t left, size_t *n)
 	left -= len;
 	for (*n = 0; left >= 2; (*n)++) {
 		len = d4_get16le(data);
-		if (len > left - 2)
-			len = left - 2;
-		memset(record, (int)*n, D4_HEADER_LEN);
+		given = len < left - 2 ? len : left - 2;
+		if (len < BLANK)
+			len = given;
+		else
+			given = 0;
+		memset(record, (int)*n, D4_HEADER_LEN + len);
 		d4_put32le(record + D4_SIZE_AT, (uint32_t)len);
-		memcpy(record + D4_HEADER_LEN, data + 2, len);
+		memcpy(record + D4_HEADER_LEN, data + 2, given);
 		form_put_frame(frame, &segment, at, (uint32_t)*n, record,
 		    D4_HEADER_LEN + len);
 		at = put(file, frame, sizeof(frame), at);
 		at = put(file, record, D4_HEADER_LEN + len, at);
-		data += 2 + len;
-		left -= 2 + len;
+		data += 2 + given;
+		left -= 2 + given;
 	}
 	return at;
 }

@@ -32,7 +32,7 @@ figure() {
 for name; do
 	mkdir -p "$corpus/$name"
 	set -- "$corpus/$name" "t/fuzz/corpus/$name"
-	nice ".fuzz/$name" -max_total_time="$seconds" -timeout=20 \
+	nice ".fuzz/$name" -max_total_time="$seconds" -timeout=120 \
 	    -rss_limit_mb=2048 -max_len=65536 -print_final_stats=1 \
 	    -artifact_prefix="$corpus/$name-" -dict=t/fuzz/faults.dict "$@" > "$log" 2>&1 || {
 		status=1

@@ -28,7 +28,7 @@ def seed(program, name, *parts):
 
 
 CALLS = ['alloc', 'read', 'write', 'sync', 'rename', 'remove', 'open', 'stat',
-         'resize', 'lock', 'library']
+         'resize', 'lock', 'library', 'answer']
 WAYS = ['EIO', 'ENOSPC', 'EINTR', 'EAGAIN', 'ENOENT', 'EACCES', 'EMFILE',
         'EEXIST', 'short', 'none']
 
@@ -1024,6 +1024,9 @@ def spool(name, preamble, *payloads, turned=255):
 
 spool('records', b'', b'abc', b'', b'x' * 300)
 spool('preamble', b'before', b'abc')
+for n in range(100, 140):
+    spool('turned-%d' % n, b'', b'abc', turned=n)
+seed('spool', 'large', b'\0\xff\0', struct.pack('<H', 40000) * 9)
 spool('none', b'')
 spool('head-turned', b'', b'abc', turned=10)
 spool('preamble-turned', b'p' * 200, b'abc', turned=150)
@@ -1453,3 +1456,244 @@ for i, what in enumerate(['sensor', 'registration', 'sets', 'queues', 'claims',
     seed('redis', 'written-%s-claimed-faulty' % what, b'\0',
          array(number(0), string(HEX)) * 120, choice(i + 1),
          fault('alloc', sweep=True))
+
+seed('registry', 'of-another', choice(131))
+seed('registry', 'written-sets-interrupted', choice(3),
+     fault('lock', 'EINTR', sweep=True))
+for call in ('alloc', 'open', 'lock', 'stat', 'write', 'rename'):
+    seed('registry', 'of-another-faulty-' + call, choice(131),
+         fault(call, sweep=True))
+for name, text in (('nul', 'a\0b\n'), ('crlf', '10\r\n'), ('bare', '10'),
+                   ('lines', '1\n2\n'), ('digit', '99\n'), ('empty', '\n')):
+    registry('value-' + name, ('sensor', 'description', text),
+             ('queue', 'max_size', text), ('kicked', HEX, text))
+    registry('value-kicked-' + name, ('kicked', HEX, text))
+    registry('value-size-' + name, ('queue', 'max_size', text))
+for i in range(7):
+    registry('claim-words-%d' % i, ('claims', 'a', ' '.join(
+        claim().split()[:i]) + '\n'))
+    registry('live-words-%d' % i, ('claims', 'a', claim()), (
+        'workers', '0.live', '1\n' + ' '.join((SESSION, '1', '1')[:i]) + '\n'))
+    registry('facts-words-%d' % i, ('facts', HEX + '.0', ' '.join(
+        ('type 1 2 3', 'address 1', 'extended', 'type 1', 'seen 1',
+         'extended x 1', 'error 1')[i:i + 1]) + '\n'))
+registry('live-large', ('claims', 'a', claim()), ('workers', '0.live',
+         '1\n%s 1 99999999999999999999\n' % SESSION))
+registry('days-name', ('days', 'x', '1'))
+registry('days-number', ('days', '00000001', '1'))
+faulty('registry', 'live', entry('claims', 'a', claim()),
+       entry('workers', '0.live', LIVE), entry('kicked', HEX, '1\n'),
+       calls='alloc read open stat lock')
+for name, text in (('dead', claim(slot=3)), ('alive', claim()),
+                   ('bad', claim(slot=1024)), ('free', '-\n'),
+                   ('number', claim(2)), ('other', claim(token=SESSION))):
+    for i in (5, 7):
+        seed('registry', 'old-claim-%s-%d' % (name, i), entry(
+            'claims', 'o', text), entry('claims', HEX + '-1', text), choice(i))
+    for call in ('read', 'open', 'stat', 'lock', 'lock:EINTR', 'remove'):
+        call, _, way = call.partition(':')
+        seed('registry', 'old-claim-%s-faulty-%s%s' % (name, call, way),
+             entry('claims', 'o', text), choice(5),
+             fault(call, way or 'EIO', sweep=True))
+for n, what in ((128, 'taken-over'), (129, 'opened')):
+    seed('registry', what, *SEEN[:2], choice(n))
+    for call in ('alloc', 'read', 'write', 'sync', 'rename', 'remove', 'open',
+                 'stat', 'lock', 'lock:EINTR', 'resize'):
+        call, _, way = call.partition(':')
+        for k in (0, 40, 80):
+            seed('registry', '%s-faulty-%s%s-%d' % (what, call, way, k),
+                 choice(n), fault(call, way or 'EIO', k, sweep=True))
+seed('registry', 'crowded', choice(130))
+for call, way, k in (('alloc', 'EIO', 1), ('alloc', 'EIO', 2),
+                     ('read', 'EIO', 0), ('rename', 'EIO', 0),
+                     ('rename', 'ENOENT', 0), ('stat', 'EIO', 5)):
+    seed('registry', 'crowded-faulty-%s-%s-%d' % (call, way, k), choice(130),
+         fault(call, way, k))
+
+# ---- a Redis server that keeps what it is told ------------------------------
+
+UUID_TEXT = WORDS[9]
+DAY = '20240229'
+
+
+def kept(name, *commands, says=(), who=128, what=None, sweeps='', k=0):
+    """The server has been given the commands, each a line of words or a tuple;
+    "says" it answers to scripts.  Swept are the ways of a reply, or other calls.
+    """
+    given_ = b''.join(array(*[string(w) for w in (
+        c.split() if isinstance(c, str) else c)]) for c in commands)
+    parts = [bytes([who]), given_, NIL, *says]
+    if what is not None:
+        parts.append(choice(what))
+    if not sweeps:
+        seed('redis', 'kept-' + name, *parts)
+    for one in sweeps.split():
+        call, _, way = one.rpartition(':')
+        seed('redis', 'kept-%s-%s-%d' % (name, one.replace(':', '-'), k),
+             *parts, fault(call or 'answer', way, k, sweep=True))
+
+
+SENSOR_KEPT = (
+    'HSET metadata_uuid:%s hmac_key k description d user_mail m first_seen '
+    '1700000000 last_seen 1700000100' % HEX,
+    'HSET to_monitor:sensor:%s delta_time 60' % HEX,
+    'HSET d4toolkit:sensor:%s max_age 30 monotonic 1' % HEX,
+    'HSET stream_max_size_by_uuid %s 100' % HEX,
+    'SADD registered_uuid ' + HEX, 'SADD to_monitor:sensors ' + HEX,
+    'HSET d4toolkit:registered_at %s 1700000000' % HEX,
+    'HSET d4toolkit:kicked %s 1700000000' % HEX,
+    'SADD sensor_pending_registration ' + SESSION,
+    'SADD d4toolkit:workers ' + TOKEN)
+SETS_KEPT = (
+    'SADD blacklist_ip 192.0.2.1 2001:db8::1',
+    'SADD d4toolkit:blacklist_networks 198.51.100.0/24',
+    'SADD blacklist_uuid %s %s' % (HEX, UUID_TEXT),
+    'SADD blacklist_ip_by_uuid ' + UUID_TEXT,
+    'SADD server:accepted_type 1 254',
+    'SADD server:accepted_extended_type x',
+    'SET d4toolkit:mode registration')
+FACTS_KEPT = (
+    'SADD all_types_by_uuid:%s 1 8' % HEX,
+    'SADD all_extended_types_by_uuid:%s x a' % HEX,
+    'HSET metadata_type_by_uuid:%s:1 first_seen 1700000000 last_seen '
+    '1700000010' % HEX,
+    'HSET metadata_extended_type_by_uuid:%s:x first_seen 1700000000 last_seen '
+    '1700000010' % HEX,
+    'RPUSH list_uuid_ip:%s 192.0.2.1-20240229010203 192.0.2.2-20240228010203'
+    % HEX,
+    'HSET d4toolkit:facts:%s error_time 1700000000 error bad' % HEX,
+    'SADD d4toolkit:days 20240229 20240301',
+    ('HSET', 'd4toolkit:counts:%s:%s' % (DAY, HEX), '1 192.0.2.1 r', '3',
+     '1 192.0.2.1 b', '100'),
+    'SADD d4toolkit:counts:%s %s' % (DAY, HEX))
+CORE_KEPT = (
+    'ZINCRBY daily_uuid:%s 4 %s' % (DAY, HEX),
+    'ZINCRBY daily_uuid:20240228 4 ' + HEX,
+    'ZINCRBY daily_uuid:x 4 ' + HEX,
+    'ZINCRBY stat_uuid_type:%s:%s 4 1' % (DAY, HEX),
+    'ZINCRBY stat_uuid_ip:%s:%s 4 192.0.2.1' % (DAY, HEX))
+QUEUES_KEPT = (
+    'SADD all_analyzer_queues ' + UUID_TEXT,
+    'HSET analyzer:%s type 1 max_size 10 last_updated 1700000000.5 description '
+    'd' % UUID_TEXT,
+    'SADD analyzer_sensor_group:%s %s %s' % (UUID_TEXT, HEX, SESSION),
+    'SADD analyzer:1 ' + UUID_TEXT)
+LINE = HEX + ' 1 1700000000 192.0.2.1'
+LIVES = array(string('123'), string('1700000000123'), string(SESSION),
+              string(LINE), string('10 100'), string(HEX),
+              string(HEX + ' 254 1700000000 192.0.2.1 x'), string(''))
+ALL_KEPT = SENSOR_KEPT + SETS_KEPT + FACTS_KEPT + QUEUES_KEPT
+WAYS_KEPT = 'EIO ENOSPC EAGAIN ENOENT EACCES EMFILE EEXIST short none EINTR'
+kept('all', *ALL_KEPT, says=(array(), array(), LIVES))
+kept('core', *SENSOR_KEPT, *CORE_KEPT)
+
+BAD_KEPT = {
+    'type': ['HSET analyzer:%s type 256' % UUID_TEXT],
+    'metatype': ['HSET analyzer:%s metatype .x' % UUID_TEXT],
+    'max-size': ['HSET analyzer:%s max_size x' % UUID_TEXT],
+    'description': [('HSET', 'analyzer:' + UUID_TEXT, 'description', 'a\tb')],
+    'queue': ['SADD all_analyzer_queues x'],
+    'member': ['SADD analyzer_sensor_group:%s x' % UUID_TEXT],
+    'day': ['SADD d4toolkit:days x'], 'day-short': ['SADD d4toolkit:days 1'],
+    'day-first': ['DEL d4toolkit:days', 'SADD d4toolkit:days x'],
+    'seen': ['HSET metadata_uuid:%s last_seen x' % HEX],
+    'first': ['HSET metadata_uuid:%s first_seen x' % HEX],
+    'seen-type': ['HSET metadata_type_by_uuid:%s:1 last_seen x' % HEX],
+    'seen-name': ['HSET metadata_extended_type_by_uuid:%s:x last_seen x' % HEX],
+    'types': ['SADD all_types_by_uuid:%s 256' % HEX],
+    'names': ['SADD all_extended_types_by_uuid:%s .x' % HEX],
+    'address': ['RPUSH list_uuid_ip:%s x' % HEX],
+    'address-short': ['RPUSH list_uuid_ip:%s x-1' % HEX],
+    'address-time': ['RPUSH list_uuid_ip:%s x-2024022901020x' % HEX],
+    'address-digits': ['RPUSH list_uuid_ip:%s x-x0240229010203' % HEX],
+    'address-text': [('RPUSH', 'list_uuid_ip:' + HEX,
+                      'a\tb-20240229010203')],
+    'error-time': ['HSET d4toolkit:facts:%s error_time x' % HEX],
+    'error-theirs': ['HSET metadata_uuid:%s Error bad' % HEX],
+    'error-theirs-other': ['HSET metadata_uuid:%s Error other' % HEX],
+    'error-theirs-never-seen': ['HSET metadata_uuid:%s Error other' % HEX,
+                                'HDEL metadata_uuid:%s last_seen' % HEX],
+    'count': ['HSET d4toolkit:counts:%s:%s x 1' % (DAY, HEX)],
+    'count-sensor': ['SADD d4toolkit:counts:%s x' % DAY],
+    'kicked': ['HSET d4toolkit:kicked x 1'],
+    'kicked-time': ['HSET d4toolkit:kicked %s x' % HEX],
+    'sensor': ['HSET metadata_uuid:x hmac_key k last_seen 1'],
+    'monitored': ['HSET to_monitor:sensor:%s delta_time x' % HEX],
+    'limit': ['HSET stream_max_size_by_uuid %s x' % HEX],
+    'limit-sensor': ['HSET stream_max_size_by_uuid x 1'],
+    'key': [('HSET', 'metadata_uuid:' + HEX, 'hmac_key', 'a\0b')],
+    'key-long': [('HSET', 'metadata_uuid:' + HEX, 'hmac_key', 'k' * 255)],
+    'lives': ['SADD d4toolkit:workers x'], 'mode': ['SET d4toolkit:mode x'],
+    'network': ['SADD d4toolkit:blacklist_networks 192.0.2.1/24'],
+    'block': ['SADD blacklist_ip x'], 'block-uuid': ['SADD blacklist_uuid x'],
+    'accepted': ['SADD server:accepted_type 256'],
+    'gone-queue': ['DEL analyzer:' + UUID_TEXT],
+    'extended-queue': ['HSET analyzer:%s type 254 metatype x' % UUID_TEXT],
+}
+for name, field in (('type', '256 192.0.2.1 r'), ('short', '1 r'),
+                    ('none', '1'), ('text', '1 a\tb r'), ('kind', '1 x x'),
+                    ('more', '1 x r r'), ('b', '1 x b')):
+    BAD_KEPT['count-field-' + name] = [
+        ('HSET', 'd4toolkit:counts:%s:%s' % (DAY, HEX), field, '1')]
+BAD_KEPT['count-number'] = [('HSET', 'd4toolkit:counts:%s:%s' % (DAY, HEX),
+                             '1 192.0.2.1 r', 'x')]
+for name, commands in BAD_KEPT.items():
+    kept('bad-' + name, *ALL_KEPT, *commands, says=(array(), array(), LIVES))
+kept('all-bad', *ALL_KEPT, *[c for one in BAD_KEPT.values() for c in one])
+for name, text in {
+        'uuid': 'x 1 1 a', 'type': HEX + ' 256 1 a', 'since': HEX + ' 1 x a',
+        'address': HEX + ' 1 1', 'text': HEX + ' 1 1 a\tb',
+        'name': HEX + ' 254 1 a .x', 'none': ''}.items():
+    kept('bad-live-' + name, 'SADD d4toolkit:workers 1', says=(
+        array(), array(), array(string('1'), string('2'), string(SESSION),
+                                string(text), string(''))))
+for name, elements in {
+        'session': ('1', '2', 'x', LINE, ''), 'short': ('1', '2', SESSION),
+        'number': ('1', '2', SESSION, LINE, 'x 1'), 'none': (),
+        'bytes': ('1', '2', SESSION, LINE, '1 x')}.items():
+    kept('bad-lives-' + name, 'SADD d4toolkit:workers 1', says=(
+        array(), array(), array(*[string(e) for e in elements])))
+STRANGERS = array(string(HEX), string('1700000000'), string('192.0.2.1'))
+kept('strangers', *ALL_KEPT, says=(STRANGERS, STRANGERS, LIVES))
+kept('strangers-bad', says=(array(string('x'), string('1'), string('a')),))
+for k in (0, 40, 80):
+    kept('swept', *ALL_KEPT, says=(STRANGERS, STRANGERS, LIVES), k=k,
+         sweeps=WAYS_KEPT + ' library:EIO alloc:EIO')
+kept('swept', *SENSOR_KEPT, *CORE_KEPT, sweeps=WAYS_KEPT, k=52)
+CLAIMED = (array(number(0), string('')),) * 60
+for i, what in enumerate(['sensor', 'registration', 'sets', 'queues', 'claims',
+                          'facts', 'all']):
+    kept('written-' + what, says=CLAIMED, what=i + 1)
+    kept('written-to-' + what, *ALL_KEPT, says=CLAIMED, what=i + 1)
+    for k in (0, 40)[:0 if what == 'all' else None]:
+        kept('written-' + what, *ALL_KEPT, says=CLAIMED, what=i + 1, k=k,
+             sweeps=WAYS_KEPT + ' library:EIO alloc:EIO')
+HELD = array(number(1), string(''))
+for n in (3, 5, 8):
+    kept('lease-lost-%d' % n, *ALL_KEPT, says=CLAIMED[:n] + (HELD,) * 40,
+         what=5, sweeps='ENOENT')
+    kept('claims-memory-%d' % n, *ALL_KEPT, says=CLAIMED[:n] + (HELD,) * 40,
+         what=5, k=n, sweeps='alloc:EIO')
+for how in (2, 4, 6, 8, 16, 24, 32, 2 | 8, 4 | 16):
+    kept('opened-%d' % how, *ALL_KEPT, who=128 | how, says=CLAIMED, what=4,
+         sweeps='alloc:EIO open:EIO')
+ITEMS_KEPT = [('RPUSH', 'analyzer:1:' + UUID_TEXT, 'item %d' % i)
+              for i in range(12)]
+kept('queue-large', who=129 | 16)
+kept('queue-long-name', who=129 | 48)
+for how in (64, 66, 72, 74):
+    kept('queue-under-way-%d' % how, who=129 | how, says=[number(1)] * 4,
+         sweeps='EACCES EIO library:EIO alloc:EIO')
+    kept('queue-early-%d' % how, *ITEMS_KEPT * 3, who=129 | how,
+         says=[number(1)] * 9, sweeps='EAGAIN ENOSPC')
+for how in range(0, 16, 2):
+    kept('queue-%d' % how, *ITEMS_KEPT, who=129 | how,
+         says=[number(1)] * 7, sweeps=WAYS_KEPT + ' library:EIO alloc:EIO '
+         'open:EIO')
+    kept('queue-short-%d' % how, *ITEMS_KEPT[:3], who=129 | how,
+         says=[number(1)] * 7, sweeps='EAGAIN ENOSPC ENOENT', k=9)
+    kept('queue-empty-%d' % how, who=129 | how, says=[number(20)] * 2)
+kept('away', who=128 | 64, what=5, says=CLAIMED, sweeps='EIO')
+kept('queue-in-large-items', *[('RPUSH', 'analyzer:1:' + UUID_TEXT, 'x' * 250)
+                               for i in range(20)], who=129 | 2 | 64,
+     says=[number(1)] * 4, sweeps='ENOSPC')

@@ -33,6 +33,7 @@ write_sensor(struct d4_registry *reg)
 		(void)d4_registry_set(reg, other, (enum d4_registry_field)i,
 		    NULL, 0);
 	}
+	(void)d4_registry_kick(reg, other, 1);
 	(void)d4_registry_kick(reg, uuid, NOW);
 }
 
@@ -130,6 +131,7 @@ write_claims(struct d4_registry *reg)
 	struct d4_registry_live live = { .type = 1, .address = "192.0.2.1",
 	    .since = NOW };
 	struct d4_registry_claim *claims[4] = { NULL };
+	static const uint8_t hello[D4_HMAC_LEN] = { 0 };
 	int i, n = 0, cookies[4];
 
 	memcpy(live.uuid, uuid, sizeof(live.uuid));
@@ -146,15 +148,22 @@ write_claims(struct d4_registry *reg)
 			    (uint64_t)(NOW + i));
 	}
 	(void)d4_registry_connections(reg, on_live, &n);
+	(void)d4_registry_has_stream(reg, uuid, 1, hello);
 	if (claims[3] != NULL) {
 		(void)d4_registry_claim_become(reg, claims[3],
 		    D4_TYPE_EXTENDED, "x");
 		(void)d4_registry_note(reg, claims[3], 3, 100, NOW + 100000);
 	}
+	if (claims[0] != NULL)
+		(void)d4_registry_claim_become(reg, claims[0],
+		    D4_TYPE_EXTENDED, "x");
+	if (claims[3] != NULL)
+		(void)d4_registry_claim_become(reg, claims[3], 3, "");
 	(void)d4_registry_note_error(reg, uuid, "Error: bad", NOW);
 	(void)d4_registry_flush(reg, 1);
 	(void)d4_registry_flush(reg, 0);
-	(void)d4_registry_refresh(reg);
+	for (i = 0; i < 3; i++)
+		(void)d4_registry_refresh(reg);
 	for (i = 0; i < 4 && d4_registry_lost(reg) != NULL; i++)
 		continue;
 	for (i = 0; i < 4; i++)
