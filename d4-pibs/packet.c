@@ -620,6 +620,7 @@ packet_want(struct packet_wanted *w, uint32_t packets, uint32_t answers,
 		w->todo[i] = (uint8_t)((packets >> i & 1) * WANT_PACKET |
 		    (answers >> i & 1) * WANT_REST);
 	memset(proto, all ? WANT_PACKET | WANT_REST : 0, 256);
+	proto[PROTO_TCP] = 0;
 	if (answers & (PACKET_BIT(PACKET_ICMP) | PACKET_BIT(PACKET_ICMP_OTHER)))
 		proto[PROTO_ICMP] |= WANT_REST;
 	if (answers & (PACKET_BIT(PACKET_UDP) | PACKET_BIT(PACKET_UDP_DNS)))
@@ -635,45 +636,47 @@ static inline __attribute__((always_inline)) void
 take_plain(struct batch *b, struct work *w, const struct frame *f, size_t n,
     const uint8_t *todo_of, bool more)
 {
-	size_t i, m = 0, nwork = 0;
+	const uint8_t *todo_proto = todo_of + PACKET_CLASSES;
+	struct item *item = w->item;
+	size_t i, m = 0;
 
 	for (i = 0; i < n; i++) {
 		const uint8_t *p = f[i].data;
 		struct packet *k = &b->packet[m];
-		unsigned total, header, tcp, class, todo;
+		unsigned tcp, class, todo;
+		int behind;
 
 		__builtin_prefetch(p + AHEAD);
 		k->sec = f[i].sec;
 		if (!is_plain(&f[i])) {
-			w->item[nwork++] = (struct item){ (uint8_t)i,
+			*item++ = (struct item){ (uint8_t)i,
 			    (uint8_t)m++, ANY_FRAME };
 			continue;
 		}
 		tcp = p[23] == PROTO_TCP;
-		total = d4_get16be(p + 16);
-		header = 20 + (p[46] >> 4) * 4u;
-		if (whole(tcp & ((header < 40) | (total < header)))) {
-			w->item[nwork++] = (struct item){ (uint8_t)i,
+		/* Bytes behind the TCP header, which has at least 20. */
+		behind = d4_get16be(p + 16) - 20 - (p[46] >> 2 & 0x3c);
+		if (whole(tcp & (unsigned)((behind | (p[46] - 0x50)) < 0))) {
+			*item++ = (struct item){ (uint8_t)i,
 			    (uint8_t)m++, ANY_FRAME };
 			continue;
 		}
-		class = class_of(p[47], total > header);
+		class = class_of(p[47], behind > 0);
 		k->src = addr4(p + 26);
 		k->sport = d4_get16be(p + 34);
 		k->flags = p[47];
 		k->class = (uint8_t)class;
+		todo = todo_of[class] & (0 - tcp);
 		if (more) {
-			todo = todo_of[tcp ? class :
-			    (unsigned)PACKET_CLASSES + p[23]];
-			w->item[nwork] = (struct item){ (uint8_t)i,
+			todo |= todo_proto[p[23]];
+			*item = (struct item){ (uint8_t)i,
 			    (uint8_t)m, (uint8_t)(PLAIN_OTHER + tcp) };
-			nwork += todo / WANT_REST;
-		} else
-			todo = tcp & todo_of[class];
+			item += todo / WANT_REST;
+		}
 		m += todo & WANT_PACKET;
 	}
 	b->n = m;
-	w->n = nwork;
+	w->n = (size_t)(item - w->item);
 }
 
 static struct packet
