@@ -391,13 +391,27 @@ fetch_flow(const struct attacks *a, const struct answer *w)
 }
 
 FETCH void
-fetch_block(const struct flow *f, const struct answer *w)
+fetch_detail(const struct flow *f)
 {
 	const struct detail *d = f == NULL ? NULL : f->detail;
 
-	if (d != NULL && d->maxblocks > 0)
-		__builtin_prefetch(&d->blocks[w->spot & (d->maxblocks - 1)],
-		    1);
+	if (d != NULL) {
+		__builtin_prefetch(d);
+		__builtin_prefetch(&d->isn);
+	}
+}
+
+FETCH void
+fetch_block(const struct flow *f, const struct answer *w)
+{
+	const struct detail *d = f == NULL ? NULL : f->detail;
+	const struct block *b;
+
+	if (d == NULL || d->maxblocks == 0)
+		return;
+	b = &d->blocks[w->spot & (d->maxblocks - 1)];
+	__builtin_prefetch(&b->key, 1);
+	__builtin_prefetch(&b->bits[w->dst >> 6 & 3], 1);
 }
 
 /* The flow of an answer: the one that was fetched, if it is still that. */
@@ -447,22 +461,20 @@ add_answer(struct attacks *a, const struct answer *w,
 void
 attack_add(struct attacks *a, const struct batch *b)
 {
-	struct flow *flow[FRAME_BATCH] = { NULL };
+	struct flow *flow[FRAME_BATCH];
 	const struct answer *w = b->answer;
 	size_t n = b->nanswers, i;
 
-	/* Before its turn i - STEP is greater than any n. */
-	for (i = 0; i < n + 3 * STEP; i++) {
-		if (i < n)
-			fetch_head(a, b, i);
-		if (i - STEP < n)
-			flow[i - STEP] = fetch_flow(a, &w[i - STEP]);
-		if (i - 2 * STEP < n)
-			fetch_block(flow[i - 2 * STEP], &w[i - 2 * STEP]);
-		if (i - 3 * STEP < n)
-			add_answer(a, &w[i - 3 * STEP],
-			    &b->reporter[i - 3 * STEP], flow[i - 3 * STEP]);
-	}
+	for (i = 0; i < n; i++)
+		fetch_head(a, b, i);
+	for (i = 0; i < n; i++)
+		flow[i] = fetch_flow(a, &w[i]);
+	for (i = 0; i < n; i++)
+		fetch_detail(flow[i]);
+	for (i = 0; i < n; i++)
+		fetch_block(flow[i], &w[i]);
+	for (i = 0; i < n; i++)
+		add_answer(a, &w[i], &b->reporter[i], flow[i]);
 }
 
 /* All open flows in the order of their beginning; the caller frees it.  NULL
