@@ -8,7 +8,7 @@
 
 #define NONE		UINT32_MAX
 #define GIVING_WAY	32	/* flows among which one gives way */
-#define STEP		8	/* answers between what is fetched for one */
+#define AHEAD		8	/* so many answers on they are fetched */
 #define REPEATS		16	/* this part of memory knows repetitions */
 
 /* -- memory ---------------------------------------------------------------- */
@@ -358,21 +358,11 @@ attack_prepare(struct attacks *a, struct batch *b)
 
 /*
  * What an answer needs is far away in memory, and each piece is found by way of
- * the one before.  They are asked for in these steps, each some answers ahead
- * of the next, and are there when it comes.  As calls gcc would leave them out:
+ * the one before.  So a piece is asked for of a whole batch before the next:
+ * these misses do not wait for one another.  As calls gcc would leave them out:
  * it takes a function that only fetches for one that does nothing.
  */
 #define FETCH	static inline __attribute__((always_inline))
-
-FETCH void
-fetch_head(const struct attacks *a, const struct batch *b, size_t i)
-{
-	/* Another processor may have the answers in its cache. */
-	if (i + STEP < FRAME_BATCH)
-		__builtin_prefetch(&b->answer[i + STEP]);
-	__builtin_prefetch(&b->reporter[i]);
-	__builtin_prefetch(head_of(a, b->answer[i].hash));
-}
 
 /* The first flow of the hash, which is the answer's own nearly always; NULL
  * when there is none. */
@@ -388,17 +378,6 @@ fetch_flow(const struct attacks *a, const struct answer *w)
 	__builtin_prefetch(f);
 	__builtin_prefetch(&f->repeated);
 	return f;
-}
-
-FETCH void
-fetch_detail(const struct flow *f)
-{
-	const struct detail *d = f == NULL ? NULL : f->detail;
-
-	if (d != NULL) {
-		__builtin_prefetch(d);
-		__builtin_prefetch(&d->isn);
-	}
 }
 
 FETCH void
@@ -465,12 +444,12 @@ attack_add(struct attacks *a, const struct batch *b)
 	const struct answer *w = b->answer;
 	size_t n = b->nanswers, i;
 
-	for (i = 0; i < n; i++)
-		fetch_head(a, b, i);
-	for (i = 0; i < n; i++)
+	for (i = 0; i < n; i++) {
+		/* Another processor may have the answers in its cache. */
+		if (i + AHEAD < FRAME_BATCH)
+			__builtin_prefetch(&w[i + AHEAD]);
 		flow[i] = fetch_flow(a, &w[i]);
-	for (i = 0; i < n; i++)
-		fetch_detail(flow[i]);
+	}
 	for (i = 0; i < n; i++)
 		fetch_block(flow[i], &w[i]);
 	for (i = 0; i < n; i++)

@@ -399,14 +399,15 @@ judge(struct seen *s, struct table *t, size_t words, size_t home,
 	return (syn ^ 1) & !is_live(expire, (uint32_t)last, p->sec);
 }
 
-/* Records the source of a SYN. */
+/* Records the source of a SYN; with room the table is sure to have some. */
 TWICE void
 record(struct seen *s, struct table *t, size_t words, size_t home,
-    const struct packet *p)
+    const struct packet *p, bool room)
 {
 	uint64_t *slot = find(t->slots, words, home, p->src);
 
-	if (slot == NULL || (slot[words - 1] == 0 && t->used >= t->full)) {
+	if (slot == NULL || (!room && slot[words - 1] == 0 &&
+	    t->used >= t->full)) {
 		insert(s, t, p->src, max32(p->sec, s->first));
 		return;
 	}
@@ -434,6 +435,29 @@ judge_all(struct seen *s, const struct packet *k, const struct asked *q,
 	return m;
 }
 
+TWICE void
+record_all(struct seen *s, const struct packet *k, const struct asked *q,
+    bool plain)
+{
+	size_t n = q->n, i;
+
+	for (i = 0; i < n; i++) {
+		const struct packet *p = &k[q->index[i]];
+
+		if (!plain && !addr_is_v4(p->src))
+			record(s, &s->v6, 3, q->home[i], p, false);
+		else
+			record(s, &s->v4, 1, q->home[i], p, plain);
+	}
+}
+
+/* Whether what was asked is all of IPv4, with room in its table. */
+static bool
+is_plain(const struct seen *s, const struct asked *q)
+{
+	return !q->mixed && s->v4.used + q->n <= s->v4.full;
+}
+
 static void
 prepare(struct seen *s, const struct packet *k, size_t n,
     enum packet_class most, struct asked *q)
@@ -449,7 +473,7 @@ seen_rule(struct seen *s, const struct packet *k, size_t n, uint8_t *report)
 	struct asked q;
 
 	prepare(s, k, n, PACKET_ACK, &q);
-	return !q.mixed && s->v4.used + n <= s->v4.full ?
+	return is_plain(s, &q) ?
 	    judge_all(s, k, &q, true, report) :
 	    judge_all(s, k, &q, false, report);
 }
@@ -458,17 +482,12 @@ void
 seen_record(struct seen *s, const struct packet *k, size_t n)
 {
 	struct asked q;
-	size_t i;
 
 	prepare(s, k, n, PACKET_SYN, &q);
-	for (i = 0; i < q.n; i++) {
-		const struct packet *p = &k[q.index[i]];
-
-		if (addr_is_v4(p->src))
-			record(s, &s->v4, 1, q.home[i], p);
-		else
-			record(s, &s->v6, 3, q.home[i], p);
-	}
+	if (is_plain(s, &q))
+		record_all(s, k, &q, true);
+	else
+		record_all(s, k, &q, false);
 }
 
 uint32_t
