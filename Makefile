@@ -103,9 +103,11 @@ d4/d4: $(patsubst %,d4/%.o,main stream options settings encap cut window \
     source-folder source-redis seen)
 d4/d4: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) -pthread
 
+TAIL = tails tail tail-generation tail-load tail-match tail-other \
+    tail-settle tail-log tail-blob
 STORE = $(patsubst %,d4-recv/%.o,place whole complete runner hook finish \
-    handler line store recover settle syncer tail tail-log tail-blob match \
-    share share-keys pipeline)
+    handler line store recover settle syncer $(TAIL) match share \
+    share-keys pipeline)
 d4-recv/d4-recv: $(patsubst %,d4-recv/%.o,main settings session filter \
     supervise reload collect conn admit peers refusals errors faults \
     analyze \
@@ -209,7 +211,7 @@ parts-pibs-state = $(addprefix d4-pibs/,state attack attack-state repeat flow \
 parts-place = d4-recv/place
 parts-recv = t/fuzz/fake-recv t/fuzz/fake-tls $(addprefix d4-recv/,conn session admit peers \
     refusals errors faults store handler line place whole complete settle \
-    syncer tail tail-log tail-blob match share share-keys pipeline)
+    syncer $(TAIL) match share share-keys pipeline)
 parts-recv-tail = d4-recv/tail-log
 parts-spool = $(addprefix d4/,spool-form spool-disk)
 parts-whole = d4-recv/whole d4-recv/place

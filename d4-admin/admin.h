@@ -4,8 +4,9 @@
 
 /*
  * What every verb is given, and the verbs themselves, each in the file of its
- * object.  A verb does its work, says what is wrong on stderr, and returns the
- * exit status: 0 done, 1 failed, 2 wrong usage.
+ * object.  A verb judges its arguments, opens the registry if it needs one,
+ * does its work, says what is wrong on stderr, and returns the exit status: 0
+ * done, 1 failed, 2 wrong usage.
  */
 
 #include <stdbool.h>
@@ -17,13 +18,24 @@
 
 struct admin {
 	struct place		 place;
-	struct d4_registry	*reg;	/* open where the verb needs it */
+	struct d4_registry	*reg;	/* NULL before admin_open() */
+	char			 why[256];	/* it could not be opened */
 	bool			 json;
 	bool			 insecure_key;	/* others may read keys */
 	uint64_t		 now;
 };
 
-/* Says why the registry failed.  Returns 1. */
+/*
+ * Opens the registry as the verb needs it (verbs.h), once all arguments are
+ * right: a wrong one makes nothing and waits for nobody.  Returns 0, or -1
+ * with the reason in admin_why().
+ */
+int admin_open(struct admin *, const struct args *);
+
+/* Why the registry failed, or could not be opened. */
+const char *admin_why(const struct admin *);
+
+/* Says so.  Returns 1. */
 int admin_fault(const struct admin *);
 
 /* Copies of what callbacks are given: what they do to the registry must wait
@@ -60,9 +72,6 @@ int sensor_age(struct admin *, const struct args *);
 int sensor_monotonic(struct admin *, const struct args *);
 int sensor_monitor(struct admin *, const struct args *);
 int sensor_check(struct admin *, const struct args *);
-
-/* What sensor_check() says and returns without a registry. */
-int sensor_unchecked(const struct args *, const char *why);
 int sensor_kick(struct admin *, const struct args *);
 int sensor_block(struct admin *, const struct args *);
 int sensor_unblock(struct admin *, const struct args *);

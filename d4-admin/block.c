@@ -48,7 +48,8 @@ block_list(struct admin *a, const struct args *args)
 	int status = 0;
 	size_t i;
 
-	(void)args;
+	if (admin_open(a, args) == -1)
+		return admin_fault(a);
 	if ((l.table = table_new(columns, sizeof(columns) /
 	    sizeof(columns[0]), a->json, a->now)) == NULL)
 		return table_end(NULL);
@@ -129,6 +130,8 @@ change(struct admin *a, const struct args *args, bool adds)
 		if (find_set(args->operand[i], by_uuid, &set) != 0)
 			return 2;
 	}
+	if (admin_open(a, args) == -1)
+		return admin_fault(a);
 	for (i = 0; i < args->n; i++) {
 		(void)find_set(args->operand[i], by_uuid, &set);
 		r = (adds ? d4_registry_add : d4_registry_remove)(a->reg, set,

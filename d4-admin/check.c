@@ -310,6 +310,8 @@ check_all(struct admin *a, const struct args *args)
 	    .fixes = args_option(args, "fix") != NULL };
 	const struct place *p = &a->place;
 
+	if (admin_open(a, args) == -1)
+		return admin_fault(a);
 	if ((c.table = table_new(columns, sizeof(columns) /
 	    sizeof(columns[0]), a->json, a->now)) == NULL)
 		return table_end(NULL);

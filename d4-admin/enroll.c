@@ -89,8 +89,9 @@ check_destination(const char *text)
 	return 2;
 }
 
+/* The arguments of a new one. */
 static int
-prepare(struct enroll *e, const struct args *args)
+judge(struct enroll *e, const struct args *args)
 {
 	const char *type = args_option(args, "type");
 	const char *snaplen = args_option(args, "snaplen");
@@ -103,14 +104,18 @@ prepare(struct enroll *e, const struct args *args)
 	    snaplen, 1, D4_PAYLOAD_MAX, &e->snaplen) != 0) ||
 	    (destination != NULL && check_destination(destination) != 0))
 		return 2;
-	if (destination == NULL) {
-		if (guess_destination(e) != 0)
-			d4_log_warnx("destination: stdout, for the name of "
-			    "the collector is not known (--destination "
-			    "HOST:PORT)");
-	} else
+	if (destination != NULL)
 		(void)snprintf(e->destination, sizeof(e->destination), "%.511s",
 		    destination);
+	return 0;
+}
+
+static int
+prepare(struct enroll *e)
+{
+	if (*e->destination == '\0' && guess_destination(e) != 0)
+		d4_log_warnx("destination: stdout, for the name of the "
+		    "collector is not known (--destination HOST:PORT)");
 	d4_uuid_new(e->uuid);
 	d4_uuid_text(e->text, e->uuid);
 	if (secret_make(&e->key) != 0)
@@ -303,7 +308,11 @@ enroll_new(struct enroll *e, const struct args *args)
 	const char *dir = args_option(args, "o");
 	int status;
 
-	if ((status = prepare(e, args)) != 0)
+	if ((status = judge(e, args)) != 0)
+		return status;
+	if (admin_open(e->admin, args) == -1)
+		return admin_fault(e->admin);
+	if ((status = prepare(e)) != 0)
 		return status;
 	if (dir == NULL) {
 		if ((status = enter(e)) != 0)
@@ -361,6 +370,8 @@ sensor_register(struct admin *a, const struct args *args)
 			e.registration.key = e.key.text;
 			e.registration.keylen = e.key.len;
 		}
+		if (status == 0 && admin_open(a, args) == -1)
+			status = admin_fault(a);
 		if (status == 0)
 			status = enter(&e);
 	}

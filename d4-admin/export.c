@@ -439,6 +439,8 @@ export_all(struct admin *a, const struct args *args)
 		    "(expected a pipe, -o file, or --no-keys)");
 		return 2;
 	}
+	if (admin_open(a, args) == -1)
+		return admin_fault(a);
 	if (path != NULL) {
 		e.name = path;
 		e.fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,

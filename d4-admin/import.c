@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 
-/* Reads what export.c writes: all of it is checked before the first change. */
+/* Reads what export.c writes: all of it is checked before the registry is
+ * opened. */
 
 #include <errno.h>
 #include <stdio.h>
@@ -10,10 +11,21 @@
 #include "d4-admin/admin.h"
 #include "lib/base64.h"
 #include "lib/cidr.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/mac.h"
 #include "lib/meta-value.h"
 #include "lib/uuid.h"
+
+/* Lines whose changes are made at a time, and ms within which they are begun:
+ * meanwhile other administrators wait. */
+#define GATHER		1000
+#define GATHER_MS	1000
+
+struct days {
+	uint32_t	*list;
+	size_t		 n;
+};
 
 struct import {
 	struct admin	*admin;
@@ -21,11 +33,12 @@ struct import {
 	char		*text;
 	size_t		 len;
 	size_t		 line;		/* from 1 */
+	size_t		 first;		/* of those gathered, 0: none are */
+	int64_t		 since_ms;
 	bool		 checks;	/* only, and changes nothing */
 	bool		 adds;		/* counts to those of a day */
-	uint32_t	*days;		/* that had counts before */
-	size_t		 ndays;
-	bool		 left_out;	/* counts of them */
+	struct days	 days;		/* of the counts in the file */
+	struct days	 had;		/* that had counts before */
 };
 
 /* Says what is wrong with the line. */
@@ -306,16 +319,32 @@ import_facts(struct import *im, const struct d4_meta_value *v)
 	return r;
 }
 
+/* The counts of a day come one after the other, so the last is looked at
+ * first. */
 static bool
-had_counts(const struct import *im, uint32_t day)
+has_day(const struct days *days, uint32_t day)
 {
 	size_t i;
 
-	for (i = 0; i < im->ndays; i++) {
-		if (im->days[i] == day)
+	for (i = days->n; i-- > 0; ) {
+		if (days->list[i] == day)
 			return true;
 	}
 	return false;
+}
+
+static int
+keep_day(void *cookie, uint32_t day)
+{
+	struct days *days = cookie;
+	void *list;
+
+	if ((list = realloc(days->list, (days->n + 1) *
+	    sizeof(*days->list))) == NULL)
+		return -1;
+	days->list = list;
+	days->list[days->n++] = day;
+	return 0;
 }
 
 static int
@@ -334,13 +363,15 @@ import_count(struct import *im, const struct d4_meta_value *v)
 		return -1;
 	if (day < 19700101)
 		return refuse(im, "the day is wrong");
+	if (im->checks)
+		return has_day(&im->days, (uint32_t)day) ||
+		    keep_day(&im->days, (uint32_t)day) == 0 ? 0 :
+		    refuse(im, strerror(errno));
 	/* Counted twice they would be wrong for good. */
-	if (!im->adds && had_counts(im, (uint32_t)day)) {
-		im->left_out = true;
+	if (!im->adds && has_day(&im->had, (uint32_t)day))
 		return 0;
-	}
-	return im->checks || d4_registry_merge_count(im->admin->reg,
-	    (uint32_t)day, &c) != -1 ? 0 : fault(im);
+	return d4_registry_merge_count(im->admin->reg, (uint32_t)day,
+	    &c) != -1 ? 0 : fault(im);
 }
 
 /* -- sets and queues ------------------------------------------------------- */
@@ -491,6 +522,39 @@ import_object(struct import *im, const struct d4_meta_value *v)
 	return refuse(im, "of no known kind");
 }
 
+/* The lines that were gathered are on the disk. */
+static int
+settle(struct import *im, size_t last)
+{
+	struct d4_registry *reg = im->admin->reg;
+	size_t first = im->first;
+
+	im->first = 0;
+	if (first == 0 || d4_registry_commit(reg) == 0)
+		return 0;
+	d4_log_warnx("%s: lines %zu to %zu: %s", im->name, first, last,
+	    d4_registry_why(reg));
+	return -1;
+}
+
+/* This line is gathered, too. */
+static int
+gather(struct import *im)
+{
+	if (im->checks)
+		return 0;
+	if (im->first != 0 && im->line - im->first < GATHER &&
+	    d4_clock_ms() - im->since_ms < GATHER_MS)
+		return 0;
+	if (settle(im, im->line - 1) == -1)
+		return -1;
+	if (d4_registry_begin(im->admin->reg) == -1)
+		return fault(im);
+	im->first = im->line;
+	im->since_ms = d4_clock_ms();
+	return 0;
+}
+
 /* Goes through all lines once. */
 static int
 import_lines(struct import *im)
@@ -506,14 +570,16 @@ import_lines(struct import *im)
 			next = end;
 		im->line++;
 		v = d4_meta_value_parse(line, (size_t)(next - line), &why);
-		r = v == NULL ? refuse(im, why) : import_object(im, v);
+		r = v == NULL ? refuse(im, why) : gather(im);
+		if (r == 0)
+			r = import_object(im, v);
 		d4_meta_value_free(v);
 	}
 	if (r == 0 && im->line == 0) {
 		im->line = 1;
 		r = refuse(im, "not an export of a registry");
 	}
-	return r;
+	return settle(im, im->line) == 0 ? r : -1;
 }
 
 static int
@@ -536,38 +602,46 @@ load(struct import *im, FILE *file)
 	return 0;
 }
 
+/* Says so when counts of the file are left out. */
 static int
-on_day(void *cookie, uint32_t day)
+check_days(struct import *im)
 {
-	struct import *im = cookie;
-	void *days;
+	size_t i;
 
-	if ((days = realloc(im->days, (im->ndays + 1) *
-	    sizeof(*im->days))) == NULL)
-		return -1;
-	im->days = days;
-	im->days[im->ndays++] = day;
+	if (d4_registry_days(im->admin->reg, keep_day, &im->had) != 0)
+		return admin_fault(im->admin);
+	for (i = 0; !im->adds && i < im->days.n; i++) {
+		if (has_day(&im->had, im->days.list[i])) {
+			d4_log_warnx("%s: counts of days that have some "
+			    "already are left out (--add adds them)",
+			    im->name);
+			break;
+		}
+	}
 	return 0;
 }
 
 static int
 run(struct import *im, bool check_only)
 {
-	if (d4_registry_days(im->admin->reg, on_day, im) != 0)
-		return admin_fault(im->admin);
+	struct admin *a = im->admin;
+
 	im->checks = true;
 	if (import_lines(im) != 0)
 		return 1;
-	if (im->left_out)
-		d4_log_warnx("%s: counts of days that have some already are "
-		    "left out (--add adds them)", im->name);
+	/* A check makes nothing, and needs nothing to be there. */
+	if (check_only && !place_has_registry(&a->place))
+		return 0;
+	if ((a->reg = place_open(&a->place, !check_only, a->why)) == NULL)
+		return admin_fault(a);
+	if (check_days(im) != 0)
+		return 1;
 	if (check_only)
 		return 0;
 	im->checks = false;
 	if (import_lines(im) != 0)
 		return 1;
-	return d4_registry_flush(im->admin->reg, 0) == -1 ?
-	    admin_fault(im->admin) : 0;
+	return d4_registry_flush(a->reg, 0) == -1 ? admin_fault(a) : 0;
 }
 
 int
@@ -592,6 +666,7 @@ import_all(struct admin *a, const struct args *args)
 	if (im.text != NULL)
 		d4_mac_wipe(im.text, im.len);
 	free(im.text);
-	free(im.days);
+	free(im.days.list);
+	free(im.had.list);
 	return status;
 }

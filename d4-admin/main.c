@@ -123,9 +123,26 @@ take_option(struct options *o, int ch)
 }
 
 int
+admin_open(struct admin *a, const struct args *args)
+{
+	enum need need = args->verb->need;
+	bool create = need == NEED_CHANGES ||
+	    (need == NEED_CONTENTS && place_has_registry(&a->place));
+
+	a->reg = place_open(&a->place, create, a->why);
+	return a->reg == NULL ? -1 : 0;
+}
+
+const char *
+admin_why(const struct admin *a)
+{
+	return a->reg != NULL ? d4_registry_why(a->reg) : a->why;
+}
+
+int
 admin_fault(const struct admin *a)
 {
-	d4_log_warnx("%s", d4_registry_why(a->reg));
+	d4_log_warnx("%s", admin_why(a));
 	return 1;
 }
 
@@ -188,7 +205,7 @@ directory(const char *place)
 	return strncmp(place, "redis:", 6) == 0 ? NULL : place;
 }
 
-/* The registry is open.  What the verb may do by name: */
+/* What the verb may do by name; a registry may have to be made. */
 static int
 confine(const struct admin *a, const struct args *args)
 {
@@ -200,9 +217,9 @@ confine(const struct admin *a, const struct args *args)
 	const char *ca, *out;
 	struct d4_confine_rule rules[] = {
 		{ D4_CONFINE_CONF, p->conf, 0 },
-		{ D4_CONFINE_WRITE, p->store, 0 },
-		{ D4_CONFINE_WRITE, directory(p->registry), 0 },
-		{ D4_CONFINE_WRITE, directory(p->queues), 0 },
+		{ D4_CONFINE_MAKE, p->store, 0 },
+		{ D4_CONFINE_MAKE, directory(p->registry), 0 },
+		{ D4_CONFINE_MAKE, directory(p->queues), 0 },
 		{ D4_CONFINE_CONNECT, registry.net.host, registry.net.port },
 		{ D4_CONFINE_CONNECT, queues.net.host, queues.net.port },
 		{ D4_CONFINE_READ, imports && args->n > 0 ? args->operand[0] :
@@ -221,29 +238,17 @@ confine(const struct admin *a, const struct args *args)
 	return d4_log_confined(d4_confine_enter(&c, words), words);
 }
 
-/* Opens what the verb needs, and does it. */
 static int
 run(struct admin *a, const struct args *args)
 {
-	const struct verb *verb = args->verb;
-	bool create = verb->need == NEED_CHANGES ||
-	    (verb->need == NEED_CONTENTS && place_has_registry(&a->place));
-	char why[256];
 	int status;
 
-	if (verb->need != NEED_NOTHING && !a->place.given) {
+	if (args->verb->need != NEED_NOTHING && !a->place.given) {
 		d4_log_warnx("no collector named (expected -d store, -c "
 		    "directory, or -i host and -p port)");
 		return 2;
 	}
-	if (verb->need >= NEED_REGISTRY && (a->reg = place_open(&a->place,
-	    create, why)) == NULL) {
-		if (verb->run == sensor_check)
-			return sensor_unchecked(args, why);
-		d4_log_warnx("%s", why);
-		return 1;
-	}
-	status = confine(a, args) == -1 ? 1 : verb->run(a, args);
+	status = confine(a, args) == -1 ? 1 : args->verb->run(a, args);
 	d4_registry_close(a->reg);
 	return status;
 }

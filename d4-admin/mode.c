@@ -45,8 +45,8 @@ mode_show(struct admin *a, const struct args *args)
 	const char *word;
 	struct table *t;
 
-	(void)args;
-	if (d4_registry_mode(a->reg, &mode) == -1)
+	if (admin_open(a, args) == -1 ||
+	    d4_registry_mode(a->reg, &mode) == -1)
 		return admin_fault(a);
 	if ((word = d4_registry_mode_word(mode)) == NULL) {
 		if (load_configured(&a->place, configured) != 0)
@@ -71,6 +71,8 @@ mode_set(struct admin *a, const struct args *args)
 	if (strcmp(word, "none") != 0 &&
 	    d4_registry_mode_parse(word, &mode) == -1)
 		return args_misuse(args);
+	if (admin_open(a, args) == -1)
+		return admin_fault(a);
 	switch (d4_registry_set_mode(a->reg, mode)) {
 	case -1:
 		return admin_fault(a);

@@ -122,7 +122,8 @@ queue_list(struct admin *a, const struct args *args)
 	struct listing l = { .admin = a };
 	int status = 0;
 
-	(void)args;
+	if (admin_open(a, args) == -1)
+		return admin_fault(a);
 	if ((l.table = table_new(list_columns, NCOLUMNS, a->json,
 	    a->now)) == NULL)
 		return table_end(NULL);
@@ -140,6 +141,8 @@ queue_show(struct admin *a, const struct args *args)
 
 	if (args_uuid(args->operand[0], uuid) != 0)
 		return 2;
+	if (admin_open(a, args) == -1)
+		return admin_fault(a);
 	l.uuid = uuid;
 	if ((l.table = table_form(columns, NCOLUMNS, a->json, a->now)) == NULL)
 		return table_end(NULL);
@@ -237,6 +240,8 @@ queue_add(struct admin *a, const struct args *args)
 	    &q.max_size) != 0))
 		return 2;
 	status = parse_members(args->operand + 1, args->n - 1, &members);
+	if (status == 0 && admin_open(a, args) == -1)
+		status = admin_fault(a);
 	if (status == 0) {
 		q.grouped = members.n > 0 || args_option(args, "group") != NULL;
 		q.members = (const uint8_t (*)[D4_UUID_LEN])members.list;
@@ -266,6 +271,8 @@ queue_remove(struct admin *a, const struct args *args)
 		if (args_uuid(args->operand[i], uuid) != 0)
 			return 2;
 	}
+	if (admin_open(a, args) == -1)
+		return admin_fault(a);
 	for (i = 0; i < args->n; i++) {
 		(void)d4_uuid_parse(uuid, args->operand[i]);
 		if (changed(a, d4_registry_queue_remove(a->reg, uuid),
@@ -284,6 +291,8 @@ queue_limit(struct admin *a, const struct args *args)
 	if (args_uuid(args->operand[0], uuid) != 0 ||
 	    args_number("limit", args->operand[1], 1, 999999999999, &n) != 0)
 		return 2;
+	if (admin_open(a, args) == -1)
+		return admin_fault(a);
 	return changed(a, d4_registry_queue_limit(a->reg, uuid, n),
 	    args->operand[0]);
 }
@@ -296,6 +305,8 @@ queue_describe(struct admin *a, const struct args *args)
 	if (args_uuid(args->operand[0], uuid) != 0 ||
 	    args_text("text", args->operand[1]) != 0)
 		return 2;
+	if (admin_open(a, args) == -1)
+		return admin_fault(a);
 	return changed(a, d4_registry_queue_describe(a->reg, uuid,
 	    args->operand[1]), args->operand[0]);
 }
@@ -324,17 +335,19 @@ on_members(void *cookie, const struct d4_registry_queue *q)
 }
 
 static int
-list_members(struct admin *a, const uint8_t *uuid, const char *name)
+list_members(struct admin *a, const struct args *args, const uint8_t *uuid)
 {
 	struct listing l = { .admin = a, .uuid = uuid };
 	int status = 0;
 
+	if (admin_open(a, args) == -1)
+		return admin_fault(a);
 	if ((l.table = table_new(member_columns, 1, a->json, a->now)) == NULL)
 		return table_end(NULL);
 	if (d4_registry_queues(a->reg, on_members, &l) != 0)
 		status = admin_fault(a);
 	else if (l.n == 0)
-		status = unknown(name);
+		status = unknown(args->operand[0]);
 	return table_end(l.table) == 0 ? status : 1;
 }
 
@@ -350,12 +363,14 @@ queue_members(struct admin *a, const struct args *args)
 	if (args_uuid(args->operand[0], uuid) != 0)
 		return 2;
 	if (args->n == 1)
-		return list_members(a, uuid, args->operand[0]);
+		return list_members(a, args, uuid);
 	adds = strcmp(args->operand[1], "add") == 0;
 	if (args->n == 2 || (!adds &&
 	    strcmp(args->operand[1], "remove") != 0))
 		return args_misuse(args);
 	status = parse_members(args->operand + 2, args->n - 2, &members);
+	if (status == 0 && admin_open(a, args) == -1)
+		status = admin_fault(a);
 	for (i = 0; status == 0 && i < members.n; i++)
 		status = changed(a, d4_registry_queue_member(a->reg, uuid,
 		    members.list[i], adds), args->operand[0]);
@@ -416,6 +431,8 @@ queue_flush(struct admin *a, const struct args *args)
 		if (args_uuid(args->operand[i], uuid) != 0)
 			return 2;
 	}
+	if (admin_open(a, args) == -1)
+		return admin_fault(a);
 	l.uuid = uuid;
 	for (i = 0; i < args->n; i++) {
 		(void)d4_uuid_parse(uuid, args->operand[i]);
@@ -469,6 +486,8 @@ queue_peek(struct admin *a, const struct args *args)
 	    (width != NULL && args_number("--width", width, 1, 1000000,
 	    &l.width) != 0))
 		return 2;
+	if (admin_open(a, args) == -1)
+		return admin_fault(a);
 	l.uuid = uuid;
 	if ((l.table = table_new(item_columns, 2, a->json, a->now)) == NULL)
 		return table_end(NULL);

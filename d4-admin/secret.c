@@ -52,10 +52,11 @@ secret_read(struct secret *s)
 			s->len--;
 	}
 	if (s->len == 0 || s->len > D4_REGISTRY_KEY ||
-	    memchr(buf, '\0', s->len) != NULL) {
+	    memchr(buf, '\0', s->len) != NULL || buf[s->len - 1] == '\r') {
 		d4_mac_wipe(buf, sizeof(buf));
 		d4_log_warnx("stdin: not a key (expected 1 to %d bytes without "
-		    "NUL)", D4_REGISTRY_KEY);
+		    "NUL, and no carriage return at the end)",
+		    D4_REGISTRY_KEY);
 		return 2;
 	}
 	memcpy(s->text, buf, s->len);

@@ -14,10 +14,11 @@
 
 #define SILENT_S	3600	/* d4-core's default */
 
-/* Reads the uuid and looks whether the registry knows the sensor: a slip of the
- * pen makes no new one. */
+/* Looks whether the registry knows the sensor: a slip of the pen makes no new
+ * one. */
 static int
-known_sensor(struct admin *a, const char *text, uint8_t uuid[D4_UUID_LEN])
+known_sensor(struct admin *a, const char *text,
+    const uint8_t uuid[D4_UUID_LEN])
 {
 	struct d4_registry_sensor sensor;
 	struct d4_registry_facts facts;
@@ -25,8 +26,6 @@ known_sensor(struct admin *a, const char *text, uint8_t uuid[D4_UUID_LEN])
 	bool seen;
 	int r;
 
-	if (args_uuid(text, uuid) != 0)
-		return 2;
 	if (d4_registry_sensor(a->reg, uuid, &sensor) == -1)
 		return admin_fault(a);
 	if (sensor.known)
@@ -48,25 +47,44 @@ known_sensor(struct admin *a, const char *text, uint8_t uuid[D4_UUID_LEN])
 	return seen ? 0 : 1;
 }
 
+/* Opens the registry, which must know the first operand. */
+static int
+open_known(struct admin *a, const struct args *args,
+    const uint8_t uuid[D4_UUID_LEN])
+{
+	return admin_open(a, args) == -1 ? admin_fault(a) :
+	    known_sensor(a, args->operand[0], uuid);
+}
+
 /* -- for each uuid --------------------------------------------------------- */
 
 /* What is done to each of several sensors: 0, 1 there was nothing to do, -1. */
 typedef int changer(struct admin *, const uint8_t[D4_UUID_LEN]);
 
-/* missing: what to say, and fail, when there was nothing to do. */
+/* All are uuids, and the registry is open. */
 static int
-change_each(struct admin *a, const struct args *args, changer *change,
-    bool v4, const char *missing)
+open_each(struct admin *a, const struct args *args, bool v4)
 {
 	uint8_t uuid[D4_UUID_LEN];
 	size_t i;
-	int status = 0;
 
 	for (i = 0; i < args->n; i++) {
 		if ((v4 ? args_sensor : args_uuid)(args->operand[i],
 		    uuid) != 0)
 			return 2;
 	}
+	return admin_open(a, args) == -1 ? admin_fault(a) : 0;
+}
+
+/* missing: what to say, and fail, when there was nothing to do. */
+static int
+change_opened(struct admin *a, const struct args *args, changer *change,
+    const char *missing)
+{
+	uint8_t uuid[D4_UUID_LEN];
+	size_t i;
+	int status = 0;
+
 	for (i = 0; i < args->n; i++) {
 		(void)d4_uuid_parse(uuid, args->operand[i]);
 		switch (change(a, uuid)) {
@@ -83,6 +101,16 @@ change_each(struct admin *a, const struct args *args, changer *change,
 		}
 	}
 	return status;
+}
+
+static int
+change_each(struct admin *a, const struct args *args, changer *change,
+    bool v4, const char *missing)
+{
+	int status = open_each(a, args, v4);
+
+	return status != 0 ? status :
+	    change_opened(a, args, change, missing);
 }
 
 static int
@@ -150,15 +178,15 @@ sensor_remove(struct admin *a, const struct args *args)
 int
 sensor_kick(struct admin *a, const struct args *args)
 {
+	int status = open_each(a, args, false);
 	uint8_t uuid[D4_UUID_LEN];
-	int status;
 	size_t i;
 
-	for (i = 0; i < args->n; i++) {
-		if ((status = known_sensor(a, args->operand[i], uuid)) != 0)
-			return status;
+	for (i = 0; status == 0 && i < args->n; i++) {
+		(void)d4_uuid_parse(uuid, args->operand[i]);
+		status = known_sensor(a, args->operand[i], uuid);
 	}
-	return change_each(a, args, kick, false, NULL);
+	return status != 0 ? status : change_opened(a, args, kick, NULL);
 }
 
 int
@@ -193,24 +221,23 @@ set_number(struct admin *a, const struct args *args,
     enum d4_registry_field field, uint64_t fallback)
 {
 	const char *text = args->n > 1 ? args->operand[1] : NULL;
+	bool none = text != NULL && strcmp(text, "none") == 0;
+	bool given = text != NULL && !none;
 	uint8_t uuid[D4_UUID_LEN];
 	uint64_t n = fallback;
 	char value[24];
 	int status;
 
-	if (text != NULL && strcmp(text, "none") == 0) {
-		status = known_sensor(a, args->operand[0], uuid);
-		return status != 0 ? status : set(a, uuid, field, NULL);
-	}
-	if (text != NULL && (*text < '0' || *text > '9'))
+	if (given && (*text < '0' || *text > '9'))
 		return args_misuse(args);
-	if (text != NULL && args_number(args->verb->name, text, 1,
-	    999999999999, &n) != 0)
+	if (args_uuid(args->operand[0], uuid) != 0 ||
+	    (given && args_number(args->verb->name, text, 1, 999999999999,
+	    &n) != 0))
 		return 2;
-	if ((status = known_sensor(a, args->operand[0], uuid)) != 0)
+	if ((status = open_known(a, args, uuid)) != 0)
 		return status;
 	(void)snprintf(value, sizeof(value), "%llu", (unsigned long long)n);
-	return set(a, uuid, field, value);
+	return set(a, uuid, field, none ? NULL : value);
 }
 
 int
@@ -240,7 +267,9 @@ sensor_monotonic(struct admin *a, const struct args *args)
 
 	if (!yes && strcmp(args->operand[1], "no") != 0)
 		return args_misuse(args);
-	status = known_sensor(a, args->operand[0], uuid);
+	if (args_uuid(args->operand[0], uuid) != 0)
+		return 2;
+	status = open_known(a, args, uuid);
 	return status != 0 ? status :
 	    set(a, uuid, D4_FIELD_MONOTONIC, yes ? "1" : NULL);
 }
@@ -263,11 +292,13 @@ sensor_describe(struct admin *a, const struct args *args)
 
 	if (value[0] == NULL && value[1] == NULL && value[2] == NULL)
 		return args_misuse(args);
+	if (args_uuid(args->operand[0], uuid) != 0)
+		return 2;
 	for (i = 0; i < 3; i++) {
 		if (value[i] != NULL && args_text(names[i], value[i]) != 0)
 			return 2;
 	}
-	status = known_sensor(a, args->operand[0], uuid);
+	status = open_known(a, args, uuid);
 	for (i = 0; status == 0 && i < 3; i++) {
 		if (value[i] != NULL)
 			status = set(a, uuid, fields[i], value[i]);
@@ -299,20 +330,6 @@ show_key(struct admin *a, const uint8_t *uuid, const char *name)
 	return r == -1 ? admin_fault(a) : r != 0;
 }
 
-static int
-put_key(struct admin *a, const uint8_t *uuid, bool generate)
-{
-	struct secret s;
-	int status;
-
-	status = generate ? secret_make(&s) : secret_read(&s);
-	if (status == 0 && d4_registry_set(a->reg, uuid, D4_FIELD_KEY, s.text,
-	    s.len) == -1)
-		status = admin_fault(a);
-	secret_wipe(&s);
-	return status;
-}
-
 int
 sensor_key(struct admin *a, const struct args *args)
 {
@@ -320,18 +337,22 @@ sensor_key(struct admin *a, const struct args *args)
 	bool reads = args_option(args, "stdin") != NULL;
 	bool generates = args_option(args, "generate") != NULL;
 	bool unsets = args_option(args, "unset") != NULL;
+	struct secret s = { .len = 0 };
 	uint8_t uuid[D4_UUID_LEN];
-	int status;
+	int status = 0;
 
 	if (reads + generates + unsets > 1 || (shows && (reads || unsets)) ||
 	    shows + reads + generates + unsets == 0)
 		return args_misuse(args);
-	if ((status = known_sensor(a, args->operand[0], uuid)) != 0)
-		return status;
-	if (unsets)
-		return set(a, uuid, D4_FIELD_KEY, NULL);
+	if (args_uuid(args->operand[0], uuid) != 0)
+		return 2;
 	if (reads || generates)
-		status = put_key(a, uuid, generates);
+		status = generates ? secret_make(&s) : secret_read(&s);
+	if (status == 0)
+		status = open_known(a, args, uuid);
+	if (status == 0 && (reads || generates || unsets))
+		status = set(a, uuid, D4_FIELD_KEY, unsets ? NULL : s.text);
+	secret_wipe(&s);
 	return status == 0 && shows ? show_key(a, uuid, args->operand[0]) :
 	    status;
 }
@@ -373,16 +394,13 @@ on_monitored(void *cookie, const struct d4_registry_monitored *one)
 	return 0;
 }
 
-int
-sensor_unchecked(const struct args *args, const char *why)
+/* Nagios is told that nothing is known, and why. */
+static int
+nagios_unknown(const struct admin *a)
 {
 	char text[512], *bar;
 
-	if (args_option(args, "nagios") == NULL) {
-		d4_log_warnx("%s", why);
-		return 1;
-	}
-	(void)snprintf(text, sizeof(text), "%s", why);
+	(void)snprintf(text, sizeof(text), "%s", admin_why(a));
 	table_clean(text);
 	/* Behind one there would be figures. */
 	while ((bar = strchr(text, '|')) != NULL)
@@ -395,8 +413,9 @@ sensor_unchecked(const struct args *args, const char *why)
 static int
 nagios(struct admin *a, const struct args *args, struct silent *s)
 {
-	if (d4_registry_monitor(a->reg, a->now, on_monitored, s) != 0)
-		return sensor_unchecked(args, d4_registry_why(a->reg));
+	if (admin_open(a, args) == -1 || d4_registry_monitor(a->reg, a->now,
+	    on_monitored, s) != 0)
+		return nagios_unknown(a);
 	if (s->failing == 0)
 		printf("D4 OK - %zu monitored", s->n);
 	else
@@ -415,6 +434,8 @@ sensor_check(struct admin *a, const struct args *args)
 
 	if (args_option(args, "nagios") != NULL)
 		return nagios(a, args, &s);
+	if (admin_open(a, args) == -1)
+		return admin_fault(a);
 	if ((s.table = table_new(silent_columns, sizeof(silent_columns) /
 	    sizeof(silent_columns[0]), a->json, a->now)) == NULL)
 		return table_end(s.table);

@@ -267,6 +267,8 @@ sensor_list(struct admin *a, const struct args *args)
 
 	if (connected && pending)
 		return args_misuse(args);
+	if (admin_open(a, args) == -1)
+		return admin_fault(a);
 	if ((t = table_new(list_columns, sizeof(list_columns) /
 	    sizeof(list_columns[0]), a->json, a->now)) == NULL)
 		return table_end(t);
@@ -391,6 +393,8 @@ sensor_show(struct admin *a, const struct args *args)
 
 	if (args_uuid(args->operand[0], uuid) != 0)
 		return 2;
+	if (admin_open(a, args) == -1)
+		return admin_fault(a);
 	if (connected_load(a, &live) != 0) {
 		free(live.list);
 		return 1;

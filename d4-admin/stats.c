@@ -231,11 +231,14 @@ print(const struct admin *a, struct sums *s, size_t most)
 /* -- verbs ----------------------------------------------------------------- */
 
 static int
-show_day(struct admin *a, uint32_t day)
+show_day(struct admin *a, const struct args *args, uint32_t day)
 {
 	struct sums s = { .by = BY_UUID | BY_TYPE, .type = -1 };
-	int status = load_day(a, &s, day, NULL);
+	int status;
 
+	if (admin_open(a, args) == -1)
+		return admin_fault(a);
+	status = load_day(a, &s, day, NULL);
 	merge(&s);
 	return print(a, &s, SIZE_MAX) == 0 ? status : 1;
 }
@@ -243,8 +246,7 @@ show_day(struct admin *a, uint32_t day)
 int
 stats_today(struct admin *a, const struct args *args)
 {
-	(void)args;
-	return show_day(a, d4_registry_day(a->now));
+	return show_day(a, args, d4_registry_day(a->now));
 }
 
 int
@@ -252,7 +254,8 @@ stats_day(struct admin *a, const struct args *args)
 {
 	uint32_t day;
 
-	return args_day(args->operand[0], &day) != 0 ? 2 : show_day(a, day);
+	return args_day(args->operand[0], &day) != 0 ? 2 :
+	    show_day(a, args, day);
 }
 
 int
@@ -264,6 +267,8 @@ stats_sensor(struct admin *a, const struct args *args)
 
 	if (args_uuid(args->operand[0], uuid) != 0)
 		return 2;
+	if (admin_open(a, args) == -1)
+		return admin_fault(a);
 	status = load_days(a, &s, uuid);
 	merge(&s);
 	return print(a, &s, SIZE_MAX) == 0 ? status : 1;
@@ -278,6 +283,8 @@ stats_type(struct admin *a, const struct args *args)
 
 	if (args_number("type", args->operand[0], 0, UINT8_MAX, &type) != 0)
 		return 2;
+	if (admin_open(a, args) == -1)
+		return admin_fault(a);
 	s.type = (int)type;
 	status = load_days(a, &s, NULL);
 	merge(&s);
@@ -303,6 +310,8 @@ stats_top(struct admin *a, const struct args *args)
 	if ((n != NULL && args_number("-n", n, 1, 1000000, &most) != 0) ||
 	    (date != NULL && args_day(date, &day) != 0))
 		return 2;
+	if (admin_open(a, args) == -1)
+		return admin_fault(a);
 	status = load_day(a, &s, day, NULL);
 	merge(&s);
 	if (s.n > 0)
@@ -326,6 +335,8 @@ stats_forget(struct admin *a, const struct args *args)
 			return 2;
 		}
 	}
+	if (admin_open(a, args) == -1)
+		return admin_fault(a);
 	for (i = 0; i < args->n; i++) {
 		(void)args_day(args->operand[i], &day);
 		if ((r = d4_registry_forget_day(a->reg, day)) == -1)

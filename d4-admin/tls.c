@@ -121,7 +121,9 @@ tls_init(struct admin *a, const struct args *args)
 	char host[256] = "";
 	size_t i, n = 0;
 
-	for (i = 0; i < args->n && n < NAMES_MAX; i++) {
+	if (args->n > NAMES_MAX)
+		return args_misuse(args);
+	for (i = 0; i < args->n; i++) {
 		names[n++] = args->operand[i];
 		if (d4_cert_name_ok(args->operand[i]))
 			continue;
@@ -258,15 +260,12 @@ is_of(const struct d4_cert *cert, const uint8_t *uuid)
 
 static int
 renew_client(const struct admin *a, const struct args *args,
-    const struct d4_cert *ca)
+    const uint8_t *uuid, const struct d4_cert *ca)
 {
 	char crt[D4_CONF_TEXT], key[D4_CONF_TEXT];
 	struct d4_cert *old = NULL, *cert = NULL;
-	uint8_t uuid[D4_UUID_LEN];
 	int status;
 
-	if (args_sensor(args->operand[0], uuid) != 0)
-		return 2;
 	status = client_paths(args, uuid, crt, key);
 	if (status == 0) {
 		*strrchr(crt, '/') = *strrchr(key, '/') = '\0';
@@ -292,14 +291,17 @@ int
 tls_renew(struct admin *a, const struct args *args)
 {
 	const char *dir = ca_dir(a, args, "ca");
+	uint8_t uuid[D4_UUID_LEN];
 	struct d4_cert *ca;
 	int status;
 
+	if (args->n == 1 && args_sensor(args->operand[0], uuid) != 0)
+		return 2;
 	if (authority_load(dir, "rootCA.crt", "rootCA.key", a->insecure_key,
 	    &ca) != 0)
 		return 1;
 	if (args->n == 1)
-		status = renew_client(a, args, ca);
+		status = renew_client(a, args, uuid, ca);
 	else
 		status = renew_server(a, ca_dir(a, args, "o"), ca);
 	d4_cert_free(ca);

@@ -102,7 +102,8 @@ type_list(struct admin *a, const struct args *args)
 	struct listing l = { .from = "registry" };
 	int n, status = 0;
 
-	(void)args;
+	if (admin_open(a, args) == -1)
+		return admin_fault(a);
 	if ((n = count(a)) == -1)
 		return 1;
 	if ((l.table = table_new(columns, sizeof(columns) /
@@ -165,6 +166,8 @@ change(struct admin *a, const struct args *args, bool adds)
 		if (args_type(args->operand[i], &type, &name) != 0)
 			return 2;
 	}
+	if (admin_open(a, args) == -1)
+		return admin_fault(a);
 	if (prepare(a) != 0)
 		return 1;
 	for (i = 0; i < args->n; i++) {

@@ -11,10 +11,10 @@
 enum need {
 	NEED_NOTHING,		/* where is known, if it was said */
 	NEED_WHERE,		/* -d, -c or -i must be given */
-	NEED_REGISTRY,		/* it is open, and was there */
+	NEED_REGISTRY,		/* it must be there */
 	NEED_CONTENTS,		/* the same, to be changed */
-	NEED_CHANGES		/* it is open, and made if missing: for what may
-				 * be the first in it */
+	NEED_CHANGES		/* it is made if missing: for what may be the
+				 * first in it */
 };
 
 struct verb {

@@ -217,6 +217,8 @@ watch_all(struct admin *a, const struct args *args)
 	    (interval != NULL && args_number("--interval", interval, 1, 3600,
 	    &seconds) != 0))
 		return 2;
+	if (admin_open(a, args) == -1)
+		return admin_fault(a);
 	keyboard = open_keyboard(&kept);
 	for (i = 1; status == 0; i++) {
 		status = look(a, &looks, clears);

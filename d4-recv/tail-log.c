@@ -10,8 +10,8 @@
 #define MAGIC		"d4tail1\n"
 #define CHUNK		((size_t)64 << 10)
 
-/* A sum that tells bytes that are torn or stale, by accident and not by design, from
- * those that were written. */
+/* A sum that tells bytes that are torn or stale, by accident and not by design,
+ * from those that were written. */
 static uint64_t
 mix(uint64_t sum, const uint8_t *bytes, size_t len)
 {

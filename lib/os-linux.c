@@ -65,6 +65,12 @@ d4_os_heap(void)
 }
 
 void
+d4_os_write_out(int fd)
+{
+	(void)syncfs(fd);
+}
+
+void
 d4_os_end_with_parent(void)
 {
 	(void)prctl(PR_SET_PDEATHSIG, SIGTERM);

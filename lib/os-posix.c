@@ -17,6 +17,12 @@ d4_os_heap(void)
 }
 
 void
+d4_os_write_out(int fd)
+{
+	(void)fd;
+}
+
+void
 d4_os_end_with_parent(void)
 {
 }

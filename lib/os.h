@@ -29,6 +29,11 @@ void d4_os_grow_pipe(int fd);
  * isn't known, or it has none yet. */
 void *d4_os_heap(void);
 
+/* Writes out what waits in the file system of this descriptor, all at once:
+ * fsync(2) of each of many files, which must still follow, has little to do
+ * then. */
+void d4_os_write_out(int fd);
+
 /* Ends this process with SIGTERM when its parent dies. */
 void d4_os_end_with_parent(void);
 

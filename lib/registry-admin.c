@@ -19,6 +19,10 @@ registry_changed(struct d4_registry *reg, int r)
 
 	if (r == 1)
 		return 1;
+	if (reg->begun) {
+		reg->changed = true;
+		return r;
+	}
 	if (r == 0)
 		return reg->backend->touch(reg->store);
 	/* What failed may have been done in part; the reason is its own. */
@@ -31,15 +35,39 @@ registry_changed(struct d4_registry *reg, int r)
 int
 registry_lock(struct d4_registry *reg)
 {
-	return reg->backend->lock(reg->store);
+	return reg->begun ? 0 : reg->backend->lock(reg->store);
 }
 
 int
 registry_unlock(struct d4_registry *reg, int r)
 {
 	r = registry_changed(reg, r);
-	reg->backend->unlock(reg->store);
+	if (!reg->begun)
+		reg->backend->unlock(reg->store);
 	return r;
+}
+
+int
+d4_registry_begin(struct d4_registry *reg)
+{
+	if (registry_lock(reg) == -1)
+		return -1;
+	if (reg->backend->begin != NULL)
+		reg->backend->begin(reg->store);
+	reg->begun = true;
+	reg->changed = false;
+	return 0;
+}
+
+int
+d4_registry_commit(struct d4_registry *reg)
+{
+	int r = reg->backend->commit == NULL ? 0 :
+	    reg->backend->commit(reg->store);
+
+	reg->begun = false;
+	return registry_unlock(reg, r == 0 && !reg->changed ? 1 : r) == -1 ?
+	    -1 : 0;
 }
 
 int

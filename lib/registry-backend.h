@@ -64,6 +64,10 @@ struct d4_registry_backend {
 	/* Among administrators only; waits. */
 	int	 (*lock)(void *);
 	void	 (*unlock)(void *);
+	/* Both locked; what set, add and remove do in between may wait for
+	 * commit, marks for all other values.  NULL: nothing waits. */
+	void	 (*begin)(void *);
+	int	 (*commit)(void *);
 
 	/* -- sensors: a value is at most D4_REGISTRY_KEY bytes ------------ */
 	int	 (*get)(void *, const uint8_t *uuid, unsigned int field,

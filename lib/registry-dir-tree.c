@@ -12,6 +12,7 @@
 
 #include "lib/io.h"
 #include "lib/mac.h"
+#include "lib/os.h"
 #include "lib/os-swap.h"
 #include "lib/registry-dir.h"
 #include "lib/uuid.h"
@@ -321,6 +322,33 @@ sync_parent(struct dir *dir, const struct tree *tree, const char *path)
 	return dir_sync(dir, tree, parent);
 }
 
+/* The same once for all changes of it, when there are many. */
+static int
+sync_late(struct dir *dir, const struct tree *tree, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char parent[DIR_PATH] = ".";
+	void *parents;
+	size_t i;
+
+	if (!dir->late.on || tree != &dir->root)
+		return sync_parent(dir, tree, path);
+	if (slash != NULL)
+		(void)snprintf(parent, sizeof(parent), "%.*s",
+		    (int)(slash - path), path);
+	for (i = 0; i < dir->late.nparents; i++) {
+		if (strcmp(dir->late.parents[i], parent) == 0)
+			return 0;
+	}
+	if ((parents = realloc(dir->late.parents, (i + 1) *
+	    sizeof(*dir->late.parents))) == NULL)
+		return dir_fault(dir, tree, path, strerror(errno));
+	dir->late.parents = parents;
+	memcpy(dir->late.parents[dir->late.nparents++], parent,
+	    sizeof(parent));
+	return 0;
+}
+
 /* What the superuser makes belongs to whom the registry does, so that the
  * collector can read it. */
 int
@@ -368,6 +396,67 @@ write_file(struct dir *dir, const struct tree *tree, const char *path,
 	return r;
 }
 
+/* A file that waits for its name. */
+struct late {
+	char	path[DIR_PATH];	/* "": not any more */
+	bool	last;		/* behind those that are not */
+};
+
+static void
+late_name(const struct dir *dir, char tmp[DIR_PATH], size_t i)
+{
+	(void)snprintf(tmp, DIR_PATH, ".tmp/%s.%zu", dir->token, i);
+}
+
+/* The last file of that name to be; NULL when none waits. */
+static struct late *
+find_late(const struct dir *dir, const char *path)
+{
+	size_t i;
+
+	for (i = dir->late.n; i-- > 0; ) {
+		if (strcmp(dir->late.list[i].path, path) == 0)
+			return &dir->late.list[i];
+	}
+	return NULL;
+}
+
+void
+dir_late_path(const struct dir *dir, char path[DIR_PATH])
+{
+	const struct late *one = find_late(dir, path);
+
+	if (one != NULL)
+		late_name(dir, path, (size_t)(one - dir->late.list));
+}
+
+static int
+write_late(struct dir *dir, const char *path, const void *data, size_t len,
+    int how)
+{
+	size_t room = dir->late.room == 0 ? 64 : 2 * dir->late.room;
+	char tmp[DIR_PATH];
+	struct late *one;
+	void *list;
+
+	if (dir->late.n == dir->late.room) {
+		if ((list = realloc(dir->late.list, room *
+		    sizeof(*dir->late.list))) == NULL)
+			return dir_fault(dir, &dir->root, path,
+			    strerror(errno));
+		dir->late.list = list;
+		dir->late.room = room;
+	}
+	late_name(dir, tmp, dir->late.n);
+	if (write_file(dir, &dir->root, tmp, data, len,
+	    how & DIR_SECRET) == -1)
+		return dir_fault(dir, &dir->root, path, strerror(errno));
+	one = &dir->late.list[dir->late.n++];
+	(void)snprintf(one->path, sizeof(one->path), "%s", path);
+	one->last = (how & DIR_LAST) != 0;
+	return 0;
+}
+
 int
 dir_write(struct dir *dir, const struct tree *tree, const char *path,
     const void *data, size_t len, int how)
@@ -375,6 +464,8 @@ dir_write(struct dir *dir, const struct tree *tree, const char *path,
 	char tmp[DIR_PATH];
 	int r;
 
+	if (dir->late.on && (how & DIR_LATE) != 0)
+		return write_late(dir, path, data, len, how);
 	(void)snprintf(tmp, sizeof(tmp), ".tmp/%s", dir->token);
 	if (write_file(dir, tree, tmp, data, len, how) == -1)
 		return dir_fault(dir, tree, path, strerror(errno));
@@ -429,7 +520,7 @@ dir_mark(struct dir *dir, const struct tree *tree, const char *path)
 	r = dir_give(dir, fd) == 0 ? 0 :
 	    dir_fault(dir, tree, path, strerror(errno));
 	(void)close(fd);
-	return r == 0 ? sync_parent(dir, tree, path) : -1;
+	return r == 0 ? sync_late(dir, tree, path) : -1;
 }
 
 int
@@ -443,20 +534,139 @@ dir_make(struct dir *dir, const struct tree *tree, const char *path)
 	if (dir->chown && fchownat(tree->fd, path, dir->uid, dir->gid,
 	    AT_SYMLINK_NOFOLLOW) == -1)
 		return dir_fault(dir, tree, path, strerror(errno));
-	return sync_parent(dir, tree, path);
+	return sync_late(dir, tree, path);
 }
 
 int
 dir_unlink(struct dir *dir, const struct tree *tree, const char *path,
     bool sync)
 {
+	struct late *one;
+	int missing = 1;
+
+	while (tree == &dir->root && (one = find_late(dir, path)) != NULL) {
+		*one->path = '\0';
+		missing = 0;
+	}
 	if (unlinkat(tree->fd, path, 0) == -1) {
 		if (errno == ENOENT)
-			return 1;
+			return missing;
 		return dir_fault(dir, tree, path, strerror(errno));
 	}
-	return sync ? sync_parent(dir, tree, path) : 0;
+	return sync ? sync_late(dir, tree, path) : 0;
 }
+
+/* -- many files at a time -------------------------------------------------- */
+
+void
+dir_begin(void *store)
+{
+	struct dir *dir = store;
+
+	dir->late.on = true;
+}
+
+static int
+sync_file(struct dir *dir, const struct late *one, const char *tmp)
+{
+	int fd, r;
+
+	fd = openat(dir->root.fd, tmp, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd == -1)
+		return dir_fault(dir, &dir->root, one->path, strerror(errno));
+	r = fsync(fd) == 0 ? 0 :
+	    dir_fault(dir, &dir->root, one->path, strerror(errno));
+	(void)close(fd);
+	return r;
+}
+
+/* Gives those their names that are last, or those that are not. */
+static int
+name_files(struct dir *dir, bool last)
+{
+	const struct late *one;
+	char tmp[DIR_PATH];
+	size_t i;
+
+	for (i = 0; i < dir->late.n; i++) {
+		one = &dir->late.list[i];
+		if (one->last != last || *one->path == '\0')
+			continue;
+		late_name(dir, tmp, i);
+		if (renameat(dir->root.fd, tmp, dir->root.fd,
+		    one->path) == -1)
+			return dir_fault(dir, &dir->root, one->path,
+			    strerror(errno));
+	}
+	return 0;
+}
+
+/* Syncs their directories, after all names are given: else each would be
+ * written by itself.  Files of one directory come one after the other. */
+static int
+sync_names(struct dir *dir, bool last)
+{
+	const struct late *one, *before = NULL;
+	size_t i, len;
+
+	for (i = 0; i < dir->late.n; i++) {
+		one = &dir->late.list[i];
+		if (one->last != last || *one->path == '\0')
+			continue;
+		len = (size_t)(strrchr(one->path, '/') - one->path) + 1;
+		if (before != NULL &&
+		    strncmp(before->path, one->path, len) == 0)
+			continue;
+		if (sync_parent(dir, &dir->root, one->path) == -1)
+			return -1;
+		before = one;
+	}
+	return 0;
+}
+
+int
+dir_commit(void *store)
+{
+	struct dir *dir = store;
+	char tmp[DIR_PATH];
+	size_t i;
+	int r = 0;
+
+	dir->late.on = false;
+	if (dir->late.n > 0)
+		d4_os_write_out(dir->root.fd);
+	for (i = 0; r == 0 && i < dir->late.n; i++) {
+		late_name(dir, tmp, i);
+		r = sync_file(dir, &dir->late.list[i], tmp);
+	}
+	for (i = 0; r == 0 && i < dir->late.nparents; i++)
+		r = dir_sync(dir, &dir->root, dir->late.parents[i]);
+	for (i = 0; r == 0 && i < 2; i++) {
+		r = name_files(dir, i == 1);
+		if (r == 0)
+			r = sync_names(dir, i == 1);
+	}
+	dir_late_free(dir);
+	return r;
+}
+
+void
+dir_late_free(struct dir *dir)
+{
+	char tmp[DIR_PATH];
+	size_t i;
+
+	/* Those that got their names are not there any more. */
+	for (i = 0; i < dir->late.n; i++) {
+		late_name(dir, tmp, i);
+		(void)unlinkat(dir->root.fd, tmp, 0);
+	}
+	free(dir->late.list);
+	free(dir->late.parents);
+	memset(&dir->late, 0, sizeof(dir->late));
+}
+
+/* -- removing -------------------------------------------------------------- */
 
 /* Removes what is under a descriptor, which is closed; links are not
  * followed. */

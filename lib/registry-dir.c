@@ -105,6 +105,7 @@ close_dir(void *store)
 	dir_worker_close(dir);
 	if (dir->lock != -1)
 		(void)close(dir->lock);
+	dir_late_free(dir);
 	if (dir->queues.fd != -1)
 		(void)close(dir->queues.fd);
 	if (dir->root.fd != -1)
@@ -246,7 +247,18 @@ get(void *store, const uint8_t *uuid, unsigned int field, void *buf,
 	    field_name(field)) == -1 ||
 	    (field == D4_FIELD_KEY && judge_key(dir, path) == -1))
 		return -1;
+	dir_late_path(dir, path);
 	return dir_value(dir, &dir->root, path, buf, size, len);
+}
+
+/* Without a value it is no sensor: the last takes the directory with it, if it
+ * can.  Some may wait for their names. */
+static void
+drop_empty(const struct dir *dir, char *path)
+{
+	*strrchr(path, '/') = '\0';
+	if (!dir->late.on)
+		(void)unlinkat(dir->root.fd, path, AT_REMOVEDIR);
 }
 
 static int
@@ -255,7 +267,7 @@ set(void *store, const uint8_t *uuid, unsigned int field, const void *value,
 {
 	char data[D4_REGISTRY_KEY + 1], hex[D4_UUID_HEX], path[DIR_PATH];
 	struct dir *dir = store;
-	int how = DIR_SYNC, r;
+	int how = DIR_SYNC | DIR_LATE, r;
 
 	d4_uuid_hex(hex, uuid);
 	if (dir_path(dir, path, "sensors/%s/%s", hex,
@@ -263,13 +275,14 @@ set(void *store, const uint8_t *uuid, unsigned int field, const void *value,
 		return -1;
 	if (value == NULL) {
 		r = dir_unlink(dir, &dir->root, path, true);
-		/* The last value takes the directory with it, if it can. */
-		*strrchr(path, '/') = '\0';
-		(void)unlinkat(dir->root.fd, path, AT_REMOVEDIR);
+		drop_empty(dir, path);
 		return r;
 	}
 	if (field == D4_FIELD_KEY)
 		how |= DIR_SECRET;
+	/* What was begun and not ended is no registration. */
+	if (field >= D4_FIELDS)
+		how |= DIR_LAST;
 	memcpy(data, value, len);
 	data[len] = '\n';
 	*strrchr(path, '/') = '\0';
@@ -278,11 +291,8 @@ set(void *store, const uint8_t *uuid, unsigned int field, const void *value,
 	if (r == 0)
 		r = dir_write(dir, &dir->root, path, data, len + 1, how);
 	d4_mac_wipe(data, sizeof(data));
-	/* Without a value it is no sensor. */
-	if (r == -1) {
-		*strrchr(path, '/') = '\0';
-		(void)unlinkat(dir->root.fd, path, AT_REMOVEDIR);
-	}
+	if (r == -1)
+		drop_empty(dir, path);
 	return r;
 }
 
@@ -714,6 +724,8 @@ const struct d4_registry_backend d4_registry_dir = {
 	.touch = touch,
 	.lock = lock,
 	.unlock = unlock,
+	.begin = dir_begin,
+	.commit = dir_commit,
 	.get = get,
 	.set = set,
 	.forget = forget,

@@ -51,6 +51,15 @@ struct dir {
 		size_t	 lowest;	/* none is free before this one */
 	} worker;
 
+	/* What waits for dir_commit(). */
+	struct {
+		bool		 on;
+		struct late	*list;		/* files, in order */
+		size_t		 n, room;
+		char		(*parents)[DIR_PATH];	/* to be synced */
+		size_t		 nparents;
+	} late;
+
 	bool		 insecure_key;	/* others may read keys */
 	unsigned int	 strangers;	/* written since they were counted */
 	bool		 crowded;	/* too many, when they were */
@@ -63,6 +72,8 @@ struct dir {
 #define DIR_SYNC	1	/* on the disk when the call returns */
 #define DIR_SECRET	2	/* mode 0600, not 0640 */
 #define DIR_NEW		4	/* only when there is none: 1 */
+#define DIR_LATE	8	/* below the first root: with dir_commit() */
+#define DIR_LAST	16	/* then behind those that are not */
 
 /* Puts "ROOT/path: reason" into why.  Returns -1. */
 int dir_fault(struct dir *, const struct tree *, const char *path,
@@ -100,6 +111,19 @@ int dir_rewrite(struct dir *, const char *path, const void *, size_t len);
 
 /* Writes over a file that nobody reads meanwhile. */
 int dir_overwrite(struct dir *, const char *path, const void *, size_t len);
+
+/*
+ * Many files at a time, each as sure as by itself: from dir_begin() on those
+ * that are DIR_LATE are only written, and directories that were changed not
+ * synced; dir_commit() syncs all files, gives them their names, syncs the
+ * directories.  When a file fails those behind it in this order have no names.
+ */
+void dir_begin(void *);
+int dir_commit(void *);
+void dir_late_free(struct dir *);
+
+/* Puts where the file is now in place of its path, if it waits. */
+void dir_late_path(const struct dir *, char path[DIR_PATH]);
 
 /* Makes an empty file whose name says all, synced; 1: there is one. */
 int dir_mark(struct dir *, const struct tree *, const char *path);

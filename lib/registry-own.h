@@ -94,6 +94,8 @@ struct d4_registry {
 	uint64_t			 generation;
 	bool				 loaded;
 	bool				 stale;	/* loading again failed */
+	bool				 begun;	/* many changes at a time */
+	bool				 changed;	/* by one of them */
 	struct lists			 lists;
 	struct d4_table			*sensors;	/* those with values */
 

@@ -293,6 +293,17 @@ int d4_registry_merge_count(struct d4_registry *, uint32_t day,
 
 /* -- administration -------------------------------------------------------- */
 
+/*
+ * For many changes at a time: what is changed between the two is on the disk
+ * when d4_registry_commit() returned 0, not when each call returns, and others
+ * may see it only then.  When it returned -1 some of that may not be there, but
+ * no registration without the values that were set before it.  In between no
+ * sensor is rejected or unregistered.  Other administrators wait, so it is to
+ * end within a second or two; and it must end, whatever failed.
+ */
+int d4_registry_begin(struct d4_registry *);
+int d4_registry_commit(struct d4_registry *);
+
 /* What is set of a sensor, one value each.  Numbers are decimal text. */
 enum d4_registry_field {
 	D4_FIELD_KEY,		/* bytes without NUL */
@@ -314,7 +325,8 @@ const char *d4_registry_field_name(enum d4_registry_field);
 int d4_registry_get(struct d4_registry *, const uint8_t[D4_UUID_LEN],
     enum d4_registry_field, void *buf, size_t size, size_t *len);
 
-/* Sets it, or with value NULL unsets it.  On the disk when this returns. */
+/* Sets it, or with value NULL unsets it.  On the disk when this returns, but
+ * for what d4_registry_begin() says. */
 int d4_registry_set(struct d4_registry *, const uint8_t[D4_UUID_LEN],
     enum d4_registry_field, const void *value, size_t len);
 

@@ -149,8 +149,11 @@ took=$((($(date +%s%N) - begin) / 1000000))
 # A quarter of a second's bytes may go at once.
 want=$(($(wc -c < rate/000) * 1000 / 500000))
 is "$status" 0 '--rate'
+most=$((want * 11 / 10))
+# Where d4 itself needs that long to begin and end.
+[ -z "$SANITIZE" ] || most=$((most * 2))
 ok "3 s worth takes $took ms, within a tenth" \
-    test "$took" -gt $((want * 9 / 10 - 250)) -a "$took" -lt $((want * 11 / 10))
+    test "$took" -gt $((want * 9 / 10 - 250)) -a "$took" -lt "$most"
 
 # ---- a service manager --------------------------------------------------------------
 

@@ -76,9 +76,113 @@ wrong 'expected a host name' tls init 'a b'
 run timeout 30 "$ADMIN" -d store sensor register "$UUID" --stdin < empty
 is "$status" 2 'an empty key'
 like "$(cat err)" 'expected 1 to' 'says what would be right'
+printf 'a\r\r\n' > return
+run timeout 30 "$ADMIN" -d store sensor register "$UUID" --stdin < return
+is "$status" 2 'a key that ends with a carriage return'
 printf 'a\0b\n' > nul
 run timeout 30 "$ADMIN" -d store sensor register "$UUID" --stdin < nul
 is "$status" 2 'a key with a NUL'
+
+# An argument is judged before anything is looked for or made: by each verb,
+# where no server answers, in an empty store, and where none is yet.
+conf_recv conf source=tcp:127.0.0.1:0 destination="$TMP/later"
+nobody=$(free_port)
+mkdir none
+cat > judged << EOF
+sensor list --connected --pending
+sensor show x
+sensor files x
+sensor register x
+sensor register $UUID --stdin
+sensor register $UUID --mail $'a\nb'
+sensor register --new --snaplen 0
+sensor register --new --destination nowhere
+sensor approve $UUID x
+sensor approve 00000000-0000-0000-0000-000000000000
+sensor reject $UUID x
+sensor remove $UUID x
+sensor key x --show
+sensor key x --generate
+sensor key x --unset
+sensor key $UUID --stdin
+sensor key $UUID --unset --show
+sensor describe x text
+sensor describe $UUID
+sensor describe $UUID --mail $'a\nb'
+sensor limit x 1
+sensor limit $UUID 0
+sensor limit x none
+sensor age $UUID 1x
+sensor monotonic x yes
+sensor monotonic $UUID maybe
+sensor monitor x
+sensor monitor $UUID -- -1
+sensor check --nagios 1
+sensor kick $UUID x
+sensor block $UUID x
+sensor unblock $UUID x
+block list x
+block add 192.0.2.1 x
+block add 192.0.2.1/24
+block add --by-uuid 192.0.2.1
+block remove 192.0.2.1 x
+type list x
+type add 1 256
+type remove 1 Ja3
+queue list x
+queue add 256
+queue add 254
+queue add 1 x
+queue add --uuid x 1
+queue add --limit 0 1
+queue add --description $'a\nb' 1
+queue remove $UUID x
+queue show x
+queue limit $UUID 0
+queue limit x 1
+queue describe $UUID $'a\nb'
+queue describe x text
+queue flush $UUID x
+queue peek -n 0 $UUID
+queue peek --width x $UUID
+queue peek x
+queue members x
+queue members $UUID turn $UUID
+queue members $UUID add x
+stats today x
+stats day 2024-02-30
+stats sensor x
+stats type 256
+stats top --by colour
+stats top -n 0
+stats top --day today
+stats forget 2024-12-31 $(date -u +%Y-%m-%d)
+mode show x
+mode set open
+tls init 'a b'
+tls init$(seq -f ' a%.0f' 101 | tr -d '\n')
+tls client x
+tls renew x
+check x
+export x
+import a b
+watch -n 0
+watch --interval 3601
+EOF
+while IFS= read -r words; do
+	eval "set -- $words"
+	for place in "-i 127.0.0.1 -p $nobody" "-i $TMP/none/socket" \
+	    '-d bare' '-c conf'; do
+		# shellcheck disable=SC2086
+		refuses "$place: ${words:0:50}" 2 'expected' '' \
+		    timeout 30 "$ADMIN" $place "$@" < /dev/null
+	done
+done < judged
+is "$(ls bare none) $(ls -d later 2> ls.err)" \
+    $'bare:\n\nnone: ' 'and nothing was made'
+sed 's/^\(check\|export\|import\|watch\) .*/\1/' judged | cut -d ' ' -f -2 |
+    sort -u > seen
+is "$(sed 's/ $//' verbs | comm -23 - seen)" '' 'each verb was asked'
 
 # Failures are no wrong usage.
 run timeout 30 "$ADMIN" -d bare sensor list
@@ -96,18 +200,53 @@ while read -r verb; do
 	refuses "no registry: $verb" 1 'bare/registry: No such file' '' \
 	    timeout 30 "$ADMIN" -d bare $verb
 done << EOF
+sensor list
+sensor show $UUID
 sensor key $UUID --show
+sensor key $UUID --generate
+sensor describe $UUID text
 sensor limit $UUID 5
+sensor age $UUID 5
+sensor monotonic $UUID yes
+sensor monitor $UUID
+sensor check
 sensor kick $UUID
+sensor reject $UUID
 sensor remove $UUID
 sensor unblock $UUID
+block list
 block remove 192.0.2.1
+type list
+queue list
+queue show $UUID
+queue limit $UUID 5
+queue describe $UUID text
+queue flush $UUID
+queue peek $UUID
 queue members $UUID
+queue members $UUID add $UUID
 queue remove $UUID
+stats today
+stats day 2024-12-31
+stats sensor $UUID
+stats type 1
+stats top
 stats forget 2024-12-31
+mode show
 check
 export
+watch -n 1
 EOF
+"$ADMIN" -d store export > all.jsonl
+sed '$s/.*/{}/' all.jsonl > bad.jsonl
+refuses 'an import of a bad file' 1 "bad.jsonl: line $(lines bad.jsonl): " '' \
+    timeout 30 "$ADMIN" -d bare import bad.jsonl
+refuses 'of none' 1 'nowhere: No such file' '' \
+    timeout 30 "$ADMIN" -d bare import nowhere
+run timeout 30 "$ADMIN" -d bare import -n all.jsonl
+is "$status $(cat err)" '0 ' 'a check of a good one'
+run timeout 30 "$ADMIN" -c conf import -n all.jsonl
+is "$status $(cat err) $(ls -d later 2> ls.err)" '0  ' 'also without a store'
 is "$(ls bare)" '' 'and nothing is made'
 run timeout 30 "$ADMIN" -d bare sensor check --nagios
 like "$status $(cat out err)" '^3 D4 UNKNOWN - bare/registry: No such file' \
@@ -127,6 +266,13 @@ like "$said" '^d4-admin: bare/registry/sensors/.*/mail: File too large
 1$' 'no room for a value'
 run timeout 30 "$ADMIN" -d bare -j sensor list
 is "$status $(cat out)" '0 ' 'makes no sensor without one'
+
+said=$(trap '' XFSZ; ulimit -f 0
+    timeout 30 "$ADMIN" -d bare import all.jsonl 2>&1
+    echo "$?")
+like "$said" '^d4-admin: all.jsonl: line 2: bare/registry/.*: File too large
+1$' 'no room in an import'
+is "$(ls -A bare/registry/.tmp)" '' 'leaves nothing half made'
 
 # What acts on a terminal is shown by its number.
 refuses 'controls' 2 '^d4-admin: a\\033\\302\\233\\377é: no such' '' \

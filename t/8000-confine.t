@@ -132,6 +132,9 @@ escape 'd4-pibs of a queue' \
     d4-pibs -s -d "store/queues/3/$queue"
 
 escape 'd4-admin' '' d4-admin -d store sensor list
+conf_recv new destination="$PWD/new.store"
+escape 'd4-admin that makes a store' '' d4-admin -c new sensor block "$UUID"
+ok 'which is there' test -d new.store/registry/blocks
 escape 'd4-admin with files of its own' '' d4-admin tls init -o authority
 ok 'which wrote them' test -s authority/server.pem
 

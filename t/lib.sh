@@ -9,6 +9,7 @@
 #	is got want name	two texts are equal
 #	like text regex name	a text matches an extended regular expression
 #	ok name cmd...		cmd succeeds; what it said is shown otherwise
+#				(on stderr, as all that explains a failed check)
 #	skip n why		n checks are not made
 #	skip_all why		none is, the script ends
 #	done_testing		the plan; at the end
@@ -23,6 +24,7 @@ RECV=$TOP/d4-recv/d4-recv
 RECORDS=$TOP/t/records.pl
 # Not empty where a sanitizer changes what memory and time are used.
 SANITIZE=${D4_SANITIZE:-}
+NAME=${BASH_SOURCE[-1]#"$TOP/"}
 export TOP SHARED D4 RECV RECORDS SANITIZE
 
 TMP=$(mktemp -d "${TMPDIR:-/tmp}/d4-test.XXXXXX") || exit 1
@@ -51,16 +53,20 @@ pass() {
 	echo "ok $tests - $1"
 }
 
-# The second argument and what follows are said with it.
+# The second argument and what follows are said with it, on stderr, which prove
+# shows, with the test's name, for several run at a time.
 fail() {
 	tests=$((tests + 1)) failed=$((failed + 1))
 	echo "not ok $tests - $1"
-	shift
-	printf '%s\n' "$@" | head -c 2000 | sed 's/^/# /'
-	if [ -s err ]; then
-		echo '# stderr:'
-		head -c 2000 err | cat -v | sed 's/^/# /'
-	fi
+	{
+		echo "$NAME: not ok $tests - $1"
+		shift
+		printf '%s\n' "$@" | head -c 2000
+		if [ -s err ]; then
+			echo 'stderr:'
+			head -c 2000 err | cat -v
+		fi
+	} | sed 's/^/# /' >&2
 }
 
 is() {
@@ -178,8 +184,7 @@ has_bytes() {
 }
 
 free_port() {
-	perl -MIO::Socket::INET -e 'print IO::Socket::INET->new(
-	    LocalAddr => "127.0.0.1", Listen => 1)->sockport'
+	perl -I "$TOP/t/tool" -MPorts -e 'print free_port()'
 }
 
 # Whether something listens at the port, on IPv4.

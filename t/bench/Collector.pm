@@ -7,7 +7,10 @@ package Collector;
 
 use strict;
 use warnings;
+use FindBin;
 use IO::Socket::INET;
+use lib "$FindBin::Bin/../tool";
+use Ports;
 use Time::HiRes 'sleep';
 
 our ($port, $pid);
@@ -27,13 +30,6 @@ sub slurp {
 	open my $in, '<', $name or return '';
 	local $/;
 	return scalar <$in>;
-}
-
-sub free_port {
-	my $s = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1')
-	    or die "no port: $!\n";
-
-	return $s->sockport;
 }
 
 # Waits until the code returns what is true; returns that.

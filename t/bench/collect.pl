@@ -76,7 +76,7 @@ sub ours {
 # socat of a relay, into a file.
 sub socats {
 	my ($size) = @_;
-	my $port = Collector::free_port();
+	my $port = Ports::free_port();
 	my $pid = fork // die "fork: $!\n";
 
 	if ($pid == 0) {

@@ -20,11 +20,14 @@
 
 use strict;
 use warnings;
+use FindBin;
 use IO::Handle;
 use IO::Select;
 use IO::Socket::INET;
 use Socket qw(SOL_SOCKET SO_LINGER SO_RCVBUF SO_SNDBUF);
 use Time::HiRes qw(sleep time);
+use lib $FindBin::Bin;
+use Ports;
 
 my ($top, $name, @pairs) = @ARGV;
 my %o = (kind => 'lines', bytes => 20 << 20, n => 50000, faults => 8,
@@ -45,17 +48,6 @@ sub put {
 	open my $out, '>', $path or die "$path: $!\n";
 	print $out $text;
 	close $out or die "$path: $!\n";
-}
-
-# Below those that the system gives out: a connection to a port where nobody
-# listens may otherwise be given that very port, and then it meets itself.
-sub free_port {
-	for (1 .. 100) {
-		my $port = 10000 + ($$ * 31 + int rand 1e6) % 22000;
-		return $port if IO::Socket::INET->new(Listen => 1,
-		    LocalAddr => '127.0.0.1', LocalPort => $port);
-	}
-	die "no free port\n";
 }
 
 # -- input ------------------------------------------------------------------

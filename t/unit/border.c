@@ -175,7 +175,7 @@ step_all(enum d4_border_kind kind, size_t slice)
 			if (whole && seen.n < BORDERS_MAX)
 				seen.borders[seen.n++] = pos;
 			if (whole != d4_border_at(b))
-				printf("# at() is wrong at %zu\n", pos);
+				diag("at() is wrong at %zu", pos);
 		} while (pos < stop);
 		if (pos < stop)
 			break;
@@ -194,11 +194,11 @@ stepped(enum d4_border_kind kind, size_t slice, const char *fault)
 	const char *got = step_all(kind, slice);
 
 	if (strcmp(got, fault) != 0) {
-		printf("# fault \"%s\", wanted \"%s\"\n", got, fault);
+		diag("fault \"%s\", wanted \"%s\"", got, fault);
 		return false;
 	}
 	if (seen.n != made.n) {
-		printf("# %zu borders, wanted %zu\n", seen.n, made.n);
+		diag("%zu borders, wanted %zu", seen.n, made.n);
 		return false;
 	}
 	return memcmp(seen.borders, made.borders,

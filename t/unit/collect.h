@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "d4/source.h"
+#include "t/unit/tap.h"
 
 #define SOON	5000		/* ms, when something is awaited */
 #define ROOM	(8u << 20)
@@ -91,7 +92,7 @@ same(const char *have, const char *want)
 {
 	if (strcmp(have, want) == 0)
 		return true;
-	printf("# got \"%.200s\"\n# wanted \"%.200s\"\n", have, want);
+	diag("got \"%.200s\"\n# wanted \"%.200s\"", have, want);
 	return false;
 }
 

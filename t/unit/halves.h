@@ -12,6 +12,7 @@
 #include "lib/registry.h"
 #include "t/unit/redis-server.h"
 #include "t/unit/scratch.h"
+#include "t/unit/tap.h"
 
 static bool over_redis;
 static char redis_where[256];
@@ -45,7 +46,7 @@ raw(const char *fmt, ...)
 	    d4_redis_send(r, n, argv, NULL) == -1 ||
 	    d4_redis_wait(r, &reply, REDIS_MS) == -1 ||
 	    reply.kind == D4_REDIS_ERROR)
-		printf("# redis: %s\n", reply.kind == D4_REDIS_ERROR ?
+		diag("redis: %s", reply.kind == D4_REDIS_ERROR ?
 		    reply.text : d4_redis_why(r));
 	else if (reply.kind != D4_REDIS_INTEGER)
 		reply.number = reply.kind != D4_REDIS_NIL;

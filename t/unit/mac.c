@@ -132,7 +132,7 @@ test_seal(struct batch *b)
 	    d4_mac_name(b->mac));
 	for (i = 0; i < N; i++) {
 		if (!has_tag(b->records[i], vectors[i].tag)) {
-			printf("# key of %zu, payload of %zu\n",
+			diag("key of %zu, payload of %zu",
 			    vectors[i].keylen, vectors[i].size);
 			wrong++;
 		}

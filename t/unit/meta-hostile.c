@@ -170,14 +170,14 @@ test_one(const struct hostile *h, bool bounds)
 	if (!ok(WIFEXITED(r.status) && WEXITSTATUS(r.status) == 1 &&
 	    r.nlines == 1 && r.out == 0 && strncmp(r.err, "d4-meta: stdin: ",
 	    16) == 0, "%s: one line, exit 1", h->what))
-		printf("# status %d, stderr: %s\n", r.status, r.err);
+		diag("status %d, stderr: %s", r.status, r.err);
 	if (!bounds) {
 		skip("a sanitizer takes its own time and memory");
 		return;
 	}
 	if (!ok(best < TIME_MS && most < RSS_KB,
 	    "%s: less than %d ms and %ld KiB", h->what, TIME_MS, RSS_KB))
-		printf("# %.1f ms, %ld KiB\n", best, most);
+		diag("%.1f ms, %ld KiB", best, most);
 }
 
 int

@@ -54,7 +54,7 @@ main(void)
 			    cases[i].what);
 		else if (!ok(json != NULL && strcmp(json, cases[i].json) == 0,
 		    "%s", cases[i].what))
-			printf("# got %s\n", json == NULL ? why : json);
+			diag("got %s", json == NULL ? why : json);
 		free(json);
 	}
 	json = metrics_parse("a 1\0\n", 5, &why);

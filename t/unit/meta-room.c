@@ -91,7 +91,7 @@ line_is(struct d4_meta_line *line, const char *want, const char *name)
 
 	if (!ok(got != NULL && len == strlen(want) &&
 	    memcmp(got, want, len) == 0, "line: %s", name))
-		printf("# got %s", got == NULL ? "nothing\n" : got);
+		diag("got %s", got == NULL ? "nothing" : got);
 	d4_meta_line_clear(line);
 }
 

@@ -106,9 +106,9 @@ test_good(void)
 		    text != NULL && strcmp(text, good[i].text) == 0,
 		    "taken: %s", good[i].text);
 		if (m == NULL)
-			printf("# %s\n", why);
+			diag("%s", why);
 		else if (text != NULL && strcmp(text, good[i].text) != 0)
-			printf("# text: %s\n", text);
+			diag("text: %s", text);
 		free(text);
 		d4_meta_free(m);
 	}

@@ -77,7 +77,7 @@ addr_of(const char *text, bool listening)
 	const char *reason;
 
 	if (d4_net_parse(&addr, text, listening, &reason) == -1) {
-		printf("# %s: %s\n", text, reason);
+		diag("%s: %s", text, reason);
 		abort();
 	}
 	return addr;
@@ -99,7 +99,7 @@ listen_on(const char *text)
 	int fd;
 
 	if (d4_net_listen(&addr, false, &fd, 1, why) != 1) {
-		printf("# %s: %s\n", text, why);
+		diag("%s: %s", text, why);
 		abort();
 	}
 	return fd;
@@ -140,7 +140,7 @@ has(const char *text, const char *part)
 {
 	if (strstr(text, part) != NULL)
 		return true;
-	printf("# \"%s\" without \"%s\"\n", text, part);
+	diag("\"%s\" without \"%s\"", text, part);
 	return false;
 }
 
@@ -299,7 +299,7 @@ check_peer(int listener, const char *host, const char *want)
 
 	fd = dial(host, d4_net_port(listener), MS);
 	if (!ok(fd != -1, "connect to %s", host)) {
-		printf("# %s\n", why);
+		diag("%s", why);
 		return;
 	}
 	if (ok((server = take(listener, &sa)) != -1, "accept from %s", host)) {
@@ -728,7 +728,7 @@ check_granted(const char *host, const char *reply, size_t reply_len,
 
 	fd = converse(&script, host, MS, request, &len);
 	if (!ok(fd != -1, "%.40s through a proxy", host)) {
-		printf("# %s\n", why);
+		diag("%s", why);
 		return;
 	}
 	ok(len == (ssize_t)want_len && memcmp(request, want, want_len) == 0,

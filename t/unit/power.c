@@ -662,7 +662,7 @@ join(const struct shelf *s, uint8_t type, struct bytes *all)
 	qsort(kept, nkept, sizeof(*kept), compare_names);
 	for (i = 0; i < nkept; i++) {
 		if (!shelf_read(kept[i], &file))
-			printf("# %s: not whole\n", kept[i]);
+			diag("%s: not whole", kept[i]);
 		skip = type == 1 && i > 0 ? 24 : 0;
 		if (file.len >= skip)
 			bytes_add(all, file.p + skip, file.len - skip);
@@ -760,7 +760,7 @@ test_power(uint8_t type, enum d4_gz_kind compress, enum store_sync sync)
 			    promised[n]);
 			if (wrong == NULL)
 				continue;
-			printf("# after %zu of %zu calls: %s\n", n, nops,
+			diag("after %zu of %zu calls: %s", n, nops,
 			    wrong);
 			bad++;
 		}

@@ -30,7 +30,7 @@ reopen(void)
 	struct d4_queue *q = d4_queue_open(&where, fault);
 
 	if (q == NULL) {
-		printf("# %s\n", fault);
+		diag("%s", fault);
 		abort();
 	}
 	return q;
@@ -356,7 +356,7 @@ test_many(struct d4_queue *q)
 	}
 	is(failed, 0, "%s: %d processes push at once", backend, PROCESSES);
 	if (!ok(n == MANY, "all is taken"))
-		printf("# %d: %s\n", n, d4_queue_fault(q));
+		diag("%d: %s", n, d4_queue_fault(q));
 	is(wrong, 0, "in the order of each");
 	ok(empty(q), "and no more");
 

@@ -74,7 +74,7 @@ claim(struct d4_registry *reg, unsigned int sensor, uint8_t type,
 	struct d4_registry_claim *c = NULL;
 
 	if (d4_registry_claim(reg, &live, true, NULL, &c) != 0)
-		printf("# %s\n", d4_registry_why(reg));
+		diag("%s", d4_registry_why(reg));
 	return c;
 }
 
@@ -116,7 +116,7 @@ records(struct d4_registry *reg, uint32_t day, const uint8_t *sensor)
 	uint64_t sum[2] = { 0, 0 };
 
 	if (d4_registry_counts(reg, day, sensor, on_count, sum) != 0)
-		printf("# %s\n", d4_registry_why(reg));
+		diag("%s", d4_registry_why(reg));
 	return sum[0];
 }
 
@@ -194,7 +194,7 @@ static void
 say(int fd)
 {
 	if (write(fd, "!", 1) != 1)
-		printf("# nobody hears\n");
+		diag("nobody hears");
 }
 
 /* Waits for a word, or the end. */

@@ -989,12 +989,81 @@ test_away(void)
 	d4_registry_close(reg);
 }
 
+/* Many changes at a time. */
+static void
+test_commit(void)
+{
+	struct d4_registry_registration none = { .key = NULL };
+	struct d4_registry *reg = open_registry(), *other = open_registry();
+	struct d4_registry_sensor s;
+	char text[64];
+	size_t len;
+
+	is(d4_registry_refresh(other), 0, "nothing is new");
+	is(d4_registry_begin(reg), 0, "many changes begin");
+	is(d4_registry_set(reg, uuid(80), D4_FIELD_KEY, "first", 5), 0,
+	    "a key");
+	is(d4_registry_set(reg, uuid(80), D4_FIELD_KEY, "second", 6), 0,
+	    "another instead");
+	is(d4_registry_register(reg, uuid(80), &none, false), 0, "it waits");
+	is(d4_registry_register(reg, uuid(80), &none, true), 1,
+	    "which is known");
+	is(d4_registry_approve(reg, uuid(80)), 0, "no more");
+	is(d4_registry_set(reg, uuid(81), D4_FIELD_MAIL, "a", 1), 0,
+	    "a value of another");
+	is(d4_registry_set(reg, uuid(81), D4_FIELD_MAIL, NULL, 0), 0,
+	    "which is unset");
+	is(d4_registry_set(reg, uuid(81), D4_FIELD_MAIL, NULL, 0), 1, "once");
+	is(d4_registry_set(reg, uuid(81), D4_FIELD_LIMIT, "x", 1), -1,
+	    "a wrong one is refused");
+	is(d4_registry_set(reg, uuid(81), D4_FIELD_LIMIT, "7", 1), 0,
+	    "and hinders nothing");
+	is(d4_registry_add(reg, D4_SET_BLOCKED_UUIDS, hex(80)), 0, "a block");
+	ok(d4_registry_get(reg, uuid(80), D4_FIELD_KEY, text, sizeof(text),
+	    &len) == 0 && strcmp(text, "second") == 0, "who made it sees it");
+	/* In Redis who is registered shows at once. */
+	if (!over_redis)
+		is(d4_registry_refresh(other), 0, "others are not told yet");
+	is(d4_registry_commit(reg), 0, "all of it is kept");
+	is(d4_registry_refresh(other), 1, "now they are");
+	ok(d4_registry_sensor(other, uuid(80), &s) == 0 && s.registered &&
+	    !s.pending && s.blocked && s.keylen == 6 &&
+	    memcmp(s.key, "second", 6) == 0, "and see it");
+	ok(d4_registry_sensor(other, uuid(81), &s) == 0 && s.limit == 7,
+	    "all of it");
+	is(d4_registry_get(other, uuid(81), D4_FIELD_MAIL, text, sizeof(text),
+	    &len), 1, "and no more");
+	is(d4_registry_set(other, uuid(80), D4_FIELD_KEY, NULL, 0), 0,
+	    "another administrator waits no more");
+	(void)d4_registry_remove(reg, D4_SET_BLOCKED_UUIDS, hex(80));
+	(void)d4_registry_unregister(reg, uuid(80));
+	(void)d4_registry_unregister(reg, uuid(81));
+	if (!over_redis) {
+		is(d4_registry_begin(reg), 0, "some more begin");
+		(void)d4_registry_set(reg, uuid(80), D4_FIELD_KEY, "k", 1);
+		(void)d4_registry_approve(reg, uuid(80));
+		/* The name of its key can't be given. */
+		(void)mkdir(scratch_path("registry/sensors/%s/key", hex(80)),
+		    0750);
+		is(d4_registry_commit(reg), -1, "a key that can't be kept: %s",
+		    d4_registry_why(reg));
+		(void)rmdir(scratch_path("registry/sensors/%s/key", hex(80)));
+		(void)d4_registry_refresh(other);
+		ok(d4_registry_sensor(other, uuid(80), &s) == 0 &&
+		    !s.registered, "registers nobody");
+		(void)d4_registry_unregister(reg, uuid(80));
+	}
+	d4_registry_close(other);
+	d4_registry_close(reg);
+}
+
 /* What both halves must do alike. */
 static void
 test_half(void)
 {
 	test_values();
 	test_registration();
+	test_commit();
 	test_blocks();
 	test_stale();
 	test_many_blocks();

@@ -84,7 +84,7 @@ becomes(struct source *src, const char *list, long long want)
 	while (length(list) != want && now_ms() < until)
 		(void)collect(src, 1, 1, 20, NULL);
 	if (length(list) != want)
-		printf("# %s: %lld\n", list, length(list));
+		diag("%s: %lld", list, length(list));
 	return length(list) == want;
 }
 
@@ -127,7 +127,7 @@ lines_said(const char *with)
 	    line = strtok(NULL, "\n")) {
 		lines++;
 		if (strstr(line, with) == NULL)
-			printf("# said: %s\n", line);
+			diag("said: %s", line);
 	}
 	return lines;
 }

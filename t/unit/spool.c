@@ -87,7 +87,7 @@ open_sized(const char *dir, uint64_t size, size_t queue)
 	struct spool *sp;
 
 	if ((sp = spool_open(dir, size, queue, why, &wrong)) == NULL)
-		printf("# %s: %s\n", dir, why);
+		diag("%s: %s", dir, why);
 	return sp;
 }
 
@@ -221,7 +221,7 @@ holds(struct spool *sp, uint64_t head, size_t fed)
 
 	if (n == -1 || (size_t)n > fed ||
 	    memcmp(payload, input + fed - n, (size_t)n) != 0) {
-		printf("# %td bytes, up to %zu\n", n, fed);
+		diag("%td bytes, up to %zu", n, fed);
 		return false;
 	}
 	return true;
@@ -1100,7 +1100,7 @@ recovers(size_t upto, enum power power, uint64_t synced, uint64_t sent)
 		    s->end <= nwires && (sent == 0 || head <= sent) &&
 		    holds(l.spool, head, (size_t)s->data);
 		if (!good)
-			printf("# end %llu head %llu, synced %llu sent %llu\n",
+			diag("end %llu head %llu, synced %llu sent %llu",
 			    (unsigned long long)s->end,
 			    (unsigned long long)head,
 			    (unsigned long long)synced,

@@ -14,6 +14,7 @@
 #include "d4/window.h"
 #include "lib/header.h"
 #include "lib/mac.h"
+#include "t/unit/tap.h"
 
 #define TIME	1795220274
 #define STREAM	((size_t)4 << 20)
@@ -133,7 +134,7 @@ same(const char *have, const char *want)
 {
 	if (strcmp(have, want) == 0)
 		return true;
-	printf("# got \"%.400s\"\n# wanted \"%.400s\"\n", have, want);
+	diag("got \"%.400s\"\n# wanted \"%.400s\"", have, want);
 	return false;
 }
 

@@ -4,7 +4,8 @@
 
 /*
  * A unit test speaks TAP (prove): one line a check, the plan last, so that a
- * test that dies early fails.  What was wrong is said with it.
+ * test that dies early fails.  What explains a failed check goes to stderr,
+ * which prove shows, with the test's name, for several run at a time.
  */
 
 #include <stdarg.h>
@@ -19,7 +20,7 @@ static int tap_count, tap_failed;
 #define is(got, want, ...) do {						\
 	long long tap_got = (long long)(got), tap_want = (long long)(want);\
 	if (!ok(tap_got == tap_want, __VA_ARGS__))			\
-		printf("# got %lld, wanted %lld\n", tap_got, tap_want);	\
+		diag("got %lld, wanted %lld", tap_got, tap_want);	\
 } while (0)
 
 #define skip(...) do {							\
@@ -28,23 +29,38 @@ static int tap_count, tap_failed;
 	printf("\n");							\
 } while (0)
 
+/* Explains a failed check, or one that is about to fail; no newline. */
+__attribute__((format(printf, 1, 2), unused))
+static void
+diag(const char *fmt, ...)
+{
+	char text[2048];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	fprintf(stderr, "# %s: %s\n", __BASE_FILE__, text);
+}
+
 __attribute__((format(printf, 5, 6), unused))
 static bool
 tap_ok(bool good, const char *cond, const char *file, int line,
     const char *fmt, ...)
 {
+	char name[1024];
 	va_list ap;
 
-	printf("%sok %d - ", good ? "" : "not ", ++tap_count);
 	va_start(ap, fmt);
-	vprintf(fmt, ap);
+	(void)vsnprintf(name, sizeof(name), fmt, ap);
 	va_end(ap);
-	printf("\n");
+	printf("%sok %d - %s\n", good ? "" : "not ", ++tap_count, name);
+	fflush(stdout);
 	if (!good) {
 		tap_failed++;
-		printf("# %s:%d: %s\n", file, line, cond);
+		diag("not ok %d - %s\n# %s:%d: %s", tap_count, name, file,
+		    line, cond);
 	}
-	fflush(stdout);
 	return good;
 }
 

@@ -203,7 +203,7 @@ client_context(const char *ca, const char *cert, bool insecure)
 	struct d4_tls_context *context = d4_tls_client_new(&client, why);
 
 	if (context == NULL) {
-		printf("# %s\n", why);
+		diag("%s", why);
 		abort();
 	}
 	return context;
@@ -218,7 +218,7 @@ server_context(const char *cert, const char *client_ca)
 	struct d4_tls_context *context = d4_tls_server_new(&server, why);
 
 	if (context == NULL) {
-		printf("# %s\n", why);
+		diag("%s", why);
 		abort();
 	}
 	return context;
@@ -282,7 +282,7 @@ pair_good(struct pair *pair)
 	pair_new(pair, client_context(at("root.pem"), NULL, false),
 	    server_context(at("good.pem"), NULL), "good.test");
 	if (!shake(pair)) {
-		printf("# %s, %s\n", d4_tls_why(pair->client),
+		diag("%s, %s", d4_tls_why(pair->client),
 		    d4_tls_why(pair->server));
 		abort();
 	}
@@ -293,7 +293,7 @@ has(const char *text, const char *part)
 {
 	if (strstr(text, part) != NULL)
 		return true;
-	printf("# \"%s\" without \"%s\"\n", text, part);
+	diag("\"%s\" without \"%s\"", text, part);
 	return false;
 }
 

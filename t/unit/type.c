@@ -64,7 +64,7 @@ test_names(void)
 	is(wrong, 0, "their names may be names");
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		if (d4_type_name_ok(bad[i], strlen(bad[i])))
-			printf("# taken: \"%s\"\n", bad[i]), wrong++;
+			diag("taken: \"%s\"", bad[i]), wrong++;
 	}
 	is(wrong, 0, "what is unsafe in a path is no name");
 	is(strlen(longest), D4_TYPE_NAME_MAX, "the longest has 64 bytes");

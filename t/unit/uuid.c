@@ -75,7 +75,7 @@ test_refuse(void)
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		memcpy(uuid, before, sizeof(uuid));
 		if (d4_uuid_parse(uuid, bad[i]) == 0) {
-			printf("# taken: \"%s\"\n", bad[i]);
+			diag("taken: \"%s\"", bad[i]);
 			taken++;
 		}
 		touched += memcmp(uuid, before, sizeof(uuid)) != 0;

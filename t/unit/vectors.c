@@ -97,7 +97,7 @@ listed(const struct vector *v, size_t i)
 	h.type = (uint8_t)json_integer_value(json_array_get(packet, 1));
 	if (d4_uuid_parse(h.uuid,
 	    json_string_value(json_array_get(packet, 2))) == -1)
-		printf("# %s: a uuid is none\n", v->name);
+		diag("%s: a uuid is none", v->name);
 	h.timestamp = (uint64_t)json_integer_value(json_array_get(packet, 3));
 	h.size = (uint32_t)json_integer_value(json_array_get(packet, 4));
 	return h;
