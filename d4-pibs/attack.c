@@ -8,7 +8,7 @@
 
 #define NONE		UINT32_MAX
 #define GIVING_WAY	32	/* flows among which one gives way */
-#define STEP		8	/* answers between what is fetched for one */
+#define AHEAD		8	/* so many answers on they are fetched */
 #define REPEATS		16	/* this part of memory knows repetitions */
 
 /* -- memory ---------------------------------------------------------------- */
@@ -358,21 +358,11 @@ attack_prepare(struct attacks *a, struct batch *b)
 
 /*
  * What an answer needs is far away in memory, and each piece is found by way of
- * the one before.  They are asked for in these steps, each some answers ahead
- * of the next, and are there when it comes.  As calls gcc would leave them out:
+ * the one before.  So a piece is asked for of a whole batch before the next:
+ * these misses do not wait for one another.  As calls gcc would leave them out:
  * it takes a function that only fetches for one that does nothing.
  */
 #define FETCH	static inline __attribute__((always_inline))
-
-FETCH void
-fetch_head(const struct attacks *a, const struct batch *b, size_t i)
-{
-	/* Another processor may have the answers in its cache. */
-	if (i + STEP < FRAME_BATCH)
-		__builtin_prefetch(&b->answer[i + STEP]);
-	__builtin_prefetch(&b->reporter[i]);
-	__builtin_prefetch(head_of(a, b->answer[i].hash));
-}
 
 /* The first flow of the hash, which is the answer's own nearly always; NULL
  * when there is none. */
@@ -394,10 +384,13 @@ FETCH void
 fetch_block(const struct flow *f, const struct answer *w)
 {
 	const struct detail *d = f == NULL ? NULL : f->detail;
+	const struct block *b;
 
-	if (d != NULL && d->maxblocks > 0)
-		__builtin_prefetch(&d->blocks[w->spot & (d->maxblocks - 1)],
-		    1);
+	if (d == NULL || d->maxblocks == 0)
+		return;
+	b = &d->blocks[w->spot & (d->maxblocks - 1)];
+	__builtin_prefetch(&b->key, 1);
+	__builtin_prefetch(&b->bits[w->dst >> 6 & 3], 1);
 }
 
 /* The flow of an answer: the one that was fetched, if it is still that. */
@@ -447,22 +440,20 @@ add_answer(struct attacks *a, const struct answer *w,
 void
 attack_add(struct attacks *a, const struct batch *b)
 {
-	struct flow *flow[FRAME_BATCH] = { NULL };
+	struct flow *flow[FRAME_BATCH];
 	const struct answer *w = b->answer;
 	size_t n = b->nanswers, i;
 
-	/* Before its turn i - STEP is greater than any n. */
-	for (i = 0; i < n + 3 * STEP; i++) {
-		if (i < n)
-			fetch_head(a, b, i);
-		if (i - STEP < n)
-			flow[i - STEP] = fetch_flow(a, &w[i - STEP]);
-		if (i - 2 * STEP < n)
-			fetch_block(flow[i - 2 * STEP], &w[i - 2 * STEP]);
-		if (i - 3 * STEP < n)
-			add_answer(a, &w[i - 3 * STEP],
-			    &b->reporter[i - 3 * STEP], flow[i - 3 * STEP]);
+	for (i = 0; i < n; i++) {
+		/* Another processor may have the answers in its cache. */
+		if (i + AHEAD < FRAME_BATCH)
+			__builtin_prefetch(&w[i + AHEAD]);
+		flow[i] = fetch_flow(a, &w[i]);
 	}
+	for (i = 0; i < n; i++)
+		fetch_block(flow[i], &w[i]);
+	for (i = 0; i < n; i++)
+		add_answer(a, &w[i], &b->reporter[i], flow[i]);
 }
 
 /* All open flows in the order of their beginning; the caller frees it.  NULL

@@ -66,10 +66,15 @@ tally_sort(struct tally *t)
 
 /* -- destinations ---------------------------------------------------------- */
 
-/* Where the block of the key is, or the free one where it could be. */
+/* Where the block of the key is, or the free one where it could be.  The first
+ * two are looked at without a branch between them: which it is nobody could
+ * guess, but it is one of them nearly always. */
 static inline struct block *
 find_block(struct block *blocks, uint32_t max, uint64_t key, uint32_t at)
 {
+	uint64_t first = blocks[at & (max - 1)].key;
+
+	at += (first != key) & (first != 0);
 	while (blocks[at & (max - 1)].key != key &&
 	    blocks[at & (max - 1)].key != 0)
 		at++;
@@ -241,9 +246,12 @@ add_isn(struct isn *i, const struct answer *w, unsigned n)
 {
 	uint32_t seq = w->ack - 1;
 
-	if (i->packets == 0 && n != 0)
+	if (i->packets == 0) {
+		if (n == 0)
+			return;
 		i->first = i->least = i->most = seq;
-	seq = n != 0 ? seq : i->first;
+	}
+	seq = i->first ^ ((i->first ^ seq) & (0 - n));
 	i->least = seq < i->least ? seq : i->least;
 	i->most = seq > i->most ? seq : i->most;
 	i->packets += n;
@@ -322,8 +330,8 @@ count(struct detail *d, const struct flow *f, const struct answer *w,
 		tally_add(&d->ttls, w->ttl, 1);
 	} else {
 		add_looks(d, w);
-		add_isn(&d->isn, w, (w->flags & 0x10) != 0 &&
-		    (w->marks & ANSWER_REPEATED) == 0);
+		add_isn(&d->isn, w, (w->flags >> 4 & 1) &
+		    ((w->marks & ANSWER_REPEATED) == 0));
 	}
 }
 

@@ -71,27 +71,30 @@ struct isn {
 };
 
 struct detail {
-	uint64_t	peak;		/* packets in the best window */
-	uint64_t	bucket_at;	/* slides since base, of the newest */
-	uint32_t	base;		/* second of the first packet */
+	/* What each packet comes by lies together. */
+	struct block	*blocks;	/* open table */
+	uint32_t	nblocks, maxblocks;	/* maxblocks a power of two */
+	uint64_t	destinations;
 	uint32_t	begin;		/* second where the newest begins */
-	uint32_t	newest;		/* its index */
+	uint32_t	newest;		/* index of a bucket */
 	uint32_t	sum;		/* of the buckets */
-	uint32_t	bucket[FLOW_BUCKETS];
 	/* Most packets of a flow look alike: those like the one before are
 	 * counted here, and in the tallies when another one comes. */
 	uint8_t		like_flags, like_ttl;
 	uint16_t	like_window;
 	uint32_t	like;
 	struct isn	isn;
-	uint64_t	destinations;
-	uint32_t	nblocks, maxblocks;	/* maxblocks a power of two */
-	struct block	*blocks;	/* open table */
+	struct tally	ports;
+
+	uint32_t	base;		/* second of the first packet */
+	uint32_t	bucket[FLOW_BUCKETS];
+	uint64_t	bucket_at;	/* slides since base, of the newest */
+	uint64_t	peak;		/* packets in the best window */
 	bool		capped;		/* there were more destinations */
 	uint32_t	nreporters;
 	uint64_t	morereporters;	/* packets of others */
 	struct reporter	reporter[FLOW_VALUES];
-	struct tally	ports, flags, icmp, ttls, windows;
+	struct tally	flags, icmp, ttls, windows;
 };
 
 /* What a flow keeps of a packet. */

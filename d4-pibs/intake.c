@@ -12,7 +12,7 @@
 /* What is handed over at a time: enough that handing over does not count,
  * little enough to stay in the cache meanwhile. */
 #define BATCHES		4
-#define CRATES		8
+#define CRATES		16
 
 #define SPINS		30000	/* about the time that a crate takes */
 

@@ -365,17 +365,16 @@ fold(struct addr src, uint64_t dst, uint32_t ports, uint64_t numbers)
 	return (hosts ^ hosts >> 32) * UINT64_C(0xff51afd7ed558ccd) ^ numbers;
 }
 
-/* From the 14 bytes up to the flags, or all 20; data as above.  What IP says
- * is filled in. */
+/* From the 14 bytes up to the flags, or all 20.  What IP says is filled in. */
 static inline void
-fill_tcp(struct answer *a, const uint8_t *p, size_t len, bool data)
+fill_tcp(struct answer *a, const uint8_t *p, size_t len, unsigned class)
 {
 	a->same = fold(a->src, a->dst, d4_get32be(p), d4_get64be(p + 4));
 	a->port = d4_get16be(p);
 	a->ack = d4_get32be(p + 8);
 	a->window = len >= 16 ? d4_get16be(p + 14) : 0;
 	a->flags = p[13];
-	a->class = (uint8_t)class_of(p[13], data);
+	a->class = (uint8_t)class;
 	a->type = a->code = 0;
 	a->marks = 0;
 }
@@ -390,7 +389,7 @@ decode_tcp(struct answer *a, const struct rest *r)
 	header = (size_t)(r->p[12] >> 4) * 4;
 	if (header < 20 || header > r->wire)
 		return PACKET_BAD;
-	fill_tcp(a, r->p, r->len, header < r->wire);
+	fill_tcp(a, r->p, r->len, class_of(r->p[13], header < r->wire));
 	return a->class;
 }
 
@@ -568,14 +567,14 @@ decode_any(struct answer *a, struct addr *sender, const struct frame *f,
 /* TCP in such a frame, with a header that is whole. */
 static inline void
 decode_plain(struct answer *a, const struct frame *f,
-    const struct hash_key *key)
+    const struct hash_key *key, unsigned class)
 {
 	const uint8_t *p = f->data;
 	struct ip ip = { addr4(p + 26), addr4(p + 30), d4_get16be(p + 16),
 	    p[22], PROTO_TCP };
 
 	fill_ip(a, f, &ip, key);
-	fill_tcp(a, p + 34, 20, ip.bytes > 20 + (p[46] >> 4) * 4u);
+	fill_tcp(a, p + 34, 20, class);
 }
 
 /* Keeps a condition one value: seeing "a & b" in an if, compilers branch on a
@@ -593,16 +592,17 @@ enum {
 	WANT_REST = 2		/* and more of it than a TCP packet */
 };
 
-/* Frames of which more is to be known than a TCP packet. */
+/* Frames of which more is to be known than a TCP packet.  A class is that of
+ * plain TCP, or means nothing in other plain frames, or is ANY_FRAME. */
 struct work {
 	size_t		n;
 	struct item {
 		uint8_t	frame, packet;	/* indices */
-		uint8_t	kind;
+		uint8_t	class;
 	} item[FRAME_BATCH];
 };
 
-enum { ANY_FRAME, PLAIN_OTHER, PLAIN_TCP };
+#define ANY_FRAME	PACKET_CLASSES
 
 void
 packet_want(struct packet_wanted *w, uint32_t packets, uint32_t answers,
@@ -620,60 +620,83 @@ packet_want(struct packet_wanted *w, uint32_t packets, uint32_t answers,
 		w->todo[i] = (uint8_t)((packets >> i & 1) * WANT_PACKET |
 		    (answers >> i & 1) * WANT_REST);
 	memset(proto, all ? WANT_PACKET | WANT_REST : 0, 256);
+	proto[PROTO_TCP] = 0;
 	if (answers & (PACKET_BIT(PACKET_ICMP) | PACKET_BIT(PACKET_ICMP_OTHER)))
 		proto[PROTO_ICMP] |= WANT_REST;
 	if (answers & (PACKET_BIT(PACKET_UDP) | PACKET_BIT(PACKET_UDP_DNS)))
 		proto[PROTO_UDP] |= WANT_REST;
 }
 
+/* Of a plain frame: whether it is TCP, and how many bytes are behind the TCP
+ * header; not where that is too long or too short. */
+static inline bool
+open_tcp(const uint8_t *p, unsigned *tcp, int *behind)
+{
+	*tcp = p[23] == PROTO_TCP;
+	*behind = d4_get16be(p + 16) - 20 - (p[46] >> 2 & 0x3c);
+	return !whole(*tcp & (unsigned)((*behind | (p[46] - 0x50)) < 0));
+}
+
+static inline void
+fill_packet(struct packet *k, const struct frame *f, unsigned class)
+{
+	const uint8_t *p = f->data;
+
+	k->src = addr4(p + 26);
+	k->sec = f->sec;
+	k->sport = d4_get16be(p + 34);
+	k->flags = p[47];
+	k->class = (uint8_t)class;
+}
+
 /*
  * Takes the packets of plain TCP and puts aside what more is to be known of.
  * What a packet is makes no branch, since in mixed traffic nobody could guess
- * it.  Compiled twice: where TCP packets are all, much is left out.
+ * it.  Compiled twice: where TCP packets are all, nearly every frame has one
+ * that is wanted, and it is filled in at once; else it is listed.
  */
 static inline __attribute__((always_inline)) void
 take_plain(struct batch *b, struct work *w, const struct frame *f, size_t n,
     const uint8_t *todo_of, bool more)
 {
-	size_t i, m = 0, nwork = 0;
+	const uint8_t *todo_proto = todo_of + PACKET_CLASSES;
+	uint8_t frame[FRAME_BATCH], classes[FRAME_BATCH];
+	size_t i, m = 0, nitems = 0;
 
 	for (i = 0; i < n; i++) {
 		const uint8_t *p = f[i].data;
-		struct packet *k = &b->packet[m];
-		unsigned total, header, tcp, class, todo;
+		unsigned tcp, class, todo;
+		int behind;
 
 		__builtin_prefetch(p + AHEAD);
-		k->sec = f[i].sec;
-		if (!is_plain(&f[i])) {
-			w->item[nwork++] = (struct item){ (uint8_t)i,
-			    (uint8_t)m++, ANY_FRAME };
+		if (!is_plain(&f[i]) || !open_tcp(p, &tcp, &behind)) {
+			w->item[nitems++] = (struct item){ (uint8_t)i,
+			    (uint8_t)m, ANY_FRAME };
+			if (more)
+				classes[m] = ANY_FRAME;
+			m++;
 			continue;
 		}
-		tcp = p[23] == PROTO_TCP;
-		total = d4_get16be(p + 16);
-		header = 20 + (p[46] >> 4) * 4u;
-		if (whole(tcp & ((header < 40) | (total < header)))) {
-			w->item[nwork++] = (struct item){ (uint8_t)i,
-			    (uint8_t)m++, ANY_FRAME };
+		class = class_of(p[47], behind > 0);
+		if (!more) {
+			fill_packet(&b->packet[m], &f[i], class);
+			m += tcp & todo_of[class];
 			continue;
 		}
-		class = class_of(p[47], total > header);
-		k->src = addr4(p + 26);
-		k->sport = d4_get16be(p + 34);
-		k->flags = p[47];
-		k->class = (uint8_t)class;
-		if (more) {
-			todo = todo_of[tcp ? class :
-			    (unsigned)PACKET_CLASSES + p[23]];
-			w->item[nwork] = (struct item){ (uint8_t)i,
-			    (uint8_t)m, (uint8_t)(PLAIN_OTHER + tcp) };
-			nwork += todo / WANT_REST;
-		} else
-			todo = tcp & todo_of[class];
+		todo = (todo_of[class] & (0 - tcp)) | todo_proto[p[23]];
+		frame[m] = (uint8_t)i;
+		classes[m] = (uint8_t)class;
+		w->item[nitems] = (struct item){ (uint8_t)i, (uint8_t)m,
+		    (uint8_t)class };
+		nitems += todo / WANT_REST;
 		m += todo & WANT_PACKET;
 	}
+	for (i = 0; more && i < m; i++) {
+		if (classes[i] != ANY_FRAME)
+			fill_packet(&b->packet[i], &f[frame[i]], classes[i]);
+	}
 	b->n = m;
-	w->n = nwork;
+	w->n = nitems;
 }
 
 static struct packet
@@ -692,17 +715,18 @@ take_rest(struct batch *b, const struct work *w, const struct frame *f,
 
 	b->unread = 0;
 	for (i = 0; i < w->n; i++) {
+		const struct item *t = &w->item[i];
+		const struct frame *g = &f[t->frame];
 		struct answer *a = &b->answer[m];
-		const struct frame *g = &f[w->item[i].frame];
 
-		if (w->item[i].kind == PLAIN_TCP) {
-			decode_plain(a, g, &wanted->key);
+		if (t->class != ANY_FRAME && g->data[23] == PROTO_TCP) {
+			decode_plain(a, g, &wanted->key, t->class);
 			m++;
 			continue;
 		}
 		decode_any(a, &b->reporter[m], g, &wanted->key);
-		if (w->item[i].kind == ANY_FRAME || all)
-			b->packet[w->item[i].packet] = packet_of(a);
+		if (t->class == ANY_FRAME || all)
+			b->packet[t->packet] = packet_of(a);
 		if (a->class == PACKET_NOT_IP && !frame_link_known(g->link)) {
 			b->unread++;
 			b->unread_link = g->link;

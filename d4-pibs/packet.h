@@ -128,7 +128,8 @@ struct packet_wanted {
 	uint32_t	packets, answers;	/* sets of classes */
 	struct hash_key	key;			/* for destinations of IPv6 */
 	/* For packet_decode(): whether this is more than TCP packets; what is
-	 * to be done with a class of TCP, and behind those with a protocol. */
+	 * to be done with a class of TCP, and behind those with another
+	 * protocol. */
 	bool		more;
 	uint8_t		todo[PACKET_CLASSES + 256];
 };

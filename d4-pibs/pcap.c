@@ -75,20 +75,22 @@ open_pcap(struct window *w, char fault[CAPTURE_FAULT])
 	return c;
 }
 
-/* Walks over the records in sight; returns the bytes taken.  *n becomes the
- * number of frames, at most max. */
+/* Walks over the records in len bytes, at least RECORD_LEN; returns the bytes
+ * taken.  *n becomes the number of frames, at most max. */
 static inline size_t
 walk(const struct pcap *c, bool big, const uint8_t *p, size_t len,
     struct frame *f, size_t max, size_t *n)
 {
-	uint32_t scale = c->nsec ? 1 : 1000;
-	size_t at = 0, i;
+	const uint32_t scale = c->nsec ? 1 : 1000;
+	const uint16_t link = c->link;
+	const bool usec = !c->nsec;
+	const uint8_t *r = p, *last = p + len - RECORD_LEN;
+	size_t i;
 
-	for (i = 0; i < max && len - at >= RECORD_LEN; i++) {
-		const uint8_t *r = p + at;
+	for (i = 0; i < max && r <= last; i++) {
 		uint32_t caplen = get32(r + 8, big);
 
-		if (caplen > FRAME_MAX || caplen > len - at - RECORD_LEN)
+		if (caplen > FRAME_MAX || caplen > (size_t)(last - r))
 			break;
 		__builtin_prefetch(r + AHEAD);
 		f[i].data = r + RECORD_LEN;
@@ -96,12 +98,12 @@ walk(const struct pcap *c, bool big, const uint8_t *p, size_t len,
 		f[i].len = get32(r + 12, big);
 		f[i].sec = get32(r, big);
 		f[i].nsec = get32(r + 4, big) * scale;
-		f[i].link = c->link;
-		f[i].usec = !c->nsec;
-		at += RECORD_LEN + caplen;
+		f[i].link = link;
+		f[i].usec = usec;
+		r += RECORD_LEN + (size_t)caplen;
 	}
 	*n = i;
-	return at;
+	return (size_t)(r - p);
 }
 
 static int
@@ -117,9 +119,11 @@ next_pcap(void *arg, struct frame *f, size_t max, char fault[CAPTURE_FAULT])
 		if ((len = window_need(c->window, want, &p)) == -1)
 			return -1;
 		/* Byte order as a constant makes two tight loops of it. */
-		taken = c->big ?
-		    walk(c, true, p, (size_t)len, f, max, &n) :
-		    walk(c, false, p, (size_t)len, f, max, &n);
+		n = taken = 0;
+		if (len >= RECORD_LEN)
+			taken = c->big ?
+			    walk(c, true, p, (size_t)len, f, max, &n) :
+			    walk(c, false, p, (size_t)len, f, max, &n);
 		window_skip(c->window, taken);
 		if (n > 0)
 			return (int)n;

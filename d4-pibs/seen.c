@@ -140,21 +140,46 @@ set_slot(uint64_t *slot, size_t words, struct addr a, uint32_t sec)
 	}
 }
 
+/* Whether a slot is the address's or free. */
+TWICE bool
+fits(const uint64_t *slot, size_t words, struct addr a)
+{
+	return whole((slot[words - 1] == 0) | is_at(slot, words, a));
+}
+
+/* Behind the first slot of a run. */
+TWICE uint64_t *
+find_behind(uint64_t *slots, size_t words, size_t home, struct addr a)
+{
+	size_t i;
+
+	for (i = 1; i < RUN_MAX; i++) {
+		uint64_t *slot = place(slots, words, home, i);
+
+		if (fits(slot, words, a))
+			return slot;
+	}
+	return NULL;
+}
+
+static __attribute__((noinline)) uint64_t *
+find_behind4(uint64_t *slots, size_t home, struct addr a)
+{
+	return find_behind(slots, 1, home, a);
+}
+
 /* Where the address is or could be: its slot, the free one where its run
- * ends, or NULL when the run is as long as may be. */
+ * ends, or NULL when the run is as long as may be.  Nearly always it is the
+ * first, and the others are out of the way. */
 TWICE uint64_t *
 find(uint64_t *slots, size_t words, size_t home, struct addr a)
 {
 	uint64_t *slot = slots + home * words;
-	size_t i;
 
-	for (i = 1; !whole((slot[words - 1] == 0) | is_at(slot, words, a));
-	    i++) {
-		if (i == RUN_MAX)
-			return NULL;
-		slot = place(slots, words, home, i);
-	}
-	return slot;
+	if (fits(slot, words, a))
+		return slot;
+	return words == 1 ? find_behind4(slots, home, a) :
+	    find_behind(slots, words, home, a);
 }
 
 TWICE size_t
@@ -347,11 +372,12 @@ make_room(struct table *t, size_t n)
 /*
  * The rule for a packet; whether it is an answer of a source not recorded.
  * Written without branches on what a packet is: in mixed traffic each would be
- * guessed wrong half the time, which costs more than the whole rule.
+ * guessed wrong half the time, which costs more than the whole rule.  With
+ * room the table is sure to have some.
  */
 TWICE unsigned
 judge(struct seen *s, struct table *t, size_t words, size_t home,
-    const struct packet *p, int64_t expire)
+    const struct packet *p, int64_t expire, bool room)
 {
 	uint64_t *slot = find(t->slots, words, home, p->src);
 	uint64_t last = slot == NULL ? 0 : slot[words - 1];
@@ -359,11 +385,10 @@ judge(struct seen *s, struct table *t, size_t words, size_t home,
 	unsigned syn = p->class == PACKET_SYN;
 	uint64_t if_syn = -(uint64_t)syn;
 
-	if (whole((slot == NULL) | ((t->used >= t->full) & (last == 0)))) {
+	if (slot == NULL || (!room && whole((t->used >= t->full) &
+	    (last == 0)))) {
 		if (syn)
 			insert(s, t, p->src, sec);
-	} else if (slot == NULL) {
-		__builtin_unreachable();	/* the first of what was asked */
 	} else if (words == 1) {
 		*slot = last ^ ((last ^ (p->src.lo << 32 | sec)) & if_syn);
 		t->used += syn & (last == 0);
@@ -374,14 +399,15 @@ judge(struct seen *s, struct table *t, size_t words, size_t home,
 	return (syn ^ 1) & !is_live(expire, (uint32_t)last, p->sec);
 }
 
-/* Records the source of a SYN. */
+/* Records the source of a SYN; with room the table is sure to have some. */
 TWICE void
 record(struct seen *s, struct table *t, size_t words, size_t home,
-    const struct packet *p)
+    const struct packet *p, bool room)
 {
 	uint64_t *slot = find(t->slots, words, home, p->src);
 
-	if (slot == NULL || (slot[words - 1] == 0 && t->used >= t->full)) {
+	if (slot == NULL || (!room && slot[words - 1] == 0 &&
+	    t->used >= t->full)) {
 		insert(s, t, p->src, max32(p->sec, s->first));
 		return;
 	}
@@ -389,24 +415,47 @@ record(struct seen *s, struct table *t, size_t words, size_t home,
 	set_slot(slot, words, p->src, max32(p->sec, s->first));
 }
 
-/* Judges what was asked, all of IPv4 or mixed. */
+/* Judges what was asked; plain is all of IPv4, with room in its table. */
 TWICE size_t
 judge_all(struct seen *s, const struct packet *k, const struct asked *q,
-    bool mixed, uint8_t *report)
+    bool plain, uint8_t *report)
 {
 	const int64_t expire = life(s);
-	size_t i, m = 0;
+	size_t n = q->n, i, m = 0;
 
-	for (i = 0; i < q->n; i++) {
+	for (i = 0; i < n; i++) {
 		const struct packet *p = &k[q->index[i]];
 
 		report[m] = q->index[i];
-		if (mixed && !addr_is_v4(p->src))
-			m += judge(s, &s->v6, 3, q->home[i], p, expire);
+		if (!plain && !addr_is_v4(p->src))
+			m += judge(s, &s->v6, 3, q->home[i], p, expire, false);
 		else
-			m += judge(s, &s->v4, 1, q->home[i], p, expire);
+			m += judge(s, &s->v4, 1, q->home[i], p, expire, plain);
 	}
 	return m;
+}
+
+TWICE void
+record_all(struct seen *s, const struct packet *k, const struct asked *q,
+    bool plain)
+{
+	size_t n = q->n, i;
+
+	for (i = 0; i < n; i++) {
+		const struct packet *p = &k[q->index[i]];
+
+		if (!plain && !addr_is_v4(p->src))
+			record(s, &s->v6, 3, q->home[i], p, false);
+		else
+			record(s, &s->v4, 1, q->home[i], p, plain);
+	}
+}
+
+/* Whether what was asked is all of IPv4, with room in its table. */
+static bool
+is_plain(const struct seen *s, const struct asked *q)
+{
+	return !q->mixed && s->v4.used + q->n <= s->v4.full;
 }
 
 static void
@@ -424,7 +473,8 @@ seen_rule(struct seen *s, const struct packet *k, size_t n, uint8_t *report)
 	struct asked q;
 
 	prepare(s, k, n, PACKET_ACK, &q);
-	return q.mixed ? judge_all(s, k, &q, true, report) :
+	return is_plain(s, &q) ?
+	    judge_all(s, k, &q, true, report) :
 	    judge_all(s, k, &q, false, report);
 }
 
@@ -432,17 +482,12 @@ void
 seen_record(struct seen *s, const struct packet *k, size_t n)
 {
 	struct asked q;
-	size_t i;
 
 	prepare(s, k, n, PACKET_SYN, &q);
-	for (i = 0; i < q.n; i++) {
-		const struct packet *p = &k[q.index[i]];
-
-		if (addr_is_v4(p->src))
-			record(s, &s->v4, 1, q.home[i], p);
-		else
-			record(s, &s->v6, 3, q.home[i], p);
-	}
+	if (is_plain(s, &q))
+		record_all(s, k, &q, true);
+	else
+		record_all(s, k, &q, false);
 }
 
 uint32_t
