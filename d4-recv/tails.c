@@ -84,6 +84,7 @@ tails_find(const struct tails *tails, const char base[TAIL_BASE],
 	DIR *dir;
 	int n = 0;
 
+	*last = *before = 0;
 	if ((dir = open_sensor(tails, base)) == NULL)
 		return errno == ENOENT ? 0 : -1;
 	while ((entry = readdir(dir)) != NULL) {
