@@ -455,7 +455,8 @@ record_all(struct seen *s, const struct packet *k, const struct asked *q,
 static bool
 is_plain(const struct seen *s, const struct asked *q)
 {
-	return !q->mixed && s->v4.used + q->n <= s->v4.full;
+	return !q->mixed && s->v4.slots != NULL &&
+	    s->v4.used + q->n <= s->v4.full;
 }
 
 static void

@@ -118,7 +118,7 @@ forget(struct stream *st, struct cmd *cmd)
 {
 	struct stream_session *s = cmd->session;
 
-	if (cmd->tailed) {
+	if (s != NULL && cmd->tailed) {
 		s->unsure -= cmd->size;
 		if (s->held && s->unsure <= UNSURE_LOW) {
 			s->held = false;
@@ -139,15 +139,14 @@ give_turn(struct stream_session *s, struct cmd *cmd)
 static void
 wait_for_turn(struct stream_session *s, struct cmd *cmd)
 {
-	struct pipeline_cmd *before;
+	struct pipeline_cmd *before = TAILQ_LAST(&s->pending, pipeline_cmds);
 
-	TAILQ_FOREACH_REVERSE(before, &s->pending, pipeline_cmds, entry) {
-		if (cmd_of(before)->turn < cmd->turn) {
-			TAILQ_INSERT_AFTER(&s->pending, before, &cmd->p, entry);
-			return;
-		}
-	}
-	TAILQ_INSERT_HEAD(&s->pending, &cmd->p, entry);
+	while (before != NULL && cmd_of(before)->turn > cmd->turn)
+		before = TAILQ_PREV(before, pipeline_cmds, entry);
+	if (before != NULL)
+		TAILQ_INSERT_AFTER(&s->pending, before, &cmd->p, entry);
+	else
+		TAILQ_INSERT_HEAD(&s->pending, &cmd->p, entry);
 }
 
 /* Runs a script over the session's keys, after what was taken before. */

@@ -108,7 +108,7 @@ kill -CONT "$redis_pid"
 begin a
 finish "$sensor"
 is "$status" 0 'Redis is mute, the collector is killed: answered'
-like "$(cat said)" '^[2-9] sessions' 'it was in the midst'
+like "$(cat said)" '^([2-9]|[1-9][0-9]+) sessions' 'it was in the midst'
 there 'mute: lines' 3 big
 
 both_end 'at the end'

@@ -76,8 +76,8 @@ wrong 'expected a host name' tls init 'a b'
 run timeout 30 "$ADMIN" -d store sensor register "$UUID" --stdin < empty
 is "$status" 2 'an empty key'
 like "$(cat err)" 'expected 1 to' 'says what would be right'
-printf 'a\r\r\n' > return
-run timeout 30 "$ADMIN" -d store sensor register "$UUID" --stdin < return
+printf 'a\r\r\n' > returns
+run timeout 30 "$ADMIN" -d store sensor register "$UUID" --stdin < returns
 is "$status" 2 'a key that ends with a carriage return'
 printf 'a\0b\n' > nul
 run timeout 30 "$ADMIN" -d store sensor register "$UUID" --stdin < nul
