@@ -264,8 +264,12 @@ static void
 insert(struct seen *s, struct table *t, struct addr a, uint32_t sec)
 {
 	size_t home = home_of(t, t->words, a);
-	uint64_t *slot = find(t->slots, t->words, home, a);
+	uint64_t *slot;
 
+	/* Never so, which analyzers can't know. */
+	if (t->slots == NULL)
+		return;
+	slot = find(t->slots, t->words, home, a);
 	if (slot == NULL || t->used >= t->full) {
 		slot = oldest(t, home);
 		if (slot[t->words - 1] != 0)
@@ -455,8 +459,7 @@ record_all(struct seen *s, const struct packet *k, const struct asked *q,
 static bool
 is_plain(const struct seen *s, const struct asked *q)
 {
-	return !q->mixed && s->v4.slots != NULL &&
-	    s->v4.used + q->n <= s->v4.full;
+	return !q->mixed && s->v4.used + q->n <= s->v4.full;
 }
 
 static void
