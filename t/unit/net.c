@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #define _GNU_SOURCE		/* RTLD_NEXT */
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/un.h>
@@ -524,6 +525,39 @@ test_two_families(void)
 	drain(fill, 64);
 }
 
+/* A reader that was fast, for which the kernel makes its buffer large, stands
+ * still. */
+static void
+test_receive(void)
+{
+	static char bytes[1 << 16];
+	int listener = listen_on("127.0.0.1:0"), held = 0, from, to, i;
+	ssize_t n;
+
+	from = dial("127.0.0.1", d4_net_port(listener), MS);
+	to = take(listener, NULL);
+	d4_net_limit_receive(to, (size_t)1 << 20);
+	(void)fcntl(from, F_SETFL, O_NONBLOCK);
+	(void)fcntl(to, F_SETFL, O_NONBLOCK);
+	for (i = 0; i < 800; i++) {
+		while (write(from, bytes, sizeof(bytes)) > 0)
+			continue;
+		while ((n = read(to, bytes, sizeof(bytes))) > 0)
+			continue;
+	}
+	for (i = 0; i < 50; i++) {
+		while (write(from, bytes, sizeof(bytes)) > 0)
+			continue;
+		(void)poll(NULL, 0, 2);
+	}
+	(void)ioctl(to, FIONREAD, &held);
+	ok(held > 0 && held <= 1 << 20, "a receive buffer holds %d bytes",
+	    held);
+	close(from);
+	close(to);
+	close(listener);
+}
+
 static void
 test_sndbuf(void)
 {
@@ -838,6 +872,7 @@ main(void)
 		test_two_families();
 	else
 		skip("no IPv6 here");
+	test_receive();
 	test_sndbuf();
 	test_unix();
 	test_unix_full();
