@@ -30,7 +30,6 @@ generation_put_head(const struct tail *t, int fd, uint64_t generation,
 	return tails_write(fd, p, first ? LOG_HEAD : LOG_MARKS_AT, 0);
 }
 
-/* A frame that has its place in the buffer before the body. */
 int
 generation_append(int fd, uint64_t generation, uint64_t *len, uint8_t *buf,
     struct log_frame *f)
@@ -103,8 +102,6 @@ append_tags(const struct tail *t, int fd, uint64_t generation, uint64_t *len)
 
 /* -- the file -------------------------------------------------------------- */
 
-/* 0; 1 when it is none; 2 when it was never written, or never reached the
- * disk; -1. */
 int
 generation_get_head(int fd, struct log_head *head)
 {
@@ -132,7 +129,6 @@ generation_open(const struct tail *t, uint64_t generation)
 	    O_CLOEXEC);
 }
 
-/* 0, 1 when another has it or it went meanwhile, -1. */
 int
 generation_hold(int fd)
 {
@@ -149,7 +145,6 @@ generation_hold(int fd)
 	return st.st_nlink == 0;
 }
 
-/* Gives up a generation that was not begun as a whole.  Returns -1. */
 int
 generation_abandon(const struct tail *t, int fd, uint64_t generation)
 {
@@ -158,8 +153,6 @@ generation_abandon(const struct tail *t, int fd, uint64_t generation)
 	return -1;
 }
 
-/* A file for the next generation, held, with its head and the preamble in
- * force. */
 int
 generation_create(const struct tail *t, uint64_t generation, uint64_t *len)
 {

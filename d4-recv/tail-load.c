@@ -144,8 +144,6 @@ take_frame(struct tail *t, const struct log_frame *f)
 
 /* -- generations ----------------------------------------------------------- */
 
-/* Reads a generation up to a limit.  0 and where it ends, 1 when it holds what
- * can't be, -1. */
 int
 tail_load_generation(struct tail *t, int fd, uint64_t generation,
     uint64_t limit, uint64_t *end)
@@ -236,7 +234,6 @@ load_blank(struct tail *t, uint64_t generation_before, bool *has_before,
 	    generation_put_head(t, t->fd, t->generation, true);
 }
 
-/* 0; 1 when it is damaged; -1. */
 int
 tail_load(struct tail *t, uint64_t generation_before, bool has_before)
 {

@@ -74,7 +74,6 @@ open_sensor(const struct tails *tails, const char *base)
 	return dir;
 }
 
-/* The last generation and the one before it.  How many there are, or -1. */
 int
 tails_find(const struct tails *tails, const char base[TAIL_BASE],
     uint64_t *last, uint64_t *before)
@@ -348,7 +347,6 @@ remove_stream(const struct tails *tails, const char base[TAIL_BASE])
 	(void)close(fd);
 }
 
-/* The oldest streams of the sensor and type go, so that few are kept. */
 void
 tails_prune(const struct tails *tails, const char base[TAIL_BASE])
 {

@@ -617,6 +617,26 @@ test_full_disk(void)
 	die(&l);
 }
 
+/* Some input, and behind its end once more from the beginning, in the same
+ * stream. */
+static void
+add_more(struct life *l)
+{
+	if (l->fed == INPUT)
+		l->fed = 0;
+	add_input(l, 5000);
+}
+
+/* Until the spool has no room. */
+static void
+fill(struct life *l)
+{
+	while (!spool_out_of_room(l->spool)) {
+		add_more(l);
+		(void)settle(l);
+	}
+}
+
 static void
 test_drop(void)
 {
@@ -628,17 +648,7 @@ test_drop(void)
 
 	if (!live(&l, dir))
 		abort();
-	for (i = 0; i < 75 && !spool_out_of_room(l.spool); i++) {
-		add_input(&l, 5000);
-		(void)settle(&l);
-	}
-	while (!spool_out_of_room(l.spool)) {
-		/* Once more from the beginning, in the same stream. */
-		if (l.fed == INPUT)
-			l.fed = 0;
-		add_input(&l, 5000);
-		(void)settle(&l);
-	}
+	fill(&l);
 	ok(spool_full(l.spool), "with %llu bytes it is full",
 	    (unsigned long long)spool_bytes(l.spool));
 	fed = l.fed - cut_pending(l.cut);
@@ -692,19 +702,11 @@ test_drop_late(void)
 
 	if (!live(&l, scratch_path("late")))
 		abort();
-	for (i = 0; !spool_out_of_room(l.spool); i++) {
-		if (l.fed == INPUT)
-			l.fed = 0;
-		add_input(&l, 5000);
-		(void)settle(&l);
-	}
+	fill(&l);
 	(void)pthread_mutex_lock(&gate);
 	disk_hook = on_gate;
-	for (i = 0; i < 15; i++) {
-		if (l.fed == INPUT)
-			l.fed = 0;
-		add_input(&l, 5000);
-	}
+	for (i = 0; i < 15; i++)
+		add_more(&l);
 	window_flush(l.window);
 	(void)poll(NULL, 0, 50);
 	ok(window_drop(l.window, &units) == 1 && units > 0, "one is dropped");
