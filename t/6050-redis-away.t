@@ -160,10 +160,12 @@ loaded() {
 	[ "$(r PING)" = PONG ]
 }
 
-# Of the last two the connection is lost first.
+# Of the last two the connection is lost first: reset where Redis had not yet
+# read all.
 trouble readonly 'READONLY.*' 1
-trouble password 'closed the connection' 1
-trouble loading 'closed the connection' 2
+lost='\(closed the connection\|Connection reset by peer\|Broken pipe\)'
+trouble password "$lost" 1
+trouble loading "$lost" 2
 
 # ---- it stands still -------------------------------------------------------
 
