@@ -105,8 +105,9 @@ d4/d4: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) -pthread
 
 TAIL = tails tail tail-generation tail-load tail-match tail-other \
     tail-settle tail-log tail-blob
+STORE_ROOM = store store-file
 STORE = $(patsubst %,d4-recv/%.o,place whole complete runner hook finish \
-    handler line store recover settle syncer $(TAIL) match share \
+    handler line $(STORE_ROOM) recover settle syncer $(TAIL) match share \
     share-keys pipeline)
 d4-recv/d4-recv: $(patsubst %,d4-recv/%.o,main settings session filter \
     supervise reload collect conn admit peers refusals errors faults \
@@ -209,8 +210,9 @@ parts-pibs-packet = $(addprefix d4-pibs/,packet seen attack repeat flow hash)
 parts-pibs-state = $(addprefix d4-pibs/,state attack attack-state repeat flow \
     seen hash out)
 parts-place = d4-recv/place
-parts-recv = t/fuzz/fake-recv t/fuzz/fake-tls $(addprefix d4-recv/,conn session admit peers \
-    refusals errors faults store handler line place whole complete settle \
+parts-recv = $(addprefix t/fuzz/,fake-recv fake-tls) \
+    $(addprefix d4-recv/,conn session admit peers refusals errors faults \
+    $(STORE_ROOM) handler line place whole complete settle \
     syncer $(TAIL) match share share-keys pipeline)
 parts-recv-tail = d4-recv/tail-log
 parts-spool = $(addprefix d4/,spool-form spool-disk)
@@ -232,8 +234,8 @@ covers-pibs-packet = d4-pibs/packet.c
 covers-pibs-state = d4-pibs/state.c d4-pibs/attack-state.c
 covers-place = d4-recv/place.c
 covers-queue = lib/queue-dir.c lib/queue-names.c
-covers-recv = $(addprefix d4-recv/,session.c admit.c conn.c store.c handler.c \
-    line.c)
+covers-recv = $(addprefix d4-recv/,session.c admit.c conn.c handler.c line.c \
+    $(STORE_ROOM:%=%.c))
 covers-recv-tail = d4-recv/tail-log.c
 covers-spool = d4/spool-form.c
 covers-redis = $(addprefix lib/,queue-redis.c registry-redis.c \

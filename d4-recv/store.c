@@ -8,334 +8,22 @@
 #include <unistd.h>
 
 #include "d4-recv/complete.h"
-#include "d4-recv/handler.h"
-#include "d4-recv/line.h"
 #include "d4-recv/settle.h"
-#include "d4-recv/store.h"
-#include "d4-recv/syncer.h"
+#include "d4-recv/store-own.h"
 #include "d4-recv/tail-log.h"
-#include "lib/border.h"
 #include "lib/log.h"
-#include "lib/type.h"
-
-#define BUFFER_MIN	((size_t)4 << 10)
-#define BUFFER_MAX	((size_t)256 << 10)	/* few calls, yet in a core's
-						 * cache */
 
 #define HURRY_S		5	/* age of files, once half of those that may
 				 * be open are */
-#define MAGIC_LEN	4u		/* tells what type 4 is given as */
 
-#define SYNC_MAX	512	/* files that wait to be synced */
-
-/* Bytes of records with lines that may be in the file and not in the tail: they
- * are items twice if this process is killed. */
-#define ITEMS_MAX	((uint64_t)256 << 10)
-
-STAILQ_HEAD(jobs, sync_job);
-
-struct store {
-	struct store_settings	 set;
-	struct store_stream	*streams;
-	struct store_figures	 figures;
-	bool			 made_entries;	/* since the last sync */
-	struct tails		*tails;
-	struct syncer		*syncer;	/* for STORE_SYNC_SECOND */
-	struct share		*share;		/* or NULL */
-	struct jobs		 handing;	/* files of which it is to know
-						 * before */
-	size_t			 nhanding;	/* files that wait for it */
-	bool			 left_some;	/* for recover_run() */
-};
-
-struct store_stream {
-	struct store_stream	*next, **prev;
-	struct store		*store;
-	uint8_t			 uuid[D4_UUID_LEN];
-	uint8_t			 type;
-	char			 ext[D4_TYPE_NAME_MAX + 1];
-	enum d4_border_kind	 kind;
-	bool			 keeps;		/* a file */
-	struct d4_border	*border;	/* NULL until kind is known */
-	uint8_t			 magic[MAGIC_LEN];
-	size_t			 magic_len;	/* taken while it is not */
-
-	struct handler		*handler;	/* of lines, or NULL */
-	struct line		 line;
-	bool			 pending;	/* line waits for the handler */
-
-	/* The current file: what is written, then what is buffered. */
-	int			 fd;		/* -1: not opened */
-	struct place		 place;
-	unsigned		 n;
-	time_t			 opened;
-	uint64_t		 written;
-	uint8_t			*buffer;
-	size_t			 len, cap;
-	uint64_t		 whole;		/* where the last unit ends */
-	bool			 data;		/* a unit of data is in it */
-	bool			 renew;		/* to be ended at once */
-	bool			 unsynced;
-
-	/* A stream with a tail. */
-	bool			 resumes;
-	uint8_t			 hello[D4_HMAC_LEN];
-	struct tail		*tail;		/* NULL: not yet held */
-	struct match		 match;
-	bool			 matched;	/* and that was counted */
-	bool			 fed;		/* the border, and no file */
-	bool			 in_record;	/* the rest of it comes */
-	bool			 at_start;	/* and nothing of it yet */
-	bool			 of_data;	/* a unit in it is data */
-	bool			 began_whole;	/* at a border */
-	uint64_t		 taken;		/* bytes, kept or not */
-	struct tail_end		 last;		/* of the last record */
-	uint64_t		 start;		/* of data in the file */
-	time_t			 named;		/* its last file was */
-	bool			 unlisted;	/* the file's entry, so far */
-	struct sync_state	*sync;
-	struct share_stream	*share;		/* NULL: not asked, or alone */
-	struct tail		*coming;	/* the tail, before it is ours */
-	bool			 uploaded;	/* it was, in its place */
-	bool			 imported;	/* it is another store's, which
-						 * is to be told that we go on */
-	bool			 confirming;	/* and was */
-	bool			 goes_on;	/* the first new record waits */
-	size_t			 stored;	/* bytes of it */
-	uint64_t		 nth;		/* file of the session */
-	uint64_t		 committed;	/* into the tail, up to there */
-	uint64_t		 awaits;	/* of the finisher's, then mark */
-
-	bool			 closed;	/* the session is over */
-	bool			 clean;		/* as its sensor wanted */
-	int			 err;		/* after STORE_FAILED */
-	const char		*why;		/* after STORE_BAD_DATA */
-};
-
-/* -- the buffer and the file --------------------------------------------- */
-
-static uint64_t
-file_size(const struct store_stream *s)
-{
-	return s->written + s->len;
-}
-
-static enum store_result
-fail(struct store_stream *s)
+enum store_result
+store_fail(struct store_stream *s)
 {
 	s->err = errno;
 	d4_log_warn("%s/%s", finish_root(s->store->set.finish),
 	    s->fd == -1 ? PLACE_OPEN : s->place.path);
 	errno = s->err;
 	return STORE_FAILED;
-}
-
-static int
-append(struct store_stream *s, const uint8_t *bytes, size_t n)
-{
-	size_t cap = s->cap == 0 ? BUFFER_MIN : s->cap;
-	uint8_t *grown;
-
-	if (n == 0)
-		return 0;
-	while (cap < s->len + n)
-		cap *= 2;
-	if (cap > s->cap) {
-		if ((grown = realloc(s->buffer, cap)) == NULL)
-			return -1;
-		s->buffer = grown;
-		s->cap = cap;
-	}
-	memcpy(s->buffer + s->len, bytes, n);
-	s->len += n;
-	return 0;
-}
-
-/* Gives back what an idle stream need not hold. */
-static void
-shrink(struct store_stream *s)
-{
-	uint8_t *less;
-
-	if (s->tail != NULL)
-		tail_idle(s->tail);
-	if (s->len == 0) {
-		free(s->buffer);
-		s->buffer = NULL;
-		s->cap = 0;
-	} else if (s->len < s->cap && s->fd == -1) {
-		if ((less = realloc(s->buffer, s->len)) != NULL) {
-			s->buffer = less;
-			s->cap = s->len;
-		}
-	}
-}
-
-/* Whether what is buffered is more than a preamble. */
-static bool
-has_begun(const struct store_stream *s)
-{
-	bool headed = s->kind == D4_BORDER_PCAP ||
-	    s->kind == D4_BORDER_PCAPNG;
-
-	return s->data || s->len > BUFFER_MAX || (s->border != NULL &&
-	    !d4_border_at(s->border) && (!headed || s->whole > 0));
-}
-
-/* The tail says what comes before it comes. */
-static int
-announce_file(struct store_stream *s)
-{
-	char entry[PLACE_ENTRY];
-	int err;
-
-	if (s->tail == NULL)
-		return 0;
-	place_entry(&s->place, s->n, false, entry);
-	if (tail_begin_file(s->tail, entry, s->place.ordinal,
-	    s->start) == 0)
-		return 0;
-	err = errno;
-	finish_discard(s->store->set.finish, &s->place, s->n, s->fd);
-	s->fd = -1;
-	errno = err;
-	return -1;
-}
-
-static bool
-is_busy(const struct store *store)
-{
-	return finish_busy(store->set.finish) ||
-	    store->nhanding >= SYNC_MAX ||
-	    (store->set.max_files > 0 &&
-	    store->figures.nfiles >= store->set.max_files);
-}
-
-/* By the time.  Files of a stream with a tail are named in its order, whoever
- * finishes which first. */
-static void
-name_file(struct store_stream *s, time_t now)
-{
-	struct place before;
-	unsigned n;
-	bool done;
-
-	if (s->tail != NULL && now < s->named)
-		now = s->named;
-	s->named = now;
-	place_stream(&s->place, s->uuid, s->type, s->kind,
-	    *s->ext == '\0' ? NULL : s->ext, now, s->store->set.compress);
-	if (s->tail == NULL)
-		return;
-	tail_name(s->tail, &s->place);
-	if (place_parse(&before, tail_file(s->tail)->entry, &n, &done) == 0 &&
-	    strcmp(before.path, s->place.path) == 0)
-		s->place.number = before.number + 1;
-}
-
-static enum store_result
-open_file(struct store_stream *s, time_t now)
-{
-	struct store *store = s->store;
-
-	if (is_busy(store))
-		return STORE_FULL;
-	name_file(s, now);
-	s->fd = finish_create(store->set.finish, &s->place, &s->n);
-	if (s->fd == -1 || announce_file(s) == -1)
-		return complete_waits(errno) ? STORE_FULL : fail(s);
-	s->opened = now;
-	s->unlisted = true;
-	store->made_entries = true;
-	store->figures.nfiles++;
-	return STORE_OK;
-}
-
-/* Into the tail, what the kernel has.  A line is an item before it is stored,
- * so that none is lost if this process is killed. */
-static enum store_result
-commit(struct store_stream *s)
-{
-	const struct items *items = &s->store->set.items;
-
-	if (s->tail == NULL || s->pending || tail_npending(s->tail) == 0)
-		return STORE_OK;
-	if (s->handler != NULL && items->flush != NULL)
-		items->flush(items->cookie);
-	if (tail_commit(s->tail, s->keeps ? s->written : s->last.whole) == 0) {
-		s->committed = s->keeps ? s->written : s->last.whole;
-		return STORE_OK;
-	}
-	return complete_waits(errno) ? STORE_FULL : fail(s);
-}
-
-static enum store_result
-commit_if_due(struct store_stream *s)
-{
-	if (s->tail == NULL || (s->handler != NULL &&
-	    tail_pending_bytes(s->tail) < ITEMS_MAX &&
-	    tail_npending(s->tail) < TAIL_PENDING))
-		return STORE_OK;
-	return commit(s);
-}
-
-/* Writes the buffer, all of it or what there is room for. */
-static enum store_result
-write_buffer(struct store_stream *s, time_t now)
-{
-	enum store_result result;
-	size_t done = 0;
-	ssize_t n;
-
-	if (s->len == 0)
-		return STORE_OK;
-	if (s->fd == -1 && (result = open_file(s, now)) != STORE_OK)
-		return result;
-	while (done < s->len) {
-		n = write(s->fd, s->buffer + done, s->len - done);
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n == -1)
-			break;
-		done += (size_t)n;
-	}
-	s->unsynced = s->unsynced || done > 0;
-	s->written += done;
-	s->len -= done;
-	if (s->len == 0)
-		return commit_if_due(s);
-	memmove(s->buffer, s->buffer + done, s->len);
-	return complete_waits(errno) ? STORE_FULL : fail(s);
-}
-
-static enum store_result
-flush(struct store_stream *s, time_t now)
-{
-	enum store_result result = STORE_OK;
-
-	if (s->err != 0) {
-		errno = s->err;
-		return STORE_FAILED;
-	}
-	if (has_begun(s))
-		result = write_buffer(s, now);
-	return result == STORE_OK ? commit(s) : result;
-}
-
-/* Forgets what stands behind the last whole unit. */
-static enum store_result
-cut(struct store_stream *s)
-{
-	if (s->whole >= s->written) {
-		s->len = (size_t)(s->whole - s->written);
-		return STORE_OK;
-	}
-	s->len = 0;
-	if (ftruncate(s->fd, (off_t)s->whole) == -1 ||
-	    lseek(s->fd, (off_t)s->whole, SEEK_SET) == -1)
-		return fail(s);
-	s->written = s->whole;
-	return STORE_OK;
 }
 
 /* -- other stores -------------------------------------------------------- */
@@ -437,7 +125,7 @@ end_job(struct store *store, struct sync_job *job)
 		if (s->sync != job->state || s->err != 0)
 			continue;
 		errno = job->err;
-		(void)fail(s);
+		(void)store_fail(s);
 	}
 	store->left_some = store->left_some || job->err != 0;
 	sync_job_free(job);
@@ -497,13 +185,13 @@ mark(struct store_stream *s, bool hands)
 	int rc;
 
 	if ((job = make_job(s)) == NULL)
-		return fail(s);
+		return store_fail(s);
 	if ((rc = tail_mark_begin(s->tail, &job->mark)) == 1)
 		job->has_mark = true;
 	if (rc == -1 || (rc == 0 && !hands)) {
 		sync_job_free(job);
 		return rc == 0 ? STORE_OK :
-		    complete_waits(errno) ? STORE_FULL : fail(s);
+		    complete_waits(errno) ? STORE_FULL : store_fail(s);
 	}
 	if (hands) {
 		hand_with(s, job);
@@ -511,7 +199,7 @@ mark(struct store_stream *s, bool hands)
 	    (job->fd = fcntl(s->fd, F_DUPFD_CLOEXEC, 3)) == -1) {
 		/* The mark is lost with it: no more of this stream. */
 		sync_job_free(job);
-		return fail(s);
+		return store_fail(s);
 	}
 	if (s->unlisted)
 		job->entries = finish_open_dir(store->set.finish);
@@ -548,7 +236,7 @@ hand_unsynced(struct store_stream *s)
 	struct sync_job *job;
 
 	if ((job = make_job(s)) == NULL)
-		return fail(s);
+		return store_fail(s);
 	hand_with(s, job);
 	end_job(s->store, job);
 	return STORE_OK;
@@ -577,7 +265,7 @@ hand_over(struct store_stream *s, enum finish_how how)
 	if (finish_submit(finish, &s->place, s->n, false, fd, how) == 0)
 		return STORE_OK;
 	errno = ENOMEM;
-	return fail(s);
+	return store_fail(s);
 }
 
 /* -- rotation ------------------------------------------------------------ */
@@ -625,8 +313,8 @@ begin_file(struct store_stream *s)
 	size_t len;
 
 	preamble = d4_border_preamble(s->border, &len);
-	if (append(s, preamble, len) == -1)
-		return fail(s);
+	if (file_append(s, preamble, len) == -1)
+		return store_fail(s);
 	s->whole = s->start = len;
 	s->last.end = s->last.whole = len;
 	s->last.data = false;
@@ -639,7 +327,7 @@ rotate(struct store_stream *s, time_t now)
 {
 	enum store_result result;
 
-	if ((result = flush(s, now)) != STORE_OK ||
+	if ((result = file_flush(s, now)) != STORE_OK ||
 	    (result = hand_over(s, FINISH_WHOLE)) != STORE_OK)
 		return result;
 	s->written = s->committed = 0;
@@ -656,7 +344,7 @@ begin_anew(struct store_stream *s, uint64_t before)
 {
 	s->whole = before;
 	s->renew = true;
-	return cut(s);
+	return file_cut(s);
 }
 
 /* -- units and lines ----------------------------------------------------- */
@@ -683,13 +371,13 @@ hand_line(struct store_stream *s, const char *text, size_t len, time_t now)
 		return STORE_OK;
 	case HANDLER_FULL:
 		if (line_keep(&s->line, text, len) == -1)
-			return fail(s);
+			return store_fail(s);
 		s->pending = true;
 		return STORE_FULL;
 	case HANDLER_BAD_DATA:
 		return refuse(s, handler_why(s->handler));
 	default:
-		return fail(s);
+		return store_fail(s);
 	}
 }
 
@@ -755,8 +443,8 @@ take_step(struct store_stream *s, const uint8_t *data, size_t len, time_t now,
 	*taken += (size_t)n;
 	s->taken += (size_t)n;
 	s->at_start = false;
-	if (s->keeps && append(s, data, (size_t)n) == -1)
-		return fail(s);
+	if (s->keeps && file_append(s, data, (size_t)n) == -1)
+		return store_fail(s);
 	if (s->keeps && whole &&
 	    (result = end_unit(s, before)) != STORE_OK)
 		return result;
@@ -766,7 +454,7 @@ take_step(struct store_stream *s, const uint8_t *data, size_t len, time_t now,
 		return STORE_OK;
 	if (line_take(&s->line, (const char *)data, (size_t)n, whole, &text,
 	    &len) == -1)
-		return fail(s);
+		return store_fail(s);
 	return text == NULL ? STORE_OK : hand_line(s, text, len, now);
 }
 
@@ -781,7 +469,7 @@ take(struct store_stream *s, const uint8_t *data, size_t len, time_t now,
 		if (is_due(s, now) && (result = rotate(s, now)) != STORE_OK)
 			break;
 		if (s->len >= BUFFER_MAX &&
-		    (result = write_buffer(s, now)) != STORE_OK)
+		    (result = file_write(s, now)) != STORE_OK)
 			break;
 		n = len - done;
 		if (s->keeps && n > BUFFER_MAX - s->len)
@@ -814,7 +502,7 @@ learn_kind(struct store_stream *s, time_t now)
 	s->kind = s->magic_len == MAGIC_LEN && is_pcap(s->magic) ?
 	    D4_BORDER_PCAP : D4_BORDER_LINES;
 	if ((s->border = d4_border_new(s->kind)) == NULL)
-		return fail(s);
+		return store_fail(s);
 	return take(s, s->magic, s->magic_len, now, &taken);
 }
 
@@ -964,7 +652,7 @@ store_write(struct store_stream *s, const void *bytes, size_t len, time_t now,
 		result = take(s, data + *taken, len - *taken, now, taken);
 	/* What waited for room must not wait for the next record. */
 	if (result == STORE_OK && len == 0)
-		result = flush(s, now);
+		result = file_flush(s, now);
 	s->store->figures.nbytes += *taken;
 	return result;
 }
@@ -977,7 +665,7 @@ store_flush(struct store_stream *s, time_t now)
 	if (s->why == NULL)
 		result = hand_pending(s, now);
 	if (result == STORE_OK || result == STORE_BAD_DATA)
-		result = flush(s, now);
+		result = file_flush(s, now);
 	if (result == STORE_OK && s->tail != NULL &&
 	    s->store->set.sync == STORE_SYNC_ALWAYS)
 		result = mark_new(s);
@@ -1070,7 +758,7 @@ give_back(struct store_stream *s, int rc)
 	tail_close(s->coming);
 	s->coming = NULL;
 	errno = err;
-	return rc == 1 || complete_waits(errno) ? STORE_FULL : fail(s);
+	return rc == 1 || complete_waits(errno) ? STORE_FULL : store_fail(s);
 }
 
 /* Ours holds: the others are told, then what is left of it is finished. */
@@ -1104,7 +792,8 @@ take_over(struct store_stream *s)
 		rc = tail_import(s->coming, share_import(s->share));
 	s->store->left_some = true;
 	if (rc != 0)
-		return rc == 1 || complete_waits(errno) ? STORE_FULL : fail(s);
+		return rc == 1 || complete_waits(errno) ? STORE_FULL :
+		    store_fail(s);
 	s->imported = true;
 	return STORE_OK;
 }
@@ -1167,7 +856,7 @@ take_tail(struct store_stream *s)
 	if (tail_count(s->tail) == 0)
 		return STORE_OK;
 	if ((tail = tail_match(s->tail)) == NULL)
-		return fail(s);
+		return store_fail(s);
 	match_begin(&s->match, tail);
 	s->store->figures.nresumed++;
 	return STORE_OK;
@@ -1185,7 +874,7 @@ feed(struct store_stream *s, const uint8_t *data, size_t len)
 		s->kind = len >= MAGIC_LEN && is_pcap(data) ?
 		    D4_BORDER_PCAP : D4_BORDER_LINES;
 		if ((s->border = d4_border_new(s->kind)) == NULL)
-			return fail(s);
+			return store_fail(s);
 	}
 	for (s->fed = true; done < len; done += (size_t)n) {
 		n = d4_border_step(s->border, data + done, len - done, &whole);
@@ -1285,9 +974,9 @@ end_record(struct store_stream *s, const uint8_t hmac[D4_HMAC_LEN],
 		flags = len <= size ? LOG_PREAMBLE | LOG_ANEW : LOG_PREAMBLE;
 	}
 	if (add_record(s, hmac, size, flags) == -1)
-		return fail(s);
+		return store_fail(s);
 	return tail_npending(s->tail) < TAIL_PENDING ? STORE_OK :
-	    commit_if_due(s);
+	    file_commit_if_due(s);
 }
 
 /* What of it was good is kept; it must not come again, for ever. */
@@ -1320,7 +1009,7 @@ take_lacking(struct store_stream *s, const uint8_t hmac[D4_HMAC_LEN],
     const void *payload, size_t size)
 {
 	if (add_record(s, hmac, (uint32_t)size, LOG_PREAMBLE) == -1)
-		return fail(s);
+		return store_fail(s);
 	return feed(s, payload, size);
 }
 
@@ -1423,7 +1112,7 @@ settle(struct store_stream *s)
 	if (tail_settle(s->tail, s->keeps ? s->written :
 	    s->clean ? s->taken : s->whole) == 0)
 		return STORE_OK;
-	return complete_waits(errno) ? STORE_FULL : fail(s);
+	return complete_waits(errno) ? STORE_FULL : store_fail(s);
 }
 
 /* A file that could not be synced, or that its tail doesn't agree with, stays
@@ -1492,7 +1181,7 @@ forget_rest(struct store_stream *s)
 		s->whole = file_size(s);
 	if (s->whole > 0 && s->kind == D4_BORDER_LINES)
 		s->data = true;
-	(void)cut(s);
+	(void)file_cut(s);
 	if (!s->data || (s->tail != NULL && !s->clean && !s->last.data))
 		s->data = false;
 	if (!s->data)
@@ -1557,7 +1246,7 @@ store_tick(struct store *store, time_t now)
 		 * have to wait for the finisher because of them. */
 		if (!finish_loaded(store->set.finish) && is_due(s, now))
 			waits = rotate(s, now) == STORE_FULL || waits;
-		waits = flush(s, now) == STORE_FULL || waits || s->pending;
+		waits = file_flush(s, now) == STORE_FULL || waits || s->pending;
 		if (s->tail != NULL)
 			(void)mark_new(s);
 		if (s->share != NULL && s->tail != NULL) {
@@ -1566,7 +1255,7 @@ store_tick(struct store *store, time_t now)
 				tell_all(s);
 			tell_again(s);
 		}
-		shrink(s);
+		file_shrink(s);
 	}
 	waits = waits || !STAILQ_EMPTY(&store->handing);
 	return waits || (store->syncer != NULL &&
@@ -1636,14 +1325,14 @@ sync_stream(struct store_stream *s, time_t now)
 
 	if (s->border == NULL || s->err != 0)
 		return 0;
-	if ((result = flush(s, now)) == STORE_FULL)
+	if ((result = file_flush(s, now)) == STORE_FULL)
 		errno = ENOSPC;
 	if (result != STORE_OK)
 		return -1;
 	if (!s->unsynced || s->fd == -1)
 		return 0;
 	if (fdatasync(s->fd) == -1) {
-		(void)fail(s);
+		(void)store_fail(s);
 		return -1;
 	}
 	s->unsynced = false;
