@@ -219,3 +219,12 @@ file_cut(struct store_stream *s)
 	s->written = s->whole;
 	return STORE_OK;
 }
+
+void
+file_leave(struct store_stream *s)
+{
+	(void)close(s->fd);
+	s->fd = -1;
+	s->store->figures.nfiles--;
+	s->store->left_some = true;
+}

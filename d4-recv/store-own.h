@@ -131,4 +131,37 @@ enum store_result file_commit_if_due(struct store_stream *);
 /* Forgets what stands behind the last whole unit. */
 enum store_result file_cut(struct store_stream *);
 
+/* One that could not be synced, or that its tail doesn't agree with, stays as
+ * after a crash. */
+void file_leave(struct store_stream *);
+
+/* -- store-sync.c: what was written reaches the disk, the marks of its tail,
+ *    other stores and the finisher ------------------------------------------ */
+
+/* Whether another store has taken the stream. */
+bool store_is_gone(const struct store_stream *);
+
+/* Tells others of all that the tail has, where that has no marks; and again,
+ * if the server lost what it had. */
+void sync_tell_all(struct store_stream *);
+void sync_tell_again(struct store_stream *);
+
+/* Files that the others know of are for the finisher; where somebody else took
+ * the stream they stay as after a crash.  Returns whether there was any. */
+bool sync_hand_arrived(struct store *);
+
+/* What became of a job, which is freed: a file that is on the disk goes to the
+ * finisher, one that may not be is left for recover_run(). */
+void sync_end_job(struct store *, struct sync_job *);
+
+/* Has what the tail says until now synced and marked; hands: and the file
+ * handed to the finisher then.  The second: unless all is marked, STORE_FULL
+ * while a mark of the stream is under way. */
+enum store_result sync_mark(struct store_stream *, bool hands);
+enum store_result sync_mark_new(struct store_stream *);
+
+/* The file is complete, as far as it goes, or has nothing in it.  None is left
+ * open, unless it is STORE_FULL. */
+enum store_result sync_hand_over(struct store_stream *, enum finish_how);
+
 #endif
