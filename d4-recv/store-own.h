@@ -164,4 +164,18 @@ enum store_result sync_mark_new(struct store_stream *);
  * open, unless it is STORE_FULL. */
 enum store_result sync_hand_over(struct store_stream *, enum finish_how);
 
+/* -- store-rotate.c: when a file ends, and the next one begins ------------- */
+
+/* Whether the file is to be ended where it is now. */
+bool file_is_due(const struct store_stream *, time_t now);
+
+/* Begins the next one with the preamble, in the buffer; ends the file at a
+ * border before that. */
+enum store_result file_begin(struct store_stream *);
+enum store_result file_rotate(struct store_stream *, time_t now);
+
+/* A pcap file header in mid-stream: what was before it is one file, up to there,
+ * and the scanner has it as the preamble of the next. */
+enum store_result file_begin_anew(struct store_stream *, uint64_t before);
+
 #endif

@@ -12,9 +12,6 @@
 #include "d4-recv/tail-log.h"
 #include "lib/log.h"
 
-#define HURRY_S		5	/* age of files, once half of those that may
-				 * be open are */
-
 enum store_result
 store_fail(struct store_stream *s)
 {
@@ -23,85 +20,6 @@ store_fail(struct store_stream *s)
 	    s->fd == -1 ? PLACE_OPEN : s->place.path);
 	errno = s->err;
 	return STORE_FAILED;
-}
-
-/* -- rotation ------------------------------------------------------------ */
-
-/* Seconds until a file is ended, 0: never. */
-static unsigned
-rotation(const struct store *store)
-{
-	const struct store_settings *set = &store->set;
-
-	if (set->max_files == 0 ||
-	    store->figures.nfiles < set->max_files / 2 ||
-	    (set->rotate > 0 && set->rotate < HURRY_S))
-		return set->rotate;
-	return HURRY_S;
-}
-
-static bool
-is_due(const struct store_stream *s, time_t now)
-{
-	const struct store_settings *set = &s->store->set;
-	unsigned seconds;
-
-	if (s->renew)
-		return true;
-	/* A file with a tail ends with a record. */
-	if (s->in_record && !s->at_start)
-		return false;
-	if (!s->data || !d4_border_at(s->border) ||
-	    d4_border_was_preamble(s->border))
-		return false;
-	if (set->rotate_size > 0 && file_size(s) >= set->rotate_size)
-		return true;
-	/* A clock that was set back must not hold a file open. */
-	seconds = rotation(s->store);
-	return seconds > 0 && s->fd != -1 && (now < s->opened ||
-	    now - s->opened >= (time_t)seconds);
-}
-
-/* With the preamble. */
-static enum store_result
-begin_file(struct store_stream *s)
-{
-	const uint8_t *preamble;
-	size_t len;
-
-	preamble = d4_border_preamble(s->border, &len);
-	if (file_append(s, preamble, len) == -1)
-		return store_fail(s);
-	s->whole = s->start = len;
-	s->last.end = s->last.whole = len;
-	s->last.data = false;
-	return STORE_OK;
-}
-
-/* Ends the file at a border. */
-static enum store_result
-rotate(struct store_stream *s, time_t now)
-{
-	enum store_result result;
-
-	if ((result = file_flush(s, now)) != STORE_OK ||
-	    (result = sync_hand_over(s, FINISH_WHOLE)) != STORE_OK)
-		return result;
-	s->written = s->committed = 0;
-	s->len = 0;
-	s->nth++;
-	s->data = s->renew = false;
-	return begin_file(s);
-}
-
-/* A pcap file header in mid-stream: what was before it is one file, and the
- * scanner has it as the preamble of the next. */
-static enum store_result
-begin_anew(struct store_stream *s, uint64_t before)
-{
-	s->whole = before;
-	s->renew = true;
-	return file_cut(s);
 }
 
 /* -- units and lines ----------------------------------------------------- */
@@ -177,7 +95,7 @@ end_unit(struct store_stream *s, uint64_t before)
 	if (!d4_border_was_preamble(s->border))
 		s->data = s->of_data = true;
 	else if (s->kind == D4_BORDER_PCAP && before > 0)
-		return begin_anew(s, before);
+		return file_begin_anew(s, before);
 	return STORE_OK;
 }
 
@@ -223,7 +141,7 @@ take(struct store_stream *s, const uint8_t *data, size_t len, time_t now,
 	size_t done = 0, n;
 
 	while (done < len && result == STORE_OK) {
-		if (is_due(s, now) && (result = rotate(s, now)) != STORE_OK)
+		if (file_is_due(s, now) && (result = file_rotate(s, now)) != STORE_OK)
 			break;
 		if (s->len >= BUFFER_MAX &&
 		    (result = file_write(s, now)) != STORE_OK)
@@ -691,7 +609,7 @@ go_on(struct store_stream *s, const uint8_t hmac[D4_HMAC_LEN], size_t size,
 	s->store->figures.nstored += s->match.nstored;
 	s->store->figures.ngaps += s->match.end == MATCH_GAP ||
 	    s->match.end == MATCH_DIVERGED;
-	return s->fed && s->keeps ? begin_file(s) : STORE_OK;
+	return s->fed && s->keeps ? file_begin(s) : STORE_OK;
 }
 
 static void
@@ -990,8 +908,8 @@ store_tick(struct store *store, time_t now)
 			continue;
 		/* Files of silent sensors are in no hurry: new ones must not
 		 * have to wait for the finisher because of them. */
-		if (!finish_loaded(store->set.finish) && is_due(s, now))
-			waits = rotate(s, now) == STORE_FULL || waits;
+		if (!finish_loaded(store->set.finish) && file_is_due(s, now))
+			waits = file_rotate(s, now) == STORE_FULL || waits;
 		waits = file_flush(s, now) == STORE_FULL || waits || s->pending;
 		if (s->tail != NULL)
 			(void)sync_mark_new(s);
