@@ -178,4 +178,23 @@ enum store_result file_rotate(struct store_stream *, time_t now);
  * and the scanner has it as the preamble of the next. */
 enum store_result file_begin_anew(struct store_stream *, uint64_t before);
 
+/* -- store-unit.c: bytes become units of their type, and lines items ------- */
+
+/* The data is not what its type says; why is static. */
+enum store_result unit_refuse(struct store_stream *, const char *why);
+
+/* A line that had no room. */
+enum store_result unit_hand_pending(struct store_stream *, time_t now);
+
+/* Takes bytes as store_write() does; *taken grows. */
+enum store_result unit_take(struct store_stream *, const uint8_t *, size_t len,
+    time_t now, size_t *taken);
+
+/* Type 4 is known by its first bytes, which wait until there are enough, or no
+ * more come. */
+bool unit_is_pcap(const uint8_t magic[MAGIC_LEN]);
+enum store_result unit_take_magic(struct store_stream *, const uint8_t *,
+    size_t len, time_t now, size_t *taken);
+enum store_result unit_learn_kind(struct store_stream *, time_t now);
+
 #endif
