@@ -197,4 +197,9 @@ enum store_result unit_take_magic(struct store_stream *, const uint8_t *,
     size_t len, time_t now, size_t *taken);
 enum store_result unit_learn_kind(struct store_stream *, time_t now);
 
+/* -- store-take.c: which store and session has a stream -------------------- */
+
+/* Takes hold of the tail, once nobody else has it; STORE_FULL until then. */
+enum store_result store_take_tail(struct store_stream *);
+
 #endif
