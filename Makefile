@@ -106,7 +106,7 @@ d4/d4: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) -pthread
 TAIL = tails tail tail-generation tail-load tail-match tail-other \
     tail-settle tail-log tail-blob
 STORE_ROOM = store store-file store-sync store-rotate store-unit store-take \
-    store-resume
+    store-resume store-end
 STORE = $(patsubst %,d4-recv/%.o,place whole complete runner hook finish \
     handler line $(STORE_ROOM) recover settle syncer $(TAIL) match share \
     share-keys pipeline)

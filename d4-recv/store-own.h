@@ -102,6 +102,9 @@ struct store_stream {
 /* It is ours to blame, with errno, and is said. */
 enum store_result store_fail(struct store_stream *);
 
+/* Out of the list; what it holds is dropped. */
+void store_free_stream(struct store_stream *);
+
 /* -- store-file.c: the file that is written, and what is buffered of it ---- */
 
 /* What of the file is written, and what is not yet. */
@@ -201,5 +204,11 @@ enum store_result unit_learn_kind(struct store_stream *, time_t now);
 
 /* Takes hold of the tail, once nobody else has it; STORE_FULL until then. */
 enum store_result store_take_tail(struct store_stream *);
+
+/* -- store-end.c: the end of a session ------------------------------------- */
+
+/* Goes on with it.  Returns false while there is no room; else the stream is
+ * gone. */
+bool store_end_stream(struct store_stream *, time_t now);
 
 #endif
