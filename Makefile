@@ -110,8 +110,9 @@ STORE_ROOM = store store-file store-sync store-rotate store-unit store-take \
 STORE = $(patsubst %,d4-recv/%.o,place whole complete runner hook finish \
     handler line $(STORE_ROOM) recover settle syncer $(TAIL) match share \
     share-keys pipeline)
+CONN_ROOM = conn conn-key
 d4-recv/d4-recv: $(patsubst %,d4-recv/%.o,main settings session filter \
-    supervise reload collect conn admit peers refusals errors faults \
+    supervise reload collect $(CONN_ROOM) admit peers refusals errors faults \
     analyze \
     figures stream stream-cmd stream-keys passage) \
     $(STORE)
@@ -212,7 +213,7 @@ parts-pibs-state = $(addprefix d4-pibs/,state attack attack-state repeat flow \
     seen hash out)
 parts-place = d4-recv/place
 parts-recv = $(addprefix t/fuzz/,fake-recv fake-tls) \
-    $(addprefix d4-recv/,conn session admit peers refusals errors faults \
+    $(addprefix d4-recv/,$(CONN_ROOM) session admit peers refusals errors faults \
     $(STORE_ROOM) handler line place whole complete settle \
     syncer $(TAIL) match share share-keys pipeline)
 parts-recv-tail = d4-recv/tail-log
@@ -235,8 +236,8 @@ covers-pibs-packet = d4-pibs/packet.c
 covers-pibs-state = d4-pibs/state.c d4-pibs/attack-state.c
 covers-place = d4-recv/place.c
 covers-queue = lib/queue-dir.c lib/queue-names.c
-covers-recv = $(addprefix d4-recv/,session.c admit.c conn.c handler.c line.c \
-    $(STORE_ROOM:%=%.c))
+covers-recv = $(addprefix d4-recv/,session.c admit.c handler.c line.c \
+    $(CONN_ROOM:%=%.c) $(STORE_ROOM:%=%.c))
 covers-recv-tail = d4-recv/tail-log.c
 covers-spool = d4/spool-form.c
 covers-redis = $(addprefix lib/,queue-redis.c registry-redis.c \
