@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "d4-recv/admit.h"
-#include "d4-recv/conn.h"
+#include "d4-recv/conn-own.h"
 #include "d4-recv/errors.h"
 #include "lib/bytes.h"
 #include "lib/log.h"
@@ -100,90 +100,6 @@ release(struct conn_context *ctx, struct conn *c)
 	free(c);
 }
 
-/* Who it is, for messages: a uuid only once it has verified. */
-static const char *
-name_of(const struct conn *c, char name[D4_NET_HOST + D4_UUID_TEXT])
-{
-	size_t len = strlen(c->peer);
-
-	memcpy(name, c->peer, len + 1);
-	if (c->verified) {
-		name[len] = ' ';
-		d4_uuid_text(name + len + 1, c->session.uuid);
-	}
-	return name;
-}
-
-/* What the turn brought goes into the registry. */
-static void
-note_turn(struct conn_context *ctx, struct conn *c)
-{
-	if (c->turn_records > 0 && c->claim != NULL &&
-	    d4_registry_note(ctx->registry, c->claim, c->turn_records,
-	    c->turn_bytes, (uint64_t)ctx->now) == -1)
-		faults_say(&ctx->faults, d4_registry_why(ctx->registry));
-	c->turn_records = c->turn_bytes = 0;
-}
-
-static void
-tell_session(const struct conn *c)
-{
-	char name[D4_NET_HOST + D4_UUID_TEXT];
-
-	if (c->session.nrecords == 0)
-		return;
-	d4_log_info(1, "%s: type %u (%s), %llu records, %llu bytes",
-	    name_of(c, name), c->session.type,
-	    d4_type_get(c->session.type)->name,
-	    (unsigned long long)c->session.nrecords,
-	    (unsigned long long)c->session.nbytes);
-	/* Who resumes sends them again. */
-	if (c->backlog_at < c->backlog_len && !c->resumes)
-		d4_log_warnx("%s: %zu bytes found no room", name,
-		    c->backlog_len - c->backlog_at);
-}
-
-/* How a session goes on with its stream, once that is known. */
-static void
-tell_match(const struct conn_context *ctx, struct conn *c)
-{
-	const struct match *m = c->stream != NULL ? store_match(c->stream) :
-	    stream_match(c->sink);
-	char name[D4_NET_HOST + D4_UUID_TEXT];
-
-	(void)ctx;
-	if (c->told || m == NULL || m->end == MATCH_OPEN)
-		return;
-	c->told = true;
-	(void)name_of(c, name);
-	if (m->end == MATCH_GAP)
-		d4_log_warnx("%s: type %u: goes on, but not where anything "
-		    "stored ends: a gap, or all is twice", name,
-		    c->session.type);
-	else if (m->end == MATCH_DIVERGED)
-		d4_log_warnx("%s: type %u: goes on, but after %llu records "
-		    "with others than were stored", name, c->session.type,
-		    (unsigned long long)m->nstored);
-	else if (m->nstored > 0)
-		d4_log_info(2, "%s: type %u: goes on, dropped as stored: %llu "
-		    "records", name, c->session.type,
-		    (unsigned long long)m->nstored);
-}
-
-/* The greatest timestamp, for the next session of a sensor whose must not go
- * back. */
-static void
-note_newest(struct conn_context *ctx, struct conn *c)
-{
-	if (!c->monotonic || c->noted_newest || ctx->store == NULL ||
-	    c->newest == 0)
-		return;
-	if (store_note_newest(ctx->store, c->session.uuid, c->session.type,
-	    c->newest) == -1)
-		faults_say(&ctx->faults, strerror(errno));
-	c->noted_newest = true;
-}
-
 /* Nothing more is read or written; what it holds is freed after the turn, for
  * records of it may still stand in the batch. */
 static void
@@ -195,9 +111,9 @@ bury(struct conn_context *ctx, struct conn *c)
 	if (c->events != 0)
 		(void)epoll_ctl(ctx->epoll, EPOLL_CTL_DEL, c->fd, NULL);
 	c->events = 0;
-	note_turn(ctx, c);
-	tell_session(c);
-	note_newest(ctx, c);
+	conn_note_turn(ctx, c);
+	conn_tell_session(c);
+	conn_note_newest(ctx, c);
 	store_close(c->stream, c->complete, ctx->now);
 	c->stream = NULL;
 	stream_close(c->sink, c->replaced);
@@ -219,7 +135,7 @@ refuse(struct conn_context *ctx, struct conn *c, unsigned reason,
 
 	if (c->state == CONN_DEAD)
 		return;
-	refusals_say(&ctx->refusals, ctx->now_ms, reason, name_of(c, name),
+	refusals_say(&ctx->refusals, ctx->now_ms, reason, conn_name(c, name),
 	    more != NULL ? more : "");
 	errors_text(error, reason, &c->session, &c->odd);
 	/* Of strangers nothing is kept, for or against the uuid they name; a
@@ -429,7 +345,7 @@ pass_on(struct conn_context *ctx, struct conn *c, const struct d4_header *h,
 		refuse(ctx, c, REFUSED_OURS, "not enough memory");
 		return STORE_OK;
 	}
-	tell_match(ctx, c);
+	conn_tell_match(ctx, c);
 	if (verdict == MATCH_STORED)
 		return STORE_OK;
 	if (verdict == MATCH_NEW && (c->max_age > 0 || c->monotonic) &&
@@ -457,7 +373,7 @@ keep_record(struct conn_context *ctx, struct conn *c,
 		result = store_judge(c->stream, h->hmac, payload, h->size,
 		    &verdict, &c->taken);
 		c->partly = c->taken > 0;
-		tell_match(ctx, c);
+		conn_tell_match(ctx, c);
 		if (result != STORE_OK)
 			return result;
 	}
@@ -562,7 +478,7 @@ open_stream(struct conn_context *ctx, struct conn *c, uint8_t type)
 		name = d4_meta_type(c->session.header);
 		/* What came before this record was of type 2. */
 		c->turn_records--;
-		note_turn(ctx, c);
+		conn_note_turn(ctx, c);
 		c->turn_records++;
 		if (d4_registry_claim_become(ctx->registry, c->claim, type,
 		    name) == -1)
@@ -874,7 +790,7 @@ finish_turn(struct conn_context *ctx, struct conn *c)
 	if (c->state == CONN_DEAD)
 		return;
 	mind_record(ctx, c);
-	note_turn(ctx, c);
+	conn_note_turn(ctx, c);
 	d4_feed_idle(c->feed);
 	if (judge_stream(c) != 0) {
 		refuse(ctx, c, judge_stream(c), NULL);
@@ -1005,7 +921,7 @@ conn_wake(struct conn_context *ctx)
 static void
 mind_stream(struct conn_context *ctx, struct conn *c)
 {
-	note_newest(ctx, c);
+	conn_note_newest(ctx, c);
 	if (!c->resumes || c->stream == NULL)
 		return;
 	if (store_is_held(c->stream)) {
