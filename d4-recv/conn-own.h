@@ -8,6 +8,15 @@
 #include "d4-recv/conn.h"
 #include "lib/uuid.h"
 
+/* -- conn.c: from accept(2) to close(2) ------------------------------------ */
+
+/* The connection is over for this reason; more, words to it, may be NULL. */
+void conn_refuse(struct conn_context *, struct conn *, unsigned reason,
+    const char *more);
+
+/* It is looked after at the end of the turn. */
+void conn_touch(struct conn_context *, struct conn *);
+
 /* -- conn-note.c: what is said of a session, and noted --------------------- */
 
 /* Who it is, for messages: a uuid only once it has verified. */
@@ -23,5 +32,25 @@ void conn_note_newest(struct conn_context *, struct conn *);
  * known. */
 void conn_tell_session(const struct conn *);
 void conn_tell_match(const struct conn_context *, struct conn *);
+
+/* -- conn-keep.c: data goes to the store and on into streams ---------------- */
+
+/* What the store made of it.  Returns -1 when the connection is over. */
+int conn_took(struct conn_context *, struct conn *, enum store_result);
+
+/* Whether the timestamp is such as its sensor may send: 0 or a reason.  What a
+ * reader needs first is as old as its stream. */
+unsigned conn_judge_time(struct conn_context *, struct conn *,
+    const struct d4_header *, const uint8_t *payload);
+
+/* What is news goes into streams of Redis, too. */
+void conn_hand_on(struct conn_context *, struct conn *,
+    const struct d4_header *, const uint8_t *payload);
+
+/* Keeps a record of data, or has it wait with the connection; the other tries
+ * again what there was no room for. */
+void conn_take_data(struct conn_context *, struct conn *,
+    const struct d4_header *, const uint8_t *payload);
+void conn_drain_backlog(struct conn_context *, struct conn *);
 
 #endif

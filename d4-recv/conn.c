@@ -126,9 +126,8 @@ bury(struct conn_context *ctx, struct conn *c)
 	ctx->dead = c;
 }
 
-/* The connection is over for this reason. */
-static void
-refuse(struct conn_context *ctx, struct conn *c, unsigned reason,
+void
+conn_refuse(struct conn_context *ctx, struct conn *c, unsigned reason,
     const char *more)
 {
 	char name[D4_NET_HOST + D4_UUID_TEXT], error[ERRORS_TEXT];
@@ -153,7 +152,7 @@ refuse_stored(struct conn_context *ctx, struct conn *c, unsigned reason,
     const char *more)
 {
 	if (c->backlog_len == 0) {
-		refuse(ctx, c, reason, more);
+		conn_refuse(ctx, c, reason, more);
 	} else if (!c->condemned) {
 		c->condemned = true;
 		c->refusal = reason;
@@ -166,7 +165,7 @@ static void
 make_room(struct conn_context *ctx)
 {
 	if (ctx->nstrangers >= ctx->settings->max_unauthenticated)
-		refuse(ctx, TAILQ_FIRST(&ctx->strangers), REFUSED_FULL,
+		conn_refuse(ctx, TAILQ_FIRST(&ctx->strangers), REFUSED_FULL,
 		    "a stranger, quiet longest");
 }
 
@@ -207,7 +206,7 @@ watch(struct conn_context *ctx, struct conn *c)
 		c->events = event.events;
 	/* A regular file, as stdin, is always ready and not for epoll. */
 	else if (errno != EPERM)
-		refuse(ctx, c, REFUSED_OURS, strerror(errno));
+		conn_refuse(ctx, c, REFUSED_OURS, strerror(errno));
 }
 
 static unsigned
@@ -257,8 +256,8 @@ conn_new(struct conn_context *ctx, int fd, const char *peer)
 	watch(ctx, c);
 }
 
-static void
-touch(struct conn_context *ctx, struct conn *c)
+void
+conn_touch(struct conn_context *ctx, struct conn *c)
 {
 	if (c->is_touched)
 		return;
@@ -268,199 +267,6 @@ touch(struct conn_context *ctx, struct conn *c)
 }
 
 /* -- what was verified ------------------------------------------------------ */
-
-/* Keeps what the store has no room for; the sensor is not read meanwhile. */
-static int
-keep(struct conn *c, const struct d4_header *h, const uint8_t *payload)
-{
-	size_t len = sizeof(*h) + h->size;
-	uint8_t *backlog;
-
-	if ((backlog = realloc(c->backlog, c->backlog_len + len)) == NULL)
-		return -1;
-	memcpy(backlog + c->backlog_len, h, sizeof(*h));
-	memcpy(backlog + c->backlog_len + sizeof(*h), payload, h->size);
-	c->backlog = backlog;
-	c->backlog_len += len;
-	return 0;
-}
-
-/* Returns -1 when the connection is over. */
-static int
-took(struct conn_context *ctx, struct conn *c, enum store_result result)
-{
-	if (result == STORE_BAD_DATA) {
-		c->backlog_len = c->backlog_at = 0;
-		refuse(ctx, c, D4_BAD_DATA, store_why(c->stream));
-	} else if (result == STORE_FAILED)
-		refuse(ctx, c, REFUSED_OURS, strerror(errno));
-	return c->state == CONN_DEAD ? -1 : 0;
-}
-
-/* Whether the timestamp is such as its sensor may send.  What a reader needs
- * first is as old as its stream. */
-static unsigned
-judge_time(struct conn_context *ctx, struct conn *c,
-    const struct d4_header *h, const uint8_t *payload)
-{
-	unsigned reason = 0;
-
-	if (c->max_age > 0 && h->timestamp < (uint64_t)ctx->now &&
-	    (uint64_t)ctx->now - h->timestamp > c->max_age)
-		reason = REFUSED_TOO_OLD;
-	else if (c->monotonic && h->timestamp < c->newest)
-		reason = REFUSED_BACKWARDS;
-	if (reason != 0 && c->resumes && c->stream != NULL &&
-	    store_is_preamble(c->stream, payload, h->size))
-		return 0;
-	if (reason == 0 && h->timestamp > c->newest) {
-		c->newest = h->timestamp;
-		c->noted_newest = false;
-	}
-	return reason;
-}
-
-/* What is news goes into streams of Redis, too. */
-static void
-hand_on(struct conn_context *ctx, struct conn *c, const struct d4_header *h,
-    const uint8_t *payload)
-{
-	if (c->sink != NULL && stream_add(c->sink, h, payload) == -1)
-		refuse(ctx, c, REFUSED_OURS, "not enough memory");
-}
-
-/* A record of a stream that may be gone on with and is in no file: what Redis has
- * of it is not news. */
-static enum store_result
-pass_on(struct conn_context *ctx, struct conn *c, const struct d4_header *h,
-    const uint8_t *payload)
-{
-	enum match_verdict verdict;
-	unsigned reason;
-	int rc;
-
-	if ((rc = stream_judge(c->sink, h, payload, &verdict)) == 0)
-		return STORE_FULL;
-	if (rc == -1) {
-		refuse(ctx, c, REFUSED_OURS, "not enough memory");
-		return STORE_OK;
-	}
-	conn_tell_match(ctx, c);
-	if (verdict == MATCH_STORED)
-		return STORE_OK;
-	if (verdict == MATCH_NEW && (c->max_age > 0 || c->monotonic) &&
-	    (reason = judge_time(ctx, c, h, payload)) != 0) {
-		c->backlog_len = c->backlog_at = 0;
-		refuse(ctx, c, reason, NULL);
-		return STORE_OK;
-	}
-	hand_on(ctx, c, h, payload);
-	return STORE_OK;
-}
-
-/* A record of a stream that may be gone on with.  STORE_FULL: not all of it,
- * yet; c->taken is how much. */
-static enum store_result
-keep_record(struct conn_context *ctx, struct conn *c,
-    const struct d4_header *h, const uint8_t *payload)
-{
-	enum match_verdict verdict = MATCH_NEW;
-	enum store_result result;
-	size_t taken;
-	unsigned reason;
-
-	if (!c->judged) {
-		result = store_judge(c->stream, h->hmac, payload, h->size,
-		    &verdict, &c->taken);
-		c->partly = c->taken > 0;
-		conn_tell_match(ctx, c);
-		if (result != STORE_OK)
-			return result;
-	}
-	if (verdict == MATCH_PREAMBLE)
-		hand_on(ctx, c, h, payload);
-	if (verdict != MATCH_NEW)
-		return STORE_OK;
-	if (!c->judged && (c->max_age > 0 || c->monotonic) &&
-	    (reason = judge_time(ctx, c, h, payload)) != 0) {
-		c->backlog_len = c->backlog_at = 0;
-		refuse(ctx, c, reason, NULL);
-		return STORE_OK;
-	}
-	c->judged = true;
-	result = store_record(c->stream, h->hmac, h->size, payload + c->taken,
-	    h->size - c->taken, ctx->now, &taken);
-	c->taken += taken;
-	if (c->taken < h->size)
-		return result;
-	if (result != STORE_BAD_DATA && result != STORE_FAILED && !c->partly)
-		hand_on(ctx, c, h, payload);
-	c->judged = false;
-	c->taken = 0;
-	return result == STORE_FULL ? STORE_OK : result;
-}
-
-/* The same of any other. */
-static enum store_result
-keep_data(struct conn_context *ctx, struct conn *c, const struct d4_header *h,
-    const uint8_t *payload)
-{
-	enum store_result result;
-	size_t taken;
-
-	if (c->stream == NULL)
-		return pass_on(ctx, c, h, payload);
-	if (c->resumes)
-		return keep_record(ctx, c, h, payload);
-	result = store_write(c->stream, payload + c->taken,
-	    h->size - c->taken, ctx->now, &taken);
-	c->taken += taken;
-	if (result == STORE_FULL && c->taken == h->size)
-		result = STORE_OK;
-	if (result == STORE_OK)
-		c->taken = 0;
-	return result;
-}
-
-static void
-take_data(struct conn_context *ctx, struct conn *c, const struct d4_header *h,
-    const uint8_t *payload)
-{
-	enum store_result result = STORE_FULL;
-
-	if (c->backlog_len == 0) {
-		result = keep_data(ctx, c, h, payload);
-		if (c->state == CONN_DEAD || took(ctx, c, result) == -1)
-			return;
-	}
-	if (result == STORE_FULL && keep(c, h, payload) == -1)
-		refuse(ctx, c, REFUSED_OURS, "not enough memory");
-}
-
-/* Tries again what there was no room for. */
-static void
-drain_backlog(struct conn_context *ctx, struct conn *c)
-{
-	enum store_result result;
-	struct d4_header h;
-
-	while (c->backlog_at < c->backlog_len) {
-		memcpy(&h, c->backlog + c->backlog_at, sizeof(h));
-		result = keep_data(ctx, c, &h, c->backlog + c->backlog_at +
-		    sizeof(h));
-		if (c->state == CONN_DEAD || took(ctx, c, result) == -1 ||
-		    result == STORE_FULL)
-			return;
-		c->backlog_at += sizeof(h) + h.size;
-	}
-	free(c->backlog);
-	c->backlog = NULL;
-	c->backlog_len = c->backlog_at = 0;
-	/* The wait was ours, not the sensor's; bytes may lie decrypted. */
-	if (c->record_ms != 0)
-		c->record_ms = ctx->now_ms;
-	touch(ctx, c);
-}
 
 /* The stream of data begins: with the first record, or behind a meta header. */
 static int
@@ -472,7 +278,7 @@ open_stream(struct conn_context *ctx, struct conn *c, uint8_t type)
 	if (type == D4_TYPE_EXTENDED) {
 		reason = session_close_meta(&c->session, &ctx->rules, &why);
 		if (reason != D4_OK) {
-			refuse(ctx, c, reason, why);
+			conn_refuse(ctx, c, reason, why);
 			return -1;
 		}
 		name = d4_meta_type(c->session.header);
@@ -495,7 +301,7 @@ open_stream(struct conn_context *ctx, struct conn *c, uint8_t type)
 			store_resume(c->stream, c->hello);
 		return 0;
 	}
-	refuse(ctx, c, errno == ENOMEM ? REFUSED_OURS : D4_BAD_META, why);
+	conn_refuse(ctx, c, errno == ENOMEM ? REFUSED_OURS : D4_BAD_META, why);
 	return -1;
 }
 
@@ -544,7 +350,7 @@ take(struct conn_context *ctx, struct conn *c, const struct d4_header *h,
 		c->resumes = h->size == 0;
 		memcpy(c->hello, h->hmac, sizeof(c->hello));
 		if ((reason = go_live(ctx, c, h->type)) != 0) {
-			refuse(ctx, c, reason, NULL);
+			conn_refuse(ctx, c, reason, NULL);
 			return;
 		}
 	}
@@ -554,9 +360,9 @@ take(struct conn_context *ctx, struct conn *c, const struct d4_header *h,
 	c->closing = h->size == 0 && !hello;
 	if (h->type == D4_TYPE_META) {
 		if (session_take_meta(&c->session, payload, h->size) != D4_OK)
-			refuse(ctx, c, D4_BAD_META, "it is too long");
+			conn_refuse(ctx, c, D4_BAD_META, "it is too long");
 		else
-			hand_on(ctx, c, h, payload);
+			conn_hand_on(ctx, c, h, payload);
 		return;
 	}
 	if (!c->opened && open_stream(ctx, c, h->type) == -1)
@@ -565,18 +371,18 @@ take(struct conn_context *ctx, struct conn *c, const struct d4_header *h,
 	c->turn_bytes += h->size;
 	ctx->nbytes += h->size;
 	if ((c->stream != NULL || c->sink != NULL) && c->resumes && !hello) {
-		take_data(ctx, c, h, payload);
+		conn_take_data(ctx, c, h, payload);
 		return;
 	}
 	if (!hello && (c->max_age > 0 || c->monotonic) &&
-	    (reason = judge_time(ctx, c, h, payload)) != 0) {
+	    (reason = conn_judge_time(ctx, c, h, payload)) != 0) {
 		refuse_stored(ctx, c, reason, NULL);
 		return;
 	}
 	if (h->size > 0 && c->stream != NULL)
-		take_data(ctx, c, h, payload);
+		conn_take_data(ctx, c, h, payload);
 	if (c->state != CONN_DEAD)
-		hand_on(ctx, c, h, payload);
+		conn_hand_on(ctx, c, h, payload);
 }
 
 /* Verifies what was gathered, and takes it in order. */
@@ -673,7 +479,7 @@ read_some(struct conn_context *ctx, struct conn *c)
 	uint8_t *at;
 
 	if ((room = d4_feed_space(c->feed, want, &at)) == 0) {
-		refuse(ctx, c, REFUSED_OURS, "not enough memory");
+		conn_refuse(ctx, c, REFUSED_OURS, "not enough memory");
 		return;
 	}
 	if (room > want)
@@ -703,12 +509,12 @@ shake_hands(struct conn_context *ctx, struct conn *c)
 
 	if (c->tls == NULL &&
 	    (c->tls = d4_tls_new(ctx->tls, c->fd, NULL)) == NULL) {
-		refuse(ctx, c, REFUSED_OURS, "not enough memory");
+		conn_refuse(ctx, c, REFUSED_OURS, "not enough memory");
 		return;
 	}
 	rc = d4_tls_handshake(c->tls);
 	if (rc == D4_TLS_FAILED)
-		refuse(ctx, c, REFUSED_TLS, d4_tls_why(c->tls));
+		conn_refuse(ctx, c, REFUSED_TLS, d4_tls_why(c->tls));
 	else if (rc == 0)
 		enter(ctx, c, CONN_QUIET);
 }
@@ -724,7 +530,7 @@ answer(struct conn_context *ctx, struct conn *c)
 	if (!c->answering && c->stream != NULL) {
 		result = c->closing ? store_end(c->stream, ctx->now) :
 		    store_flush(c->stream, ctx->now);
-		if (result == STORE_FULL || took(ctx, c, result) == -1)
+		if (result == STORE_FULL || conn_took(ctx, c, result) == -1)
 			return;
 	}
 	c->complete = c->closing;
@@ -747,7 +553,7 @@ conn_ready(struct conn_context *ctx, struct conn *c)
 {
 	if (c->state == CONN_DEAD)
 		return;
-	touch(ctx, c);
+	conn_touch(ctx, c);
 	if (c->state == CONN_HANDSHAKE)
 		shake_hands(ctx, c);
 	/* A second read would move the records that stand in the batch. */
@@ -793,15 +599,15 @@ finish_turn(struct conn_context *ctx, struct conn *c)
 	conn_note_turn(ctx, c);
 	d4_feed_idle(c->feed);
 	if (judge_stream(c) != 0) {
-		refuse(ctx, c, judge_stream(c), NULL);
+		conn_refuse(ctx, c, judge_stream(c), NULL);
 		return;
 	}
 	if (c->refusal != 0 && c->backlog_len == 0) {
-		refuse(ctx, c, c->refusal, c->more);
+		conn_refuse(ctx, c, c->refusal, c->more);
 		return;
 	}
 	if (ctx->settings->sync == STORE_SYNC_ALWAYS && c->resumes &&
-	    c->stream != NULL && took(ctx, c, store_flush(c->stream,
+	    c->stream != NULL && conn_took(ctx, c, store_flush(c->stream,
 	    ctx->now)) == -1)
 		return;
 	if (c->ended && c->refusal == 0 && c->state != CONN_ENDING) {
@@ -839,7 +645,7 @@ conn_turn(struct conn_context *ctx)
 		c->is_touched = c->was_read = false;
 		finish_turn(ctx, c);
 		if (waits_unseen(c)) {
-			touch(ctx, c);
+			conn_touch(ctx, c);
 			again = true;
 		}
 	}
@@ -864,13 +670,13 @@ mind_deadline(struct conn_context *ctx, struct conn *c)
 	int64_t age = ctx->now_ms - c->since_ms;
 
 	if (c->state == CONN_HANDSHAKE && age > HANDSHAKE_MS)
-		refuse(ctx, c, REFUSED_TIMEOUT, "TLS handshake");
+		conn_refuse(ctx, c, REFUSED_TIMEOUT, "TLS handshake");
 	else if (c->record_ms != 0 && !conn_is_full(c) &&
 	    ctx->now_ms - c->record_ms > record_time(c))
-		refuse(ctx, c, REFUSED_TIMEOUT, "a record");
+		conn_refuse(ctx, c, REFUSED_TIMEOUT, "a record");
 	else if (c->state == CONN_QUIET &&
 	    age > (int64_t)ctx->settings->quiet * 1000)
-		refuse(ctx, c, REFUSED_TIMEOUT, "no record");
+		conn_refuse(ctx, c, REFUSED_TIMEOUT, "no record");
 }
 
 static bool
@@ -892,9 +698,9 @@ conn_retry(struct conn_context *ctx)
 		next = c->next;
 		if (c->backlog_len > 0 && c->stream != NULL &&
 		    store_is_held(c->stream))
-			drain_backlog(ctx, c);
+			conn_drain_backlog(ctx, c);
 		if (c->state == CONN_ENDING)
-			touch(ctx, c);
+			conn_touch(ctx, c);
 	}
 }
 
@@ -908,11 +714,11 @@ conn_wake(struct conn_context *ctx)
 		if (c->sink == NULL)
 			continue;
 		if (c->stream == NULL && c->backlog_len > 0)
-			drain_backlog(ctx, c);
+			conn_drain_backlog(ctx, c);
 		/* The wait was ours, not the sensor's. */
 		if (c->record_ms != 0 && c->events == 0)
 			c->record_ms = ctx->now_ms;
-		touch(ctx, c);
+		conn_touch(ctx, c);
 	}
 }
 
@@ -957,9 +763,9 @@ conn_tick(struct conn_context *ctx, bool judge)
 		if (c->state != CONN_DEAD)
 			mind_stream(ctx, c);
 		if (c->state != CONN_DEAD && c->backlog_len > 0)
-			drain_backlog(ctx, c);
+			conn_drain_backlog(ctx, c);
 		if (c->state == CONN_ENDING)
-			touch(ctx, c);
+			conn_touch(ctx, c);
 		ctx->nwaiting += waits_for_room(c);
 	}
 	refusals_tick(&ctx->refusals);
