@@ -17,6 +17,12 @@ void conn_refuse(struct conn_context *, struct conn *, unsigned reason,
 /* It is looked after at the end of the turn. */
 void conn_touch(struct conn_context *, struct conn *);
 
+/* The same once all that has verified is stored. */
+void conn_refuse_stored(struct conn_context *, struct conn *, unsigned reason,
+    const char *more);
+
+void conn_enter(struct conn_context *, struct conn *, enum conn_state);
+
 /* -- conn-note.c: what is said of a session, and noted --------------------- */
 
 /* Who it is, for messages: a uuid only once it has verified. */
@@ -52,5 +58,10 @@ void conn_hand_on(struct conn_context *, struct conn *,
 void conn_take_data(struct conn_context *, struct conn *,
     const struct d4_header *, const uint8_t *payload);
 void conn_drain_backlog(struct conn_context *, struct conn *);
+
+/* -- conn-take.c: what was verified ----------------------------------------- */
+
+/* Verifies what was gathered, and takes it in order. */
+void conn_settle(struct conn_context *);
 
 #endif
