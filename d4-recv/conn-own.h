@@ -23,6 +23,10 @@ void conn_refuse_stored(struct conn_context *, struct conn *, unsigned reason,
 
 void conn_enter(struct conn_context *, struct conn *, enum conn_state);
 
+/* Nothing more is read or written; what it holds is freed after the turn, for
+ * records of it may still stand in the batch. */
+void conn_bury(struct conn_context *, struct conn *);
+
 /* -- conn-note.c: what is said of a session, and noted --------------------- */
 
 /* Who it is, for messages: a uuid only once it has verified. */
@@ -63,5 +67,10 @@ void conn_drain_backlog(struct conn_context *, struct conn *);
 
 /* Verifies what was gathered, and takes it in order. */
 void conn_settle(struct conn_context *);
+
+/* -- conn-read.c: what comes in --------------------------------------------- */
+
+/* Answers the end of a sensor once all it sent is stored. */
+void conn_answer(struct conn_context *, struct conn *);
 
 #endif
