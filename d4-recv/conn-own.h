@@ -27,6 +27,13 @@ void conn_enter(struct conn_context *, struct conn *, enum conn_state);
  * records of it may still stand in the batch. */
 void conn_bury(struct conn_context *, struct conn *);
 
+/* Has epoll wait for what is wanted now.  Who waits for nothing leaves it, for
+ * it would tell of a lost link again and again. */
+void conn_watch(struct conn_context *, struct conn *);
+
+/* Frees a dead one. */
+void conn_release(struct conn_context *, struct conn *);
+
 /* -- conn-note.c: what is said of a session, and noted --------------------- */
 
 /* Who it is, for messages: a uuid only once it has verified. */
