@@ -105,11 +105,12 @@ d4/d4: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) -pthread
 
 TAIL = tails tail tail-generation tail-load tail-match tail-other \
     tail-settle tail-log tail-blob
+SHARE_ROOM = share share-keys share-cmd
 STORE_ROOM = store store-file store-sync store-rotate store-unit store-take \
     store-resume store-end
 STORE = $(patsubst %,d4-recv/%.o,place whole complete runner hook finish \
-    handler line $(STORE_ROOM) recover settle syncer $(TAIL) match share \
-    share-keys pipeline)
+    handler line $(STORE_ROOM) recover settle syncer $(TAIL) match \
+    $(SHARE_ROOM) pipeline)
 CONN_ROOM = conn conn-key conn-note conn-keep conn-take conn-read conn-turn
 d4-recv/d4-recv: $(patsubst %,d4-recv/%.o,main settings session filter \
     supervise reload collect $(CONN_ROOM) admit peers refusals errors faults \
@@ -213,9 +214,9 @@ parts-pibs-state = $(addprefix d4-pibs/,state attack attack-state repeat flow \
     seen hash out)
 parts-place = d4-recv/place
 parts-recv = $(addprefix t/fuzz/,fake-recv fake-tls) \
-    $(addprefix d4-recv/,$(CONN_ROOM) session admit peers refusals errors faults \
-    $(STORE_ROOM) handler line place whole complete settle \
-    syncer $(TAIL) match share share-keys pipeline)
+    $(addprefix d4-recv/,$(CONN_ROOM) session admit peers refusals errors \
+    faults $(STORE_ROOM) handler line place whole complete settle syncer \
+    $(TAIL) match $(SHARE_ROOM) pipeline)
 parts-recv-tail = d4-recv/tail-log
 parts-spool = $(addprefix d4/,spool-form spool-disk)
 parts-whole = d4-recv/whole d4-recv/place

@@ -10,7 +10,7 @@
 
 #include "d4-recv/pipeline.h"
 #include "d4-recv/share-keys.h"
-#include "d4-recv/share.h"
+#include "d4-recv/share-own.h"
 #include "d4-recv/tail-blob.h"
 #include "d4-recv/tail-log.h"
 #include "lib/bytes.h"
@@ -21,176 +21,10 @@
 #include "lib/table.h"
 #include "lib/uuid.h"
 
-#define NAME		56	/* bytes of UUID:TYPE:STREAM, with NUL */
-#define KEY		(NAME + 32)	/* of a key */
-#define PLACE		96	/* of a place as text, likewise */
-#define BLOB_TAGS	1024	/* of an element of the list, and bytes of */
-#define BLOB_BYTES	((uint32_t)1 << 20)	/* records */
 #define KEPT		65536	/* records that wait to be pushed */
 #define PREAMBLE_MAX	4096	/* tags, then only those in force */
-#define ASK_MS		50	/* between two questions */
 #define BACK_MS		6000	/* after Redis was away, until others have found
 				 * that, and those that did not are dead */
-
-enum kind { BEAT, TAKE, PUSH, UPLOAD, CONFIRM, RELEASE };
-
-struct cmd {
-	struct pipeline_cmd	 p;		/* has to be first */
-	struct share_stream	*stream;
-	enum kind		 kind;
-	uint64_t		 ticket;
-	char			 bytes[];
-};
-
-/* Words of a command in the making. */
-struct words {
-	const void	**at;
-	size_t		*len;
-	size_t		 n, room;
-	bool		 failed;
-};
-
-struct record {
-	uint8_t		 tag[MATCH_TAG];
-	uint32_t	 wire;
-	bool		 preamble;
-	uint64_t	 file, end;
-};
-
-struct share_stream {
-	uint8_t			 id[D4_UUID_LEN];	/* first, for the table */
-	struct share		*share;
-	TAILQ_ENTRY(share_stream) due;
-	bool			 is_due;
-	char			 name[NAME];
-	enum share_state	 state;
-	unsigned		 refs;
-	struct tail		*tail;		/* of a dead process, or NULL */
-	bool			 wanted;
-	bool			 inflight;
-	struct cmd		*asked;		/* the question that is */
-	struct cmd		*next;		/* to be sent before others */
-	int64_t			 since_ms;	/* we ask, and next at */
-	int64_t			 ask_ms;
-	bool			 holds;		/* it was given to us */
-	uint64_t		 epoch;
-	uint64_t		 npushes;
-	char			 other[TAIL_STORE];	/* who had it before, */
-	char			 left[PLACE];	/* and what is left to it */
-	struct share_note	 note;
-	struct tail_import	 import;
-	struct tail_place	 other_place;
-	bool			 lacks_all;
-	bool			 check;		/* whether it is still there */
-	struct record		*records;	/* that were not pushed */
-	size_t			 n, room;
-	size_t			 nready;	/* of them count */
-	struct tail_place	 place;		/* they end there */
-	bool			 has_place;
-	bool			 has_part;
-	uint8_t			 part[MATCH_TAG];
-	uint32_t		 part_taken;
-	size_t			 npreamble;	/* tags of it that were sent */
-	uint64_t		 ticket, sent, arrived;
-};
-
-struct share {
-	struct pipeline		*pipeline;
-	char			 store[TAIL_STORE];
-	char			 token[D4_UUID_HEX];
-	char			 alive[KEY];
-	const char		*probe[6];
-	struct d4_table		*streams;
-	TAILQ_HEAD(, share_stream) due;
-	bool			 beating;
-	bool			 news;
-	int64_t			 back_ms;	/* it was away until then, or 0 */
-	size_t			 nasking;
-	int64_t			 away_ms;	/* since then, 0: it is there */
-};
-
-/* -- commands --------------------------------------------------------------- */
-
-static void
-say(struct words *w, const void *at, size_t len)
-{
-	const void **grown_at;
-	size_t *grown_len, room;
-
-	if (w->n == w->room && !w->failed) {
-		room = w->room == 0 ? 32 : 2 * w->room;
-		grown_at = realloc(w->at, room * sizeof(*w->at));
-		if (grown_at != NULL)
-			w->at = grown_at;
-		grown_len = realloc(w->len, room * sizeof(*w->len));
-		if (grown_len != NULL)
-			w->len = grown_len;
-		w->failed = grown_at == NULL || grown_len == NULL;
-		w->room = w->failed ? w->room : room;
-	}
-	if (w->failed)
-		return;
-	w->at[w->n] = at;
-	w->len[w->n++] = len;
-}
-
-static void
-say_text(struct words *w, const char *text)
-{
-	say(w, text, strlen(text));
-}
-
-/* Ends the words.  NULL when memory is short. */
-static struct cmd *
-make_cmd(struct words *w, struct share_stream *s, enum kind kind)
-{
-	struct cmd *cmd = NULL;
-	size_t i, size = D4_RESP_HEAD;
-	char *at;
-
-	for (i = 0; i < w->n; i++)
-		size += D4_RESP_WORD(w->len[i]);
-	if (!w->failed && (cmd = malloc(sizeof(*cmd) + size)) != NULL) {
-		memset(cmd, 0, sizeof(*cmd));
-		cmd->stream = s;
-		cmd->kind = kind;
-		at = d4_resp_count(cmd->bytes, w->n);
-		for (i = 0; i < w->n; i++)
-			at = d4_resp_word(at, w->at[i], w->len[i]);
-		cmd->p.bytes = cmd->bytes;
-		cmd->p.len = (size_t)(at - cmd->bytes);
-	}
-	free(w->at);
-	free(w->len);
-	return cmd;
-}
-
-/* What each script of a stream begins with; the texts stay with the caller until
- * the command is made. */
-struct begin {
-	char	key[KEY], tags[KEY], epoch[24];
-};
-
-static void
-begin(struct words *w, const struct share_stream *s, const char *script,
-    struct begin *b)
-{
-	const struct share *sh = s->share;
-
-	(void)snprintf(b->key, KEY, SHARE_PREFIX "tail:%s", s->name);
-	(void)snprintf(b->tags, KEY, SHARE_PREFIX "tail:%s:tags", s->name);
-	(void)snprintf(b->epoch, sizeof(b->epoch), "%" PRIu64, s->epoch);
-	memset(w, 0, sizeof(*w));
-	say_text(w, "EVAL");
-	say_text(w, script);
-	say_text(w, "2");
-	say_text(w, b->key);
-	say_text(w, b->tags);
-	say_text(w, SHARE_PREFIX);
-	say_text(w, sh->store);
-	say_text(w, sh->token);
-	say_text(w, b->epoch);
-}
 
 static void
 touch(struct share_stream *s)
@@ -206,15 +40,6 @@ put(struct share_stream *s, struct cmd *cmd)
 {
 	s->inflight = true;
 	pipeline_put(s->share->pipeline, &cmd->p);
-}
-
-/* -- places as texts -------------------------------------------------------- */
-
-static void
-place_text(char text[PLACE], const struct tail_place *p)
-{
-	(void)snprintf(text, PLACE, "%" PRIu64 " %" PRIu64 " %d", p->ordinal,
-	    p->whole, p->data);
 }
 
 static void
@@ -426,13 +251,13 @@ ask(struct share_stream *s)
 
 	(void)snprintf(of, sizeof(of), "%.*s",
 	    (int)(strrchr(s->name, ':') - s->name), s->name);
-	begin(&w, s, share_take_script, &b);
-	say_text(&w, s->tail != NULL ? "recover" :
+	words_begin(&w, s, share_take_script, &b);
+	words_text(&w, s->tail != NULL ? "recover" :
 	    now - s->since_ms > SHARE_PATIENCE ? "force" :
 	    sh->back_ms != 0 && now - sh->back_ms < BACK_MS ? "wait" : "ask");
-	say_text(&w, s->name);
-	say_text(&w, of);
-	if ((s->asked = cmd = make_cmd(&w, s, TAKE)) != NULL)
+	words_text(&w, s->name);
+	words_text(&w, of);
+	if ((s->asked = cmd = cmd_make(&w, s, TAKE)) != NULL)
 		put(s, cmd);
 	s->ask_ms = now + ASK_MS;
 }
@@ -543,86 +368,6 @@ share_push(struct share_stream *s, uint64_t file, uint64_t limit,
 	return ++s->ticket;
 }
 
-/* The part as the server has it; "-" where there is nothing new. */
-static void
-say_part(struct words *w, const struct share_stream *s,
-    uint8_t part[LOG_PART])
-{
-	memcpy(part, s->part, MATCH_TAG);
-	d4_put32le(part + MATCH_TAG, s->part_taken);
-	if (!s->has_part)
-		say_text(w, "-");
-	else
-		say(w, part, s->part_taken > 0 ? LOG_PART : 0);
-}
-
-/* Elements of the list in the making. */
-struct blobs {
-	uint8_t	*bytes;
-	size_t	*starts;
-	size_t	 len, n, room, nroom;
-	size_t	 in_last;
-	uint32_t wire;
-	bool	 failed;
-};
-
-static void
-add_tag(struct blobs *b, const uint8_t *tag, uint32_t wire)
-{
-	void *grown;
-
-	if (b->failed)
-		return;
-	if (b->len + BLOB_HEAD + MATCH_SHORT > b->room) {
-		b->room = b->room == 0 ? 256 : 2 * b->room;
-		if ((grown = realloc(b->bytes, b->room)) == NULL) {
-			b->failed = true;
-			return;
-		}
-		b->bytes = grown;
-	}
-	if (b->n == 0 || b->in_last == BLOB_TAGS || b->wire > BLOB_BYTES) {
-		if (b->n == b->nroom) {
-			b->nroom = b->nroom == 0 ? 16 : 2 * b->nroom;
-			grown = realloc(b->starts,
-			    b->nroom * sizeof(*b->starts));
-			if (grown == NULL) {
-				b->failed = true;
-				return;
-			}
-			b->starts = grown;
-		}
-		b->starts[b->n++] = b->len;
-		b->len += BLOB_HEAD;
-		b->in_last = 0;
-		b->wire = 0;
-	}
-	b->wire += wire;
-	b->in_last++;
-	d4_put32le(b->bytes + b->starts[b->n - 1], b->wire);
-	memcpy(b->bytes + b->len, tag, MATCH_SHORT);
-	b->len += MATCH_SHORT;
-}
-
-static void
-say_blobs(struct words *w, const struct blobs *b)
-{
-	size_t i, end;
-
-	for (i = 0; i < b->n; i++) {
-		end = i + 1 < b->n ? b->starts[i + 1] : b->len;
-		say(w, b->bytes + b->starts[i], end - b->starts[i]);
-	}
-	w->failed = w->failed || b->failed;
-}
-
-static void
-free_blobs(struct blobs *b)
-{
-	free(b->bytes);
-	free(b->starts);
-}
-
 static void
 push(struct share_stream *s)
 {
@@ -635,7 +380,7 @@ push(struct share_stream *s)
 	struct cmd *cmd;
 
 	for (i = 0; i < s->nready; i++) {
-		add_tag(&blobs, s->records[i].tag, s->records[i].wire);
+		blobs_add(&blobs, s->records[i].tag, s->records[i].wire);
 		len += s->records[i].preamble ? MATCH_TAG : 0;
 	}
 	preamble = malloc(len + 1);
@@ -645,18 +390,18 @@ push(struct share_stream *s)
 		memcpy(preamble + len, s->records[i].tag, MATCH_TAG);
 		len += MATCH_TAG;
 	}
-	place_text(at, &s->place);
+	words_place(at, &s->place);
 	(void)snprintf(n, sizeof(n), "%" PRIu64 ".%" PRIu64, s->epoch,
 	    ++s->npushes);
-	begin(&w, s, share_push_script, &b);
-	say_text(&w, n);
-	say_text(&w, at);
-	say_part(&w, s, part);
-	say(&w, preamble != NULL ? preamble : part, len);
-	say_blobs(&w, &blobs);
+	words_begin(&w, s, share_push_script, &b);
+	words_text(&w, n);
+	words_text(&w, at);
+	words_part(&w, s, part);
+	words_add(&w, preamble != NULL ? preamble : part, len);
+	words_blobs(&w, &blobs);
 	w.failed = w.failed || preamble == NULL;
-	cmd = make_cmd(&w, s, PUSH);
-	free_blobs(&blobs);
+	cmd = cmd_make(&w, s, PUSH);
+	blobs_free(&blobs);
 	free(preamble);
 	if (cmd == NULL)
 		return;
@@ -682,7 +427,7 @@ on_tail(void *cookie, const uint8_t tag[MATCH_TAG], uint32_t wire)
 	uint8_t *grown;
 
 	if (wire > 0) {
-		add_tag(&up->blobs, tag, wire);
+		blobs_add(&up->blobs, tag, wire);
 		return up->blobs.failed ? -1 : 0;
 	}
 	if (up->len == (size_t)PREAMBLE_MAX * MATCH_TAG)
@@ -712,22 +457,22 @@ share_upload(struct share_stream *s, struct tail *tail)
 	if (!s->has_part && tail_next_part(tail, s->part, &s->part_taken))
 		s->has_part = true;
 	if (tail_each(tail, all - unready, on_tail, &up) == 0) {
-		place_text(at, &s->place);
+		words_place(at, &s->place);
 		(void)snprintf(n, sizeof(n), "%" PRIu64 ".%" PRIu64, s->epoch,
 		    ++s->npushes);
-		begin(&w, s, share_upload_script, &b);
-		say_text(&w, n);
-		say_text(&w, at);
+		words_begin(&w, s, share_upload_script, &b);
+		words_text(&w, n);
+		words_text(&w, at);
 		s->has_part = true;
-		say_part(&w, s, part);
-		say(&w, up.len > 0 ? up.preamble : part, up.len);
-		say_text(&w, s->other);
-		say_text(&w, s->left);
-		say_blobs(&w, &up.blobs);
-		cmd = make_cmd(&w, s, UPLOAD);
+		words_part(&w, s, part);
+		words_add(&w, up.len > 0 ? up.preamble : part, up.len);
+		words_text(&w, s->other);
+		words_text(&w, s->left);
+		words_blobs(&w, &up.blobs);
+		cmd = cmd_make(&w, s, UPLOAD);
 	}
 	s->npreamble = up.len / MATCH_TAG;
-	free_blobs(&up.blobs);
+	blobs_free(&up.blobs);
 	free(up.preamble);
 	if (cmd == NULL)
 		return -1;
@@ -749,8 +494,8 @@ share_confirm(struct share_stream *s, const struct tail_place *ours,
 	struct words w;
 	size_t len;
 
-	place_text(at, ours);
-	place_text(s->left, &s->other_place);
+	words_place(at, ours);
+	words_place(s->left, &s->other_place);
 	if (first != NULL) {
 		len = strlen(s->left);
 		s->left[len++] = ' ';
@@ -760,13 +505,13 @@ share_confirm(struct share_stream *s, const struct tail_place *ours,
 	s->has_place = true;
 	s->npreamble = s->import.npreamble;
 	blob_free(&s->import);
-	begin(&w, s, share_confirm_script, &b);
-	say_text(&w, at);
-	say_text(&w, s->other);
-	say_text(&w, s->left);
+	words_begin(&w, s, share_confirm_script, &b);
+	words_text(&w, at);
+	words_text(&w, s->other);
+	words_text(&w, s->left);
 	free(s->next);
 	/* Without memory for it all will be told later. */
-	if ((s->next = make_cmd(&w, s, CONFIRM)) == NULL)
+	if ((s->next = cmd_make(&w, s, CONFIRM)) == NULL)
 		s->lacks_all = true;
 	touch(s);
 }
@@ -778,8 +523,8 @@ release(struct share_stream *s)
 	struct words w;
 	struct cmd *cmd;
 
-	begin(&w, s, share_release_script, &b);
-	if ((cmd = make_cmd(&w, s, RELEASE)) != NULL)
+	words_begin(&w, s, share_release_script, &b);
+	if ((cmd = cmd_make(&w, s, RELEASE)) != NULL)
 		put(s, cmd);
 }
 
@@ -930,14 +675,14 @@ beat(struct share *sh)
 
 	if (sh->beating)
 		return;
-	say_text(&w, "EVAL");
-	say_text(&w, share_beat_script);
-	say_text(&w, "0");
-	say_text(&w, SHARE_PREFIX);
-	say_text(&w, sh->store);
-	say_text(&w, sh->token);
-	say_text(&w, "0");
-	if ((cmd = make_cmd(&w, NULL, BEAT)) == NULL)
+	words_text(&w, "EVAL");
+	words_text(&w, share_beat_script);
+	words_text(&w, "0");
+	words_text(&w, SHARE_PREFIX);
+	words_text(&w, sh->store);
+	words_text(&w, sh->token);
+	words_text(&w, "0");
+	if ((cmd = cmd_make(&w, NULL, BEAT)) == NULL)
 		return;
 	sh->beating = true;
 	pipeline_put(sh->pipeline, &cmd->p);
