@@ -111,6 +111,12 @@ struct blobs {
 	bool	 failed;
 };
 
+/* -- share.c: the share, and streams of it --------------------------------- */
+
+/* It has something to send, maybe; hands its command to the pipeline. */
+void share_touch(struct share_stream *);
+void share_put(struct share_stream *, struct cmd *);
+
 /* -- share-cmd.c: commands in the making ------------------------------------ */
 
 /* Adds a word, which is kept, not copied; one that is text. */
@@ -135,5 +141,11 @@ void blobs_free(struct blobs *);
 
 /* Ends the words, which are freed.  NULL when memory is short. */
 struct cmd *cmd_make(struct words *, struct share_stream *, enum kind);
+
+/* -- share-push.c: what is ours, as the server is told ---------------------- */
+
+/* What counts and was not sent; that we have nothing more to do with it. */
+void share_send_push(struct share_stream *);
+void share_send_release(struct share_stream *);
 
 #endif
