@@ -117,6 +117,8 @@ struct blobs {
 void share_touch(struct share_stream *);
 void share_put(struct share_stream *, struct cmd *);
 
+void share_enter(struct share_stream *, enum share_state);
+
 /* -- share-cmd.c: commands in the making ------------------------------------ */
 
 /* Adds a word, which is kept, not copied; one that is text. */
@@ -147,5 +149,11 @@ struct cmd *cmd_make(struct words *, struct share_stream *, enum kind);
 /* What counts and was not sent; that we have nothing more to do with it. */
 void share_send_push(struct share_stream *);
 void share_send_release(struct share_stream *);
+
+/* -- share-ask.c: who has a stream ------------------------------------------ */
+
+/* Asks for it; takes the answer. */
+void share_send_ask(struct share_stream *);
+void share_take_answer(struct share_stream *, const struct d4_redis_reply *);
 
 #endif

@@ -21,9 +21,6 @@
 #include "lib/table.h"
 #include "lib/uuid.h"
 
-#define BACK_MS		6000	/* after Redis was away, until others have found
-				 * that, and those that did not are dead */
-
 void
 share_touch(struct share_stream *s)
 {
@@ -38,68 +35,6 @@ share_put(struct share_stream *s, struct cmd *cmd)
 {
 	s->inflight = true;
 	pipeline_put(s->share->pipeline, &cmd->p);
-}
-
-static void
-note_parse(struct share_note *note, const char *text)
-{
-	char digits[3] = "", *end;
-	uint64_t n[3];
-	size_t i;
-
-	memset(note, 0, sizeof(*note));
-	for (i = 0; i < 3; i++) {
-		n[i] = strtoull(text, &end, 10);
-		if (end == text)
-			return;
-		text = end;
-	}
-	note->any = true;
-	note->place.ordinal = n[0];
-	note->place.whole = n[1];
-	note->place.data = n[2] != 0;
-	if (strlen(text) != 1 + 2 * MATCH_TAG)
-		return;
-	for (i = 0, text++; i < MATCH_TAG; i++, text += 2) {
-		memcpy(digits, text, 2);
-		note->tag[i] = (uint8_t)strtoul(digits, &end, 16);
-		if (end != digits + 2)
-			return;
-	}
-	note->first = true;
-}
-
-/* -- what another store has ------------------------------------------------- */
-
-static int
-take_import(struct share_stream *s, const struct d4_redis_reply *reply)
-{
-	struct tail_import *in = &s->import;
-	struct share_note note;
-	struct d4_redis_reply one;
-	size_t i;
-	int rc = 0;
-
-	blob_free(in);
-	d4_redis_element(reply, 3, &one);
-	(void)snprintf(s->other, sizeof(s->other), "%s", one.text);
-	d4_redis_element(reply, 4, &one);
-	note_parse(&note, one.text);
-	s->other_place = note.place;
-	d4_redis_element(reply, 5, &one);
-	if (blob_take_preamble(in, one.text, one.len) == -1)
-		return -1;
-	d4_redis_element(reply, 6, &one);
-	if (one.len == LOG_PART) {
-		memcpy(in->part, one.text, MATCH_TAG);
-		in->part_taken = d4_get32le((const uint8_t *)one.text +
-		    MATCH_TAG);
-	}
-	for (i = 7; rc == 0 && i < reply->n; i++) {
-		d4_redis_element(reply, i, &one);
-		rc = blob_take(in, one.text, one.len);
-	}
-	return rc;
 }
 
 /* -- streams ---------------------------------------------------------------- */
@@ -226,62 +161,13 @@ share_has_arrived(const struct share_stream *s, uint64_t ticket)
 	return s->arrived >= ticket;
 }
 
-static void
-enter(struct share_stream *s, enum share_state state)
+void
+share_enter(struct share_stream *s, enum share_state state)
 {
 	if (s->state == SHARE_ASKS && state != SHARE_ASKS)
 		s->share->nasking--;
 	s->state = state;
 	s->share->news = true;
-}
-
-/* -- asking ----------------------------------------------------------------- */
-
-static void
-ask(struct share_stream *s)
-{
-	const struct share *sh = s->share;
-	int64_t now = d4_clock_ms();
-	char of[NAME];
-	struct begin b;
-	struct words w;
-	struct cmd *cmd;
-
-	(void)snprintf(of, sizeof(of), "%.*s",
-	    (int)(strrchr(s->name, ':') - s->name), s->name);
-	words_begin(&w, s, share_take_script, &b);
-	words_text(&w, s->tail != NULL ? "recover" :
-	    now - s->since_ms > SHARE_PATIENCE ? "force" :
-	    sh->back_ms != 0 && now - sh->back_ms < BACK_MS ? "wait" : "ask");
-	words_text(&w, s->name);
-	words_text(&w, of);
-	if ((s->asked = cmd = cmd_make(&w, s, TAKE)) != NULL)
-		share_put(s, cmd);
-	s->ask_ms = now + ASK_MS;
-}
-
-static void
-take_answer(struct share_stream *s, const struct d4_redis_reply *reply)
-{
-	struct d4_redis_reply one;
-
-	d4_redis_element(reply, 0, &one);
-	if (one.kind != D4_REDIS_STRING || strcmp(one.text, "held") == 0) {
-		if (s->tail != NULL)
-			enter(s, SHARE_HELD);
-		return;
-	}
-	s->holds = strcmp(one.text, "own") == 0 || s->tail == NULL;
-	d4_redis_element(reply, 2, &one);
-	note_parse(&s->note, one.kind == D4_REDIS_STRING ? one.text : "");
-	d4_redis_element(reply, 1, &one);
-	s->epoch = strtoull(one.kind == D4_REDIS_STRING ? one.text : "", NULL,
-	    10);
-	d4_redis_element(reply, 0, &one);
-	if (strcmp(one.text, "own") == 0)
-		enter(s, SHARE_OWN);
-	else if (s->tail != NULL || take_import(s, reply) == 0)
-		enter(s, SHARE_OTHERS);
 }
 
 /* -- turns ------------------------------------------------------------------ */
@@ -304,7 +190,7 @@ advance(struct share_stream *s)
 	if (s->state == SHARE_ASKS) {
 		if (d4_clock_ms() < s->ask_ms)
 			return true;
-		ask(s);
+		share_send_ask(s);
 	} else if (cmd != NULL) {
 		s->next = NULL;
 		share_put(s, cmd);
@@ -342,7 +228,7 @@ take_number(struct share_stream *s, struct cmd *cmd, long long number)
 {
 	if (number == 0) {
 		d4_log_info(2, "tail %s: another has taken it", s->name);
-		enter(s, SHARE_GONE);
+		share_enter(s, SHARE_GONE);
 	} else if (number == 2) {
 		s->lacks_all = true;
 		s->share->news = true;
@@ -350,7 +236,7 @@ take_number(struct share_stream *s, struct cmd *cmd, long long number)
 		if (s->arrived < cmd->ticket)
 			s->arrived = cmd->ticket;
 		if (cmd->kind != PUSH)
-			enter(s, SHARE_SETTLED);
+			share_enter(s, SHARE_SETTLED);
 		s->share->news = true;
 	}
 }
@@ -415,7 +301,7 @@ on_answer(void *cookie, struct pipeline_cmd *p,
 		return;
 	}
 	if (cmd->kind == TAKE && !bad)
-		take_answer(s, reply);
+		share_take_answer(s, reply);
 	else if (cmd->kind == RELEASE)
 		s->holds = false;
 	else if (!bad && cmd->kind != TAKE)
