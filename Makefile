@@ -105,7 +105,7 @@ d4/d4: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) -pthread
 
 TAIL = tails tail tail-generation tail-load tail-match tail-other \
     tail-settle tail-log tail-blob
-SHARE_ROOM = share share-keys share-cmd share-push share-ask
+SHARE_ROOM = share share-keys share-cmd share-push share-ask share-turn
 STORE_ROOM = store store-file store-sync store-rotate store-unit store-take \
     store-resume store-end
 STORE = $(patsubst %,d4-recv/%.o,place whole complete runner hook finish \

@@ -119,6 +119,12 @@ void share_put(struct share_stream *, struct cmd *);
 
 void share_enter(struct share_stream *, enum share_state);
 
+/* A name's key in the table.  0, -1 when there is none. */
+int share_identify(uint8_t id[D4_UUID_LEN], const char *name);
+
+/* Out of the table. */
+void share_free_stream(struct share_stream *);
+
 /* -- share-cmd.c: commands in the making ------------------------------------ */
 
 /* Adds a word, which is kept, not copied; one that is text. */
@@ -155,5 +161,13 @@ void share_send_release(struct share_stream *);
 /* Asks for it; takes the answer. */
 void share_send_ask(struct share_stream *);
 void share_take_answer(struct share_stream *, const struct d4_redis_reply *);
+
+/* -- share-turn.c: turns, and what comes back -------------------------------- */
+
+/* For the pipeline. */
+void share_on_answer(void *, struct pipeline_cmd *,
+    const struct d4_redis_reply *);
+void share_on_ready(void *);
+void share_on_well(void *);
 
 #endif
