@@ -11,7 +11,7 @@
 #include "d4-recv/pipeline.h"
 #include "d4-recv/stream-cmd.h"
 #include "d4-recv/stream-keys.h"
-#include "d4-recv/stream.h"
+#include "d4-recv/stream-own.h"
 #include "d4-recv/tail-blob.h"
 #include "lib/clock.h"
 #include "lib/digest.h"
@@ -25,62 +25,6 @@
 #define UNSURE_LOW	((size_t)256 << 10)	/* not answered, likewise */
 #define WALK_MS		20	/* between two looks at all sessions */
 #define ASK_MS		100	/* between two questions for the length */
-#define PREFIX		"d4toolkit:"
-#define TRIM_BYTES	((uint32_t)256 << 10)	/* between two cuts of a list */
-
-struct stream_session {
-	uint8_t			 id[D4_UUID_LEN];	/* first, for the table */
-	struct stream		*stream;
-	char			 uuid[D4_UUID_HEX];
-	char			 text[D4_UUID_TEXT];	/* the id with dashes */
-	uint8_t			 type;		/* of the last record */
-	bool			 stored;	/* its worker was told */
-	bool			 closed;
-	bool			 ended;		/* and that was sent */
-	bool			 replaced;
-	bool			 failing;	/* an answer was a refusal */
-	bool			 renumbers;	/* and a later one was none */
-	bool			 waits;		/* to be settled */
-	enum stream_end		 end;
-	struct pipeline_cmds	 pending;	/* not in the pipeline, by turn */
-	uint64_t		 turns;		/* that were given out */
-	size_t			 inflight;	/* in the pipeline */
-	uint64_t		 limit;
-	uint64_t		 room;		/* entries until we must ask */
-	uint64_t		 since_asked;
-	bool			 asking;
-	int64_t			 asked_ms;
-	uint64_t		 last_ms;	/* of the last entry's id */
-	unsigned		 last_n;
-
-	/* Of a stream with a tail: */
-	char			*hello;		/* digits of its HMAC, or NULL */
-	bool			 taking;	/* it was asked for */
-	struct passage		*passage;	/* and that answered */
-	char			 tail[CMD_TAIL];	/* its list's key */
-	bool			 judged;	/* the record that comes now */
-	struct cmd_tail		 next;		/* so */
-	uint32_t		 untrimmed;
-	size_t			 unsure;	/* bytes that are not answered */
-	bool			 held;		/* somebody was told of those */
-};
-
-struct stream {
-	struct stream_settings	 s;
-	struct pipeline		*pipeline;
-	const char		*probe[7];
-	char			 token[D4_UUID_HEX];
-	char			 sha[CMD_SHA];	/* of the script, or "" */
-	bool			 loading;	/* it was handed over */
-	struct d4_table		*sessions;
-	struct cmd_spares	 spares;
-	bool			 full;
-	bool			 blocked;	/* somebody was told so */
-	bool			 eased;
-	int64_t			 walked_ms;	/* through all sessions */
-	unsigned		 ticks;
-	struct stream_figures	 figures;
-};
 
 /* -- commands -------------------------------------------------------------- */
 
@@ -92,11 +36,9 @@ enqueue(struct stream *st, struct cmd *cmd)
 	pipeline_put(st->pipeline, &cmd->p);
 }
 
-/* One that is forgotten for want of memory is no entry.  Returns whether it is
- * under way. */
-static bool
-ask(struct stream *st, enum cmd_kind kind, struct stream_session *session,
-    const char *const words[])
+bool
+stream_ask(struct stream *st, enum cmd_kind kind,
+    struct stream_session *session, const char *const words[])
 {
 	struct cmd *cmd;
 
@@ -108,9 +50,6 @@ ask(struct stream *st, enum cmd_kind kind, struct stream_session *session,
 	enqueue(st, cmd);
 	return true;
 }
-
-#define ASK(st, kind, session, ...) \
-    ask(st, kind, session, (const char *const[]){ __VA_ARGS__, NULL })
 
 /* It was answered, or never will be. */
 static void
@@ -310,111 +249,6 @@ stream_add(struct stream_session *s, const struct d4_header *h,
 	return 0;
 }
 
-/* -- streams that go on ---------------------------------------------------- */
-
-void
-stream_resume(struct stream_session *s, const uint8_t hello[D4_HMAC_LEN])
-{
-	/* Without memory it is one that can't be gone on with. */
-	if ((s->hello = malloc(2 * D4_HMAC_LEN + 1)) != NULL)
-		d4_digest_hex(s->hello, hello, D4_HMAC_LEN);
-}
-
-/* The script by which entries with a tail are added. */
-static void
-load(struct stream *st)
-{
-	if (!st->loading)
-		st->loading = ASK(st, CMD_LOAD, NULL, "SCRIPT", "LOAD",
-		    stream_add_script);
-}
-
-/* Behind that script. */
-static void
-take_tail(struct stream_session *s, uint8_t type)
-{
-	char key[CMD_TAIL], name[CMD_TAIL], of[CMD_TAIL];
-
-	s->taking = true;
-	(void)snprintf(of, sizeof(of), "%s:%u", s->uuid, type);
-	(void)snprintf(name, sizeof(name), "%s:%u:%.16s", s->uuid, type,
-	    s->hello);
-	(void)snprintf(key, sizeof(key), PREFIX "entries:%s:%u:%.16s", s->uuid,
-	    type, s->hello);
-	(void)snprintf(s->tail, sizeof(s->tail), PREFIX "entries:%s:%u:%.16s"
-	    CMD_TAGS, s->uuid, type, s->hello);
-	if (*s->stream->sha == '\0')
-		load(s->stream);
-	ASK(s->stream, CMD_TAKE, s, "EVAL", stream_take_script, "2", key,
-	    s->tail, PREFIX, s->text, name, of);
-}
-
-/* Its tail was asked for. */
-static bool
-awaits_tail(const struct stream_session *s)
-{
-	return s->taking && s->end != STREAM_TAKEN &&
-	    (s->passage == NULL || *s->stream->sha == '\0');
-}
-
-int
-stream_judge(struct stream_session *s, const struct d4_header *h,
-    const uint8_t *payload, enum match_verdict *verdict)
-{
-	bool preamble;
-
-	/* Of a stream that another session has nothing may be added. */
-	*verdict = s->end == STREAM_TAKEN ? MATCH_STORED : MATCH_NEW;
-	if (s->hello == NULL || s->end == STREAM_TAKEN)
-		return 1;
-	if (!s->taking)
-		take_tail(s, h->type);
-	if (awaits_tail(s))
-		return 0;
-	*verdict = passage_judge(s->passage, h->hmac, payload, h->size,
-	    &preamble);
-	if (*verdict == MATCH_STORED)
-		return 1;
-	s->judged = true;
-	s->next.n++;
-	memcpy(s->next.tag, h->hmac, MATCH_TAG);
-	s->next.wire = h->size + D4_HEADER_LEN;
-	s->next.known = *verdict == MATCH_PREAMBLE;
-	s->next.preamble = preamble;
-	s->untrimmed += s->next.wire;
-	s->next.trims = s->untrimmed > TRIM_BYTES;
-	if (s->next.trims)
-		s->untrimmed = 0;
-	return 1;
-}
-
-const struct match *
-stream_match(const struct stream_session *s)
-{
-	return s->passage == NULL ? NULL : passage_match(s->passage);
-}
-
-static void
-take_answer(struct stream_session *s, uint8_t type,
-    const struct d4_redis_reply *reply)
-{
-	struct tail_import known = { .preamble = NULL };
-	struct d4_redis_reply one;
-	size_t i;
-	int rc;
-
-	d4_redis_element(reply, 0, &one);
-	rc = blob_take_preamble(&known, one.text, one.len);
-	for (i = 1; rc == 0 && i < reply->n; i++) {
-		d4_redis_element(reply, i, &one);
-		rc = blob_take(&known, one.text, one.len);
-	}
-	if (rc == 0)
-		s->passage = passage_new(type, &known);
-	blob_free(&known);
-	s->stream->eased = true;
-}
-
 /* -- full or not ----------------------------------------------------------- */
 
 /* What is not answered when we die, or the sensor comes again, must be sent
@@ -429,7 +263,7 @@ static bool
 is_full(const struct stream_session *s)
 {
 	return s->stream->full || !TAILQ_EMPTY(&s->pending) ||
-	    awaits_tail(s) || is_unsure(s);
+	    stream_awaits_tail(s) || is_unsure(s);
 }
 
 bool
@@ -655,7 +489,7 @@ take_tailed(struct stream *st, struct cmd *cmd,
 	if (reply->kind != D4_REDIS_ERROR && reply->number == 1)
 		return false;
 	if (lost)
-		load(st);
+		stream_load(st);
 	/* What comes behind a refusal waits with it, in order. */
 	if (s->end == STREAM_GOES_ON && (lost ||
 	    (reply->number == 2 && s->failing))) {
@@ -683,7 +517,7 @@ take_tail_answer(struct stream_session *s, bool bad,
     const struct d4_redis_reply *reply)
 {
 	if (!bad)
-		take_answer(s, s->type, reply);
+		stream_take_tail(s, s->type, reply);
 	else
 		s->taking = false;
 }
@@ -769,7 +603,7 @@ go_on(struct stream_session *s)
 	release(s);
 	if (s->passage != NULL && *st->sha == '\0' &&
 	    !pipeline_pauses(st->pipeline))
-		load(st);
+		stream_load(st);
 	if (s->room == 0 && !TAILQ_EMPTY(&s->pending) &&
 	    d4_clock_ms() - s->asked_ms >= ASK_MS)
 		ask_length(s);
