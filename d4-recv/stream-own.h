@@ -77,6 +77,19 @@ bool stream_ask(struct stream *, enum cmd_kind, struct stream_session *,
 #define ASK(st, kind, session, ...) \
     stream_ask(st, kind, session, (const char *const[]){ __VA_ARGS__, NULL })
 
+/* It was answered, or never will be. */
+void stream_forget(struct stream *, struct cmd *);
+
+/* One that was refused goes before those that came meanwhile. */
+void stream_wait_for_turn(struct stream_session *, struct cmd *);
+
+/* Moves what has room into the pipeline. */
+void stream_release(struct stream_session *);
+
+/* After an answer, or when it was closed: says that it ended once all that was
+ * taken is there, then goes. */
+void stream_look_after(struct stream_session *);
+
 /* -- stream-tail.c: streams that go on --------------------------------------- */
 
 /* The script by which entries with a tail are added. */
@@ -85,6 +98,12 @@ void stream_load(struct stream *);
 /* Whether its tail was asked for, and did not come; what came. */
 bool stream_awaits_tail(const struct stream_session *);
 void stream_take_tail(struct stream_session *, uint8_t type,
+    const struct d4_redis_reply *);
+
+/* -- stream-answer.c: what the server says ----------------------------------- */
+
+/* For the pipeline. */
+void stream_on_answer(void *, struct pipeline_cmd *,
     const struct d4_redis_reply *);
 
 #endif

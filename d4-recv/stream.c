@@ -51,9 +51,8 @@ stream_ask(struct stream *st, enum cmd_kind kind,
 	return true;
 }
 
-/* It was answered, or never will be. */
-static void
-forget(struct stream *st, struct cmd *cmd)
+void
+stream_forget(struct stream *st, struct cmd *cmd)
 {
 	struct stream_session *s = cmd->session;
 
@@ -74,9 +73,8 @@ give_turn(struct stream_session *s, struct cmd *cmd)
 	cmd->turn = s->turns++;
 }
 
-/* One that was refused goes before those that came meanwhile. */
-static void
-wait_for_turn(struct stream_session *s, struct cmd *cmd)
+void
+stream_wait_for_turn(struct stream_session *s, struct cmd *cmd)
 {
 	struct pipeline_cmd *before = TAILQ_LAST(&s->pending, pipeline_cmds);
 
@@ -108,7 +106,7 @@ run_script(struct stream_session *s, const char *script, const char *more)
 	if (TAILQ_EMPTY(&s->pending) && !s->failing)
 		enqueue(st, cmd);
 	else
-		wait_for_turn(s, cmd);
+		stream_wait_for_turn(s, cmd);
 }
 
 /* -- sessions -------------------------------------------------------------- */
@@ -193,9 +191,8 @@ first_pending(const struct stream_session *s)
 	    cmd_of(TAILQ_FIRST(&s->pending));
 }
 
-/* Moves what has room into the pipeline. */
-static void
-release(struct stream_session *s)
+void
+stream_release(struct stream_session *s)
 {
 	struct stream *st = s->stream;
 	struct cmd *cmd;
@@ -240,12 +237,12 @@ stream_add(struct stream_session *s, const struct d4_header *h,
 	if (cmd->tailed)
 		s->unsure += cmd->size;
 	give_turn(s, cmd);
-	wait_for_turn(s, cmd);
+	stream_wait_for_turn(s, cmd);
 	if (!s->stored) {
 		s->stored = true;
 		run_script(s, stream_stored_script, "");
 	}
-	release(s);
+	stream_release(s);
 	return 0;
 }
 
@@ -305,7 +302,7 @@ forget_pending(struct stream_session *s)
 
 	while ((cmd = first_pending(s)) != NULL) {
 		TAILQ_REMOVE(&s->pending, &cmd->p, entry);
-		forget(s->stream, cmd);
+		stream_forget(s->stream, cmd);
 	}
 }
 
@@ -320,10 +317,8 @@ free_session(void *item)
 	free(s);
 }
 
-/* After an answer, or when it was closed: says that it ended once all that was
- * taken is there, then goes. */
-static void
-look_after(struct stream_session *s)
+void
+stream_look_after(struct stream_session *s)
 {
 	struct stream *st = s->stream;
 
@@ -353,217 +348,7 @@ stream_close(struct stream_session *s, bool replaced)
 	/* What was over the limit, or what its worker wants nothing of. */
 	if (s->end != STREAM_GOES_ON)
 		forget_pending(s);
-	look_after(s);
-}
-
-/* -- answers --------------------------------------------------------------- */
-
-static void
-take_length(struct stream_session *s, long long n)
-{
-	uint64_t used = (uint64_t)n + s->since_asked;
-
-	s->asking = false;
-	s->room = used < s->limit ? s->limit - used : 0;
-	if (s->room == 0 && s->stream->s.disconnects &&
-	    !TAILQ_EMPTY(&s->pending) && s->since_asked == 0 &&
-	    s->end == STREAM_GOES_ON) {
-		s->end = STREAM_OVERFLOW;
-		s->stream->figures.noverflows++;
-	}
-	if (s->end == STREAM_OVERFLOW)
-		s->stream->eased = true;
-	release(s);
-}
-
-static bool
-is_double(const struct d4_redis_reply *reply)
-{
-	return strstr(reply->text, "equal or smaller") != NULL;
-}
-
-/* An entry came before its turn: it is taken back, and from now on all that
- * wait get new ids. */
-static void
-take_back(struct stream *st, const struct cmd *cmd)
-{
-	struct stream_session *s = cmd->session;
-	struct pipeline_cmd *other;
-	char key[STREAM_KEY];
-
-	stream_key(key, cmd->type, s->text);
-	ASK(st, CMD_SIDE, NULL, "XDEL", key, cmd->id);
-	s->renumbers = true;
-	TAILQ_FOREACH(other, &s->pending, entry)
-		cmd_of(other)->id[0] = '\0';
-}
-
-/* What went wrong waits, and what comes behind it in its session; scripts can be
- * run twice. */
-static void
-take_refusal(struct stream *st, struct cmd *cmd, bool refused)
-{
-	struct stream_session *s = cmd->session;
-
-	if (!refused && cmd->kind == CMD_ADD)
-		take_back(st, cmd);
-	s->failing = true;
-	if (s->renumbers)
-		cmd->id[0] = '\0';
-	if (cmd->kind == CMD_ADD && s->room < s->limit)
-		s->room++;
-	wait_for_turn(s, cmd);
-}
-
-/* Sessions whose data a worker refused. */
-static void
-take_refused(struct stream *st, const struct d4_redis_reply *reply)
-{
-	struct stream_session *s;
-	struct d4_redis_reply one;
-	uint8_t id[D4_UUID_LEN];
-	char key[STREAM_KEY], text[D4_UUID_TEXT];
-	size_t i;
-
-	for (i = 0; i < reply->n; i++) {
-		d4_redis_element(reply, i, &one);
-		if (d4_uuid_parse(id, one.text) == -1 ||
-		    (s = d4_table_get(st->sessions, id)) == NULL ||
-		    s->end != STREAM_GOES_ON)
-			continue;
-		memcpy(text, s->text, sizeof(text));
-		stream_key(key, s->type, text);
-		s->end = STREAM_BAD_DATA;
-		st->eased = true;
-		ASK(st, CMD_SIDE, NULL, "DEL", key);
-		ASK(st, CMD_SIDE, NULL, "SREM", "Error:IncorrectType", text);
-	}
-}
-
-/* Sensors that d4-core's web pages want out. */
-static void
-take_kicked(struct stream *st, const struct d4_redis_reply *reply)
-{
-	struct d4_redis_reply one;
-	uint8_t uuid[D4_UUID_LEN];
-	char hex[D4_UUID_HEX], key[STREAM_KEY];
-	size_t i;
-
-	for (i = 0; i < reply->n; i++) {
-		d4_redis_element(reply, i, &one);
-		if (d4_uuid_parse(uuid, one.text) == -1 ||
-		    d4_registry_kick(st->s.registry, uuid,
-		    (uint64_t)time(NULL)) == -1)
-			continue;
-		d4_uuid_hex(hex, uuid);
-		(void)snprintf(key, sizeof(key), "temp_blacklist_uuid:%s",
-		    hex);
-		ASK(st, CMD_SIDE, NULL, "SET", key, "Some Value...", "EX", "30");
-		ASK(st, CMD_SIDE, NULL, "SREM", "server:sensor_to_kick",
-		    one.text);
-	}
-}
-
-/* Somebody else has the stream, or Redis does not know what it knew: entries
- * that come now are refused, and the sensor goes on in another session. */
-static void
-end_taken(struct stream_session *s)
-{
-	if (s->end != STREAM_GOES_ON)
-		return;
-	s->end = STREAM_TAKEN;
-	s->stream->eased = true;
-}
-
-/* Of a stream with a tail.  Whether the command is seen to. */
-static bool
-take_tailed(struct stream *st, struct cmd *cmd,
-    const struct d4_redis_reply *reply)
-{
-	struct stream_session *s = cmd->session;
-	bool lost = reply->kind == D4_REDIS_ERROR &&
-	    strncmp(reply->text, "NOSCRIPT", 8) == 0;
-
-	if (reply->kind == D4_REDIS_ERROR && !lost)
-		return false;
-	if (reply->kind != D4_REDIS_ERROR && reply->number == 1)
-		return false;
-	if (lost)
-		stream_load(st);
-	/* What comes behind a refusal waits with it, in order. */
-	if (s->end == STREAM_GOES_ON && (lost ||
-	    (reply->number == 2 && s->failing))) {
-		take_refusal(st, cmd, true);
-		return true;
-	}
-	end_taken(s);
-	forget(st, cmd);
-	look_after(s);
-	return true;
-}
-
-static void
-take_script(struct stream *st, bool bad, const struct d4_redis_reply *reply)
-{
-	st->loading = false;
-	if (bad || reply->len >= CMD_SHA)
-		return;
-	(void)snprintf(st->sha, sizeof(st->sha), "%s", reply->text);
-	st->eased = true;
-}
-
-static void
-take_tail_answer(struct stream_session *s, bool bad,
-    const struct d4_redis_reply *reply)
-{
-	if (!bad)
-		stream_take_tail(s, s->type, reply);
-	else
-		s->taking = false;
-}
-
-static void
-on_answer(void *cookie, struct pipeline_cmd *p,
-    const struct d4_redis_reply *reply)
-{
-	struct stream *st = cookie;
-	struct cmd *cmd = cmd_of(p);
-	struct stream_session *s = cmd->session;
-	bool bad = reply->kind == D4_REDIS_ERROR &&
-	    !(cmd->kind == CMD_ADD && is_double(reply));
-
-	if (s != NULL)
-		s->inflight--;
-	if (s != NULL && cmd->tailed && take_tailed(st, cmd, reply))
-		return;
-	if (bad)
-		pipeline_refuse(st->pipeline, reply->text);
-	if (s != NULL && cmd->kind != CMD_LENGTH && cmd->kind != CMD_TAKE &&
-	    s->end != STREAM_BAD_DATA &&
-	    (bad || s->failing)) {
-		take_refusal(st, cmd, bad);
-		return;
-	}
-	if (cmd->kind == CMD_ADD && !bad) {
-		st->figures.nentries++;
-		st->figures.nbytes += cmd->size;
-		pipeline_is_well(st->pipeline);
-	} else if (cmd->kind == CMD_LENGTH && s != NULL) {
-		if (bad)
-			s->asking = false;
-		else
-			take_length(s, reply->number);
-	} else if (cmd->kind == CMD_TAKE && s != NULL)
-		take_tail_answer(s, bad, reply);
-	else if (cmd->kind == CMD_LOAD)
-		take_script(st, bad, reply);
-	else if (cmd->kind == CMD_REFUSED && !bad)
-		take_refused(st, reply);
-	else if (cmd->kind == CMD_KICKED && !bad)
-		take_kicked(st, reply);
-	forget(st, cmd);
-	if (s != NULL)
-		look_after(s);
+	stream_look_after(s);
 }
 
 /* -- turns ----------------------------------------------------------------- */
@@ -600,7 +385,7 @@ go_on(struct stream_session *s)
 {
 	struct stream *st = s->stream;
 
-	release(s);
+	stream_release(s);
 	if (s->passage != NULL && *st->sha == '\0' &&
 	    !pipeline_pauses(st->pipeline))
 		stream_load(st);
@@ -706,7 +491,7 @@ stream_new(const struct stream_settings *settings, char why[256])
 		.where = settings->where, .user = settings->user,
 		.password = settings->password, .what = "streams",
 		.epoll = settings->epoll, .tag = settings->tag,
-		.answer = on_answer, .ready = on_ready
+		.answer = stream_on_answer, .ready = on_ready
 	};
 	uint8_t token[D4_UUID_LEN];
 	struct stream *st;
