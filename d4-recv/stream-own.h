@@ -90,6 +90,13 @@ void stream_release(struct stream_session *);
  * taken is there, then goes. */
 void stream_look_after(struct stream_session *);
 
+/* Runs a script over the session's keys, after what was taken before. */
+void stream_run_script(struct stream_session *, const char *script,
+    const char *more);
+
+/* How many entries its worker has not taken. */
+void stream_ask_length(struct stream_session *);
+
 /* -- stream-tail.c: streams that go on --------------------------------------- */
 
 /* The script by which entries with a tail are added. */
@@ -105,5 +112,10 @@ void stream_take_tail(struct stream_session *, uint8_t type,
 /* For the pipeline. */
 void stream_on_answer(void *, struct pipeline_cmd *,
     const struct d4_redis_reply *);
+
+/* -- stream-turn.c: turns ----------------------------------------------------- */
+
+/* For the pipeline: the server may have been emptied. */
+void stream_on_ready(void *);
 
 #endif

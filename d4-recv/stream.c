@@ -1,30 +1,18 @@
 /* SPDX-License-Identifier: ISC */
 #include <sys/queue.h>
 
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "d4-recv/passage.h"
-#include "d4-recv/pipeline.h"
-#include "d4-recv/stream-cmd.h"
 #include "d4-recv/stream-keys.h"
 #include "d4-recv/stream-own.h"
-#include "d4-recv/tail-blob.h"
 #include "lib/clock.h"
-#include "lib/digest.h"
 #include "lib/log.h"
-#include "lib/table.h"
-#include "lib/uuid.h"
 
-#define WINDOW		((size_t)16 << 20)	/* bytes not answered, then */
-#define WINDOW_LOW	((size_t)8 << 20)	/* sensors wait until so few */
 #define UNSURE		((size_t)512 << 10)	/* bytes of a stream with a tail */
 #define UNSURE_LOW	((size_t)256 << 10)	/* not answered, likewise */
-#define WALK_MS		20	/* between two looks at all sessions */
-#define ASK_MS		100	/* between two questions for the length */
 
 /* -- commands -------------------------------------------------------------- */
 
@@ -86,9 +74,9 @@ stream_wait_for_turn(struct stream_session *s, struct cmd *cmd)
 		TAILQ_INSERT_HEAD(&s->pending, &cmd->p, entry);
 }
 
-/* Runs a script over the session's keys, after what was taken before. */
-static void
-run_script(struct stream_session *s, const char *script, const char *more)
+void
+stream_run_script(struct stream_session *s, const char *script,
+    const char *more)
 {
 	struct stream *st = s->stream;
 	char type[4];
@@ -130,12 +118,12 @@ stream_open(struct stream *st, const uint8_t uuid[D4_UUID_LEN],
 	TAILQ_INIT(&s->pending);
 	d4_uuid_hex(s->uuid, uuid);
 	d4_uuid_text(s->text, session);
-	run_script(s, stream_open_script, "");
+	stream_run_script(s, stream_open_script, "");
 	return s;
 }
 
-static void
-ask_length(struct stream_session *s)
+void
+stream_ask_length(struct stream_session *s)
 {
 	char key[STREAM_KEY];
 
@@ -158,7 +146,7 @@ stream_set_limit(struct stream_session *s, uint64_t limit)
 	s->limit = limit;
 	if (s->room > limit)
 		s->room = limit;
-	ask_length(s);
+	stream_ask_length(s);
 }
 
 /* Gives it the next id: greater than any before, of whatever clock. */
@@ -214,7 +202,7 @@ stream_release(struct stream_session *s)
 		enqueue(st, cmd);
 	}
 	if (s->room < s->limit / 2 && s->since_asked > s->limit / 8)
-		ask_length(s);
+		stream_ask_length(s);
 }
 
 int
@@ -227,7 +215,7 @@ stream_add(struct stream_session *s, const struct d4_header *h,
 	if (h->type != s->type) {
 		s->type = h->type;
 		s->room = s->limit;
-		run_script(s, stream_become_script, "");
+		stream_run_script(s, stream_become_script, "");
 	}
 	cmd = cmd_entry(&s->stream->spares, h, s->uuid, payload,
 	    s->judged ? &s->next : NULL);
@@ -240,7 +228,7 @@ stream_add(struct stream_session *s, const struct d4_header *h,
 	stream_wait_for_turn(s, cmd);
 	if (!s->stored) {
 		s->stored = true;
-		run_script(s, stream_stored_script, "");
+		stream_run_script(s, stream_stored_script, "");
 	}
 	stream_release(s);
 	return 0;
@@ -332,7 +320,8 @@ stream_look_after(struct stream_session *s)
 		return;
 	if (!s->ended) {
 		s->ended = true;
-		run_script(s, stream_close_script, s->replaced ? "1" : "0");
+		stream_run_script(s, stream_close_script,
+		    s->replaced ? "1" : "0");
 		return;
 	}
 	free_session(d4_table_take(st->sessions, s->id));
@@ -351,113 +340,7 @@ stream_close(struct stream_session *s, bool replaced)
 	stream_look_after(s);
 }
 
-/* -- turns ----------------------------------------------------------------- */
-
-static void
-on_session(struct stream *st, void (*visit)(struct stream_session *))
-{
-	struct stream_session *s;
-	size_t at = 0;
-
-	while ((s = d4_table_next(st->sessions, &at)) != NULL)
-		visit(s);
-}
-
-/* What the server should know of a session, if it was emptied meanwhile. */
-static void
-announce(struct stream_session *s)
-{
-	if (s->ended)
-		return;
-	run_script(s, stream_open_script, "");
-	if (s->stored)
-		run_script(s, stream_stored_script, "");
-}
-
-static void
-on_ready(void *cookie)
-{
-	on_session(cookie, announce);
-}
-
-static void
-go_on(struct stream_session *s)
-{
-	struct stream *st = s->stream;
-
-	stream_release(s);
-	if (s->passage != NULL && *st->sha == '\0' &&
-	    !pipeline_pauses(st->pipeline))
-		stream_load(st);
-	if (s->room == 0 && !TAILQ_EMPTY(&s->pending) &&
-	    d4_clock_ms() - s->asked_ms >= ASK_MS)
-		ask_length(s);
-}
-
-/* Looks which sessions have room again, and has those who wait ask anew. */
-static void
-walk(struct stream *st)
-{
-	size_t waiting = pipeline_figures(st->pipeline)->waiting;
-	int64_t now = d4_clock_ms();
-
-	st->full = waiting > (st->full ? WINDOW_LOW : WINDOW);
-	if (now - st->walked_ms < WALK_MS)
-		return;
-	st->walked_ms = now;
-	on_session(st, go_on);
-	if (st->blocked && !st->full) {
-		st->blocked = false;
-		st->eased = true;
-	}
-}
-
-void
-stream_run(struct stream *st)
-{
-	walk(st);
-	pipeline_run(st->pipeline);
-}
-
-int
-stream_timeout(const struct stream *st, int timeout_ms)
-{
-	bool waits = st->blocked || !pipeline_is_ready(st->pipeline);
-
-	return waits && timeout_ms > WALK_MS ? WALK_MS : timeout_ms;
-}
-
-void
-stream_tick(struct stream *st)
-{
-	if (pipeline_figures(st->pipeline)->nwaiting == 0)
-		cmd_spares_free(&st->spares);
-	if (pipeline_is_ready(st->pipeline)) {
-		ASK(st, CMD_SIDE, NULL, "EVAL", stream_beat_script, "0", PREFIX,
-		    st->token, st->ticks++ % 10 == 0 ? "1" : "0");
-		ASK(st, CMD_REFUSED, NULL, "SMEMBERS", "Error:IncorrectType");
-		ASK(st, CMD_KICKED, NULL, "SMEMBERS", "server:sensor_to_kick");
-	}
-	stream_run(st);
-}
-
-int
-stream_drain(struct stream *st, int timeout_ms)
-{
-	int64_t until = d4_clock_ms() + timeout_ms;
-	struct pollfd pfd;
-
-	for (;;) {
-		stream_run(st);
-		if (pipeline_figures(st->pipeline)->nwaiting == 0 &&
-		    d4_table_count(st->sessions) == 0)
-			return 0;
-		if (d4_clock_ms() >= until)
-			return -1;
-		pipeline_poll(st->pipeline, &pfd);
-		(void)poll(&pfd, pfd.fd == -1 ? 0 : 1, 20);
-	}
-}
+/* -- beginning and end ----------------------------------------------------- */
 
 const struct stream_figures *
 stream_figures(struct stream *st)
@@ -491,7 +374,7 @@ stream_new(const struct stream_settings *settings, char why[256])
 		.where = settings->where, .user = settings->user,
 		.password = settings->password, .what = "streams",
 		.epoll = settings->epoll, .tag = settings->tag,
-		.answer = stream_on_answer, .ready = on_ready
+		.answer = stream_on_answer, .ready = stream_on_ready
 	};
 	uint8_t token[D4_UUID_LEN];
 	struct stream *st;
