@@ -213,10 +213,10 @@ parts-pibs-packet = $(addprefix d4-pibs/,packet seen attack repeat flow hash)
 parts-pibs-state = $(addprefix d4-pibs/,state attack attack-state repeat flow \
     seen hash out)
 parts-place = d4-recv/place
-parts-recv = $(addprefix t/fuzz/,fake-recv fake-tls) \
+parts-recv = $(addprefix t/fuzz/,fake-recv fake-share fake-tls) \
     $(addprefix d4-recv/,$(CONN_ROOM) session admit peers refusals errors \
     faults $(STORE_ROOM) handler line place whole complete settle syncer \
-    $(TAIL) match $(SHARE_ROOM) pipeline)
+    $(TAIL) match)
 parts-recv-tail = d4-recv/tail-log
 parts-spool = $(addprefix d4/,spool-form spool-disk)
 parts-whole = d4-recv/whole d4-recv/place

@@ -1424,6 +1424,84 @@ recv_faulty('type-4', rec('abcd\n', 4), bye(), calls='alloc')
 recv_faulty('second', HELLO, *LINES[:2], wait(1), bye(), more=SECOND,
             calls='alloc sync lock')
 
+# ---- streams that go on at other stores -------------------------------------
+
+SHARED = 64
+
+
+def other(what):
+    """What other stores do, from now on or no more (fake-share.h)."""
+    n = ['elsewhere', 'first', 'taken', 'wanted', 'lost', 'away', 'mute',
+         'forgets'].index(what)
+    return bytes([8 * (16 + n) + 6])
+
+
+def waits(n):
+    return wait(1) * n
+
+
+AGAIN = HELLO + b''.join(LINES)
+for more, sync in ((0, 'never'), (ALWAYS, 'always'), (SECOND, 'second')):
+    begun = (HELLO, *LINES[:3], waits(3))
+
+    def shared(name, *steps, how=0):
+        recv('shared-%s-%s' % (name, sync), *steps, how=how,
+             more=SHARED | more)
+
+    shared('own', *begun, cut_off(), waits(2), AGAIN, waits(3), bye())
+    shared('elsewhere', *begun, cut_off(), waits(3), other('elsewhere'), AGAIN,
+           waits(4), rec('line 6\n', 3), waits(1), bye())
+    shared('elsewhere-first', *begun, cut_off(), waits(3), other('elsewhere'),
+           other('first'), AGAIN, waits(4), bye())
+    shared('elsewhere-gap', *begun, cut_off(), waits(3), other('elsewhere'),
+           other('forgets'), AGAIN, waits(4), bye())
+    shared('elsewhere-preamble', rec('', 1), rec(PCAP[:24]), waits(3),
+           rec(PCAP[24:]), waits(2), cut_off(), waits(3), other('elsewhere'),
+           other('forgets'), rec('', 1), rec(PCAP[:24]), rec(PCAP[24:]),
+           rec(PCAP[24:] * 2), waits(4), bye())
+    shared('elsewhere-unknown', other('elsewhere'), AGAIN, waits(4), bye())
+    shared('elsewhere-part', *CAP, rec(PCAP[24:50]), waits(3), cut_off(),
+           waits(3), other('elsewhere'), *CAP, rec(PCAP[24:50]),
+           rec(PCAP[50:]), waits(4), bye())
+    shared('taken', *begun, other('taken'), LINES[3], waits(3), other('taken'),
+           AGAIN, waits(3), bye())
+    shared('taken-at-the-end', *begun, other('mute'), LINES[3], bye(),
+           other('taken'), other('mute'), waits(3))
+    shared('taken-while-asked', HELLO, waits(1), LINES[0], other('taken'),
+           waits(3), other('taken'), waits(3), bye())
+    shared('wanted', *begun, other('wanted'), LINES[3], waits(3))
+    shared('lost', *begun, other('lost'), LINES[3], waits(4), bye())
+    shared('lost-elsewhere', *begun, cut_off(), waits(3), other('elsewhere'),
+           AGAIN, waits(1), other('lost'), waits(4), bye())
+    shared('away', *begun, other('away'), LINES[3], wait(3), LINES[4], wait(3),
+           bye(), waits(2), how=ROTATE)
+    shared('mute', *begun, other('mute'), LINES[3], wait(3), LINES[4], wait(3),
+           bye(), HELLO, LINES[0], waits(2), other('mute'), waits(3),
+           how=ROTATE)
+    shared('disk-full', *begun, switch('disk'), LINES[3], wait(3), bye(),
+           waits(2), switch('disk'), waits(2), how=ROTATE)
+    shared('items', rec('', 2), meta('maltrail'), rec('a\nb\n', 255), waits(3),
+           cut_off(), waits(2), rec('', 2), meta('maltrail'),
+           rec('a\nb\n', 255), rec('c\n', 255), waits(3), bye())
+    shared('two', *begun, rec('', 3, i=1), rec('line 0\n', 3, i=1), waits(2),
+           bye(1), bye(), waits(2))
+for name, steps in {
+        'own': (HELLO, *LINES[:3], waits(2), cut_off(), AGAIN, waits(3),
+                bye()),
+        'elsewhere': (HELLO, LINES[0], waits(3), cut_off(), waits(2),
+                      other('elsewhere'), HELLO, *LINES[:2], waits(4), bye()),
+        'elsewhere-preamble': (
+            rec('', 1), rec(PCAP[:24]), waits(3), rec(PCAP[24:]), waits(2),
+            cut_off(), waits(3), other('elsewhere'), other('forgets'),
+            rec('', 1), rec(PCAP[:24]), rec(PCAP[24:]), waits(3), bye()),
+        'first': (HELLO, LINES[0], waits(3), cut_off(), waits(2),
+                  other('elsewhere'), other('first'), HELLO, *LINES[:2],
+                  waits(4), bye()),
+        'lost': (HELLO, LINES[0], waits(2), other('lost'), LINES[1], waits(3),
+                 bye())}.items():
+    recv_faulty('shared-' + name, *steps, more=SHARED | ALWAYS,
+                calls='alloc read write write:ENOSPC sync open stat lock')
+
 # ---- registries that are written to -----------------------------------------
 
 SEEN = (entry('sensor', 'key', 'its key\n'), entry('facts', HEX + '.0', FACTS),
