@@ -332,6 +332,12 @@ METRICS = {
     'bad-label': 'a{b=c} 1\n', 'open-label': 'a{b="c" 1\n',
     'exponent': 'a 1e-5\nb 0x10\nc 12345678901234567890\n', 'no-end': 'a 1',
     'empty-labels': 'a{} 1\na_b:c{d="",} -0\n',
+    'blank-lines': '\n \t\na 1\n', 'no-name': '{a="b"} 1\n',
+    'backslash-at-the-end': 'a{b="\\', 'blank-in-label': 'a{b="c d"} 1\n',
+    'no-utf-8': b'a\xff 1\n', 'letter': 'a x\n', 'letter-behind': 'a 1x\n',
+    'real-and-time': 'a 1.5 17\nb 1.5\t17\n', 'behind-the-time': 'a 1 1 x\n',
+    'over-int64': 'a 9223372036854775808\n', 'nul': 'a 1\0\n',
+    'long-line': 'a' * 1023 + ' 1\n', 'longest-line': 'a' * 1021 + ' 1\n',
 }
 for name, text in METRICS.items():
     seed('meta', 'metrics-' + name, b'\2', text)
@@ -356,6 +362,19 @@ seed('meta', 'session-unfinished', session((0, '{"type":"a"')))
 seed('meta', 'session-broken', session((0, '{"type":]'), (3, 'x')))
 seed('meta', 'session-other-uuid', session((0, '{"type":"a"}')),
      b'\x73abc')
+seed('meta', 'session-of-nothing', b'\3')
+seed('meta', 'session-empty', session((0, '')))
+seed('meta', 'session-no-version-4', b'\3\xc3abc')
+seed('meta', 'session-white-space', session((0, '{"type":"a"}'), (0, ' '),
+                                            (0, 'x'), (0, 'x')))
+seed('meta', 'session-broken-twice', session((0, '{"type":]'), (0, 'x')))
+seed('meta', 'session-data-then-header', session((3, 'x'), (0, '{"type":"a"}')))
+seed('meta', 'session-cut', session((0, '{"type":"a"'), (3, 'x')))
+# Each part of it a thousand times.
+seed('meta', 'session-too-long', session((0, '{"a":"'), *[(0, 'x' * 15)] * 8),
+     choice(1))
+seed('meta', 'session-of-blanks', session((0, ' ' * 15), (0, ' ' * 15),
+                                          (3, 'x')), choice(1))
 JA3 = {
     'plain': '{"Timestamp":"2024-02-29T23:59:58Z","Certificates":'
              '[{"Raw":"YWJj"}]}',
@@ -433,6 +452,10 @@ for i, name in enumerate(['plain', 'gz', 'zst']):
     seed('gz', 'make-' + name, bytes([n[0]]), PLAIN)
     seed('gz', 'make-' + name + '-in-parts', bytes([n[1]]), PLAIN)
     seed('gz', 'make-' + name + '-of-nothing', bytes([n[2]]))
+    for level in range(10):
+        seed('gz', 'make-%s-by-%d' % (name, level),
+             *[bytes([x]) for x in range(128, 256)
+               if x % 3 == i and x // 3 % 10 == level][:1], PLAIN)
 
 # ---- texts ------------------------------------------------------------------
 
@@ -444,7 +467,16 @@ TEXTS = {
              '{0F3C2A9E-5B71-4C8D-9A64-7E2D1B0C9F35}',
              'urn:uuid:0f3c2a9e-5b71-4c8d-9a64-7e2d1b0c9f35', '0f3c',
              '0f3c2a9e-5b714c8d-9a64-7e2d1b0c9f35',
-             '{0f3c2a9e-5b71-4c8d-9a64-7e2d1b0c9f35'],
+             '{0f3c2a9e-5b71-4c8d-9a64-7e2d1b0c9f35',
+             '0f3c2a9e-5b71-1c8d-1a64-7e2d1b0c9f35',
+             '0f3c2a9e-5b71-4c8d-1a64-7e2d1b0c9f35',
+             'gf3c2a9e5b714c8d9a647e2d1b0c9f35',
+             '0g3c2a9e5b714c8d9a647e2d1b0c9f35',
+             '0/3c2a9e5b714c8d9a647e2d1b0c9f35',
+             '0`3c2a9e5b714c8d9a647e2d1b0c9f35',
+             '0G3c2a9e5b714c8d9a647e2d1b0c9f35',
+             '0@3c2a9e5b714c8d9a647e2d1b0c9f35',
+             '0f3c2a9e_5b71-4c8d-9a64-7e2d1b0c9f35', '{}'],
     'networks': ['192.0.2.1', '192.0.2.0/24\n192.0.2.64/26\n10.0.0.0/8',
                  '2001:db8::/32\n2001:db8::1\n::/0', '0.0.0.0/0\n::1',
                  '::ffff:192.0.2.1', '::ffff:192.0.2.0/120', '192.0.2.1/24',
@@ -458,7 +490,8 @@ TEXTS = {
     'redis': ['127.0.0.1:6379/2', 'redis:[::1]:6379/0', '/run/redis/0',
               'unix:/run/redis.sock/15', 'host:1', 'host:1/', 'host:1/-1',
               'redis:host:1/99999999999', 'redis:/a/b', '/0'],
-    'name': ['ja3-jl', 'filewatcher', '.x', 'A', 'a' * 64, 'a' * 65, '\2\xfe'],
+    'name': ['ja3-jl', 'filewatcher', '.x', 'A', 'a' * 64, 'a' * 65, '\2\xfe',
+             'aA', 'a\0', 'a.b_c', '', '\1\2', '\1\1', '\0x'],
 }
 for i, (what, texts) in enumerate(TEXTS.items()):
     for j, text in enumerate(texts):
@@ -505,6 +538,39 @@ ENTRIES = {
     'tail-large-number':
     '%s@3@2024@02@29@%stxt~0t0123456789abcdef.1.9999999999~none' % (HEX, STAMP),
     'datas-elsewhere': '%s@datas@x@%s.crt~0~none' % (HEX, CERT),
+    'datas-files-elsewhere': '%s@datas@filewatchex@files@%s.~0~none' %
+    (HEX, SHA),
+    'certificate-short': '%s@datas@ja3-jl@certs@%s.crt~0~none' %
+    (HEX, CERT[1:]),
+    'certificate-suffix': '%s@datas@ja3-jl@certs@%s.crx~0~none' % (HEX, CERT),
+    'certs-elsewhere': '%s@datas@ja3-jx@certs@%s.crt~0~none' % (HEX, CERT),
+    'jsons-elsewhere': '%s@datas@ja3-jx@jsons@x.json~0~none' % HEX,
+    'json-without-name': '%s@datas@ja3-jl@jsons@.json~0~none' % HEX,
+    'json-suffix': '%s@datas@ja3-jl@jsons@abc.jsox~0~none' % HEX,
+    'json-blank': '%s@datas@ja3-jl@jsons@a b.json~0~none' % HEX,
+    'json-dot': '%s@datas@ja3-jl@jsons@.a.json~0~none' % HEX,
+    'json-long': '%s@datas@ja3-jl@jsons@%s.json~0~none' % (HEX, 'a' * 65),
+    'object-no-dot': '%s@254@2024@02@29@x@files@%s~0~none' % (HEX, SHA),
+    'object-dots': '%s@254@2024@02@29@x@files@%s..exe~0~none' % (HEX, SHA),
+    'object-short': '%s@254@2024@02@29@x@files@%s.exe~0~none' % (HEX, SHA[1:]),
+    'no-folder': '%s@254@2024@02@29@x~0~none' % HEX,
+    'slash': '%s@1@2024@02@29/%scap~0~gz' % (HEX, STAMP),
+    'no-at': '%s-1@2024@02@29@%scap~0~gz' % (HEX, STAMP),
+    'upper-case': '%s@1@2024@02@29@%scap~0~gz' % (HEX.upper(), STAMP),
+    'long': '%s@1@%s~0~gz' % (HEX, 'a' * 210),
+    'behind-the-kind': '%s@1@2024@02@29@%scap~0~gzx' % (HEX, STAMP),
+    'behind-the-end': '%s@1@2024@02@29@%scap~0~gz~x' % (HEX, STAMP),
+    'no-kind': '%s@1@2024@02@29@%scap~0~x' % (HEX, STAMP),
+    'no-type': '%s@x@2024@02@29@%scap~0~gz' % (HEX, STAMP),
+    'type-alone': '%s@1~0~gz' % HEX, 'letters-in-day':
+    '%s@1@20x4@02@29@%scap~0~gz' % (HEX, STAMP),
+    'colon-in-day': '%s@1@20:4@02@29@%scap~0~gz' % (HEX, STAMP),
+    'no-dash-in-day': '%s@1@2024-02@29@%scap~0~gz' % (HEX, STAMP),
+    'other-suffix': '%s@4@2024@02@29@%stxt~0~gz' % (HEX, STAMP),
+    'type-4-lines': '%s@4@2024@02@29@%sdnscap.txt~0~gz' % (HEX, STAMP),
+    'short-time': '%s@1@2024@02@29@%s-2024-02-29-23595.cap~0~gz' % (HEX, HEX),
+    'no-suffix': '%s@1@2024@02@29@%s-2024-02-29-235958xcap~0~gz' % (HEX, HEX),
+    'number-after-digits': '%s@1@2024@02@29@%scap~0x~gz' % (HEX, STAMP),
 }
 for name, text in ENTRIES.items():
     seed('place', name, text)
@@ -514,6 +580,14 @@ for i, what in enumerate(['stream', 'header', 'object', 'shared-object',
         seed('place', 'made-%s-%d' % (what, type_), b'\0', UUID, bytes(32),
              bytes([type_ % 3, type_ % 3, 0x01, 0x9a, 0x2b, 0x3c, i, type_]),
              'word.1')
+    for word in ('A', 'z.Z:9_+-', '', '{', '`', '@', '[', '/', 'a/b', 'a\0b',
+                 'w' * 64, 'w' * 65):
+        if i in (2, 5):
+            seed('place', 'made-%s-of-%s' % (what, word.encode().hex()[:16] +
+                 str(len(word))), b'\0', UUID, bytes(32),
+                 bytes([1, 1, 0x01, 0x9a, 0x2b, 0x3c, i, 254]), word)
+seed('place', 'made-capture-of-4', b'\0', UUID, bytes(32),
+     bytes([1, 1, 0x01, 0x9a, 0x2b, 0x3c, 0, 4]))
 
 # ---- sessions of d4-recv ----------------------------------------------------
 
