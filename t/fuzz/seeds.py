@@ -154,7 +154,7 @@ def lengths(frames):
 
 
 LINKS = ['null', 'ethernet', 'ppp', 'raw', 'loop', 'sll', 'ipv4', 'ipv6',
-         'sll2', 'unknown']
+         'sll2', 'unknown', 'raw-12', 'raw-14']
 
 
 def link(name):
@@ -187,6 +187,75 @@ seed('pibs-packet', 'unknown-link', link('unknown'), lengths([A]))
 seed('pibs-packet', 'raw-short', link('raw'), lengths(
     [b'', b'\x45', A[:19], A[:21], B[:39], B[:41], b'\x95' + A[1:],
      b'\x42' + A[1:]]))
+for name in ('raw-12', 'raw-14'):
+    seed('pibs-packet', name, link(name), lengths([A, B, b'']))
+seed('pibs-packet', 'links-cut', link('ethernet'), lengths(
+    [bytes(13), ether(b'', 0x8100), ether(b'\0\1\x08', 0x9100), ether(b'')]))
+seed('pibs-packet', 'null-cut', link('null'), lengths([b'', bytes(3), le(2)]))
+seed('pibs-packet', 'ppp-cut', link('ppp'), lengths(
+    [b'', b'\xff', b'\xff\3', b'\xff\4\0\x21' + A, b'\0\x22' + A]))
+seed('pibs-packet', 'ethernet-tags', link('ethernet'), lengths(
+    [ether(A, 0x0800, b'\x81\0\0\1' * n) for n in (4, 8, 9)] +
+    [ether(A, 0x0800, b'\x91\0\0\1\x92\0\0\1')]))
+seed('pibs-packet', 'ethernet-mpls', link('ethernet'), lengths(
+    [ether(b'\0\1\0\x40' * n + b'\0\1\1\x40' + x, 0x8848)
+     for n in (0, 1, 8, 9) for x in (A, B)] +
+    [ether(b'\0\1\0\x40' * 2, 0x8847), ether(b'\0\1\1\x40', 0x8847),
+     ether(b'\0\1\1\x40\x75', 0x8847)]))
+LENGTH0 = A[:2] + b'\0\0' + A[4:]
+seed('pibs-packet', 'ip4-odd', link('ethernet'), lengths(
+    [ether(x) for x in (LENGTH0, b'\x65' + A[1:], b'\x44' + A[1:],
+                        A[:3] + b'\x13' + A[4:] + bytes(20),
+                        A[:3] + b'\x0a' + A[4:] + bytes(20),
+                        FRAMES['options'][:24], A + bytes(20),
+                        ip4(b'x' * 40, 6, frag=20), ip4(b'x' * 40, 6, frag=1),
+                        LENGTH0[:9] + b'\x11' + LENGTH0[10:])]))
+seed('pibs-packet', 'ip6-odd', link('ethernet'), lengths(
+    [ether(x, 0x86dd) for x in (
+        b'\x45' + B[1:], B[:4] + b'\0\0' + B[6:], B + bytes(20), B[:40])]))
+
+
+def chain(n, what=0, then=6):
+    """So many extension headers of a kind."""
+    return struct.pack('>BB6x', what, 0) * (n - 1) + struct.pack(
+        '>BB6x', then, 0)
+
+
+for what in (0, 43, 44, 51, 60):
+    whole_ = ip6(chain(1) + tcp(0x12), what)
+    seed('pibs-packet', 'extension-%d' % what, link('raw'), lengths(
+        [whole_, whole_[:47], whole_[:48], whole_[:56],
+         ip6(struct.pack('>BB6x', 6, 200), what),
+         ip6(struct.pack('>BB6x', 6, 4) + bytes(60), what)[:60]] +
+        [ip6(chain(n, what) + tcp(0x12), what) for n in (2, 8, 9)]))
+seed('pibs-packet', 'tcp-odd', link('raw'), lengths(
+    [ip4(x, 6) for x in (tcp(0x12)[:13], tcp(0x12)[:12] + b'\x40\x12' + bytes(6),
+                         tcp(0x12)[:12] + b'\xf0\x12' + bytes(6))] +
+    [A[:33], A[:34], A[:35], A[:36]]))
+PLAIN_TCP = ether(ip4(tcp(0x12, data=b'x' * 8), 6))
+seed('pibs-packet', 'tcp-odd-plain', link('ethernet'), lengths(
+    [PLAIN_TCP[:46] + bytes([n]) + PLAIN_TCP[47:] for n in (0x40, 0x60, 0xf0)] +
+    [PLAIN_TCP[:-8], PLAIN_TCP[:17] + b'\x1e' + PLAIN_TCP[18:],
+     PLAIN_TCP[:12] + b'\x08\1' + PLAIN_TCP[14:], PLAIN_TCP[:33],
+     PLAIN_TCP[:34]]))
+seed('pibs-packet', 'icmp-types', link('raw'), lengths(
+    [ip4(icmp(t, 0, b'x' * 4), 1) for t in range(20)]))
+seed('pibs-packet', 'icmp-6-types', link('raw'), lengths(
+    [ip6(icmp(t, 0, b'x' * 4), 58) for t in (0, 1, 2, 3, 4, 5, 128, 129, 130)]))
+INNER = ip4(udp(40000, 53), 17, '198.51.100.7', '192.0.2.1')
+INNER6 = ip6(udp(40000, 53), 17, 2, 1)
+seed('pibs-packet', 'icmp-quotes', link('raw'), lengths(
+    [ip4(icmp(3, 3, x), 1) for x in (
+        INNER[:20], INNER[:19], INNER[:22], b'\x75' + INNER[1:],
+        b'\x44' + INNER[1:], b'\x4f' + INNER[1:], INNER6[:39], INNER6[:40],
+        INNER6, ip6(b'\x06', 0, 2, 1)[:41], ip4(b'rest', 17, frag=20),
+        ip4(tcp(2)[:8], 6), ip4(b'x' * 8, 47))] +
+    [ip6(icmp(1, 4, x), 58) for x in (INNER6[:39], INNER6, INNER)]))
+for name, proto in (('icmp', 1), ('udp', 17)):
+    seed('pibs-packet', name + '-cut', link('raw'), lengths(
+        [ip4(b'\3\0', proto), ip4(b'\3\0\0\0\0', proto)[:22]]))
+seed('pibs-packet', 'icmp-of-the-other', link('raw'), lengths(
+    [ip6(QUOTED, 1), ip4(QUOTED, 58)]))
 seed('pibs-packet', 'raw-many', link('raw'), lengths([
     ip4(tcp(0x12, 80, 1024 + i), 6, dst='198.51.100.%d' % i)
     for i in range(40)]))
@@ -264,6 +333,34 @@ CAPTURES = {
         block(1, struct.pack('<HHI', i, 0, 0)) for i in range(6)) +
     block(6, le(3, 0, 0, 0, 0)),
     'nothing': b'', 'no-capture': b'hello, world\n' * 3,
+    'pcap-magic-alone': le(0xa1b2c3d4), 'pcap-big-magic-alone': be(0xa1b23c4d),
+    'short-no-capture': b'hello', 'shorter': b'hel',
+    'pcap-big-other-version': pcap(TWO, order='>', major=3),
+    'pcap-many': pcap([b''] * 300), 'pcap-many-big': pcap([b''] * 129, order='>'),
+    'pcapng-many': pcapng([b''] * 300),
+    'pcapng-time-offset-big': pcapng([], '>')[:28] + block(1, struct.pack(
+        '>HHI', 1, 0, 0) + option(14, struct.pack('>Q', 1700000000), '>') +
+        option(0, b'', '>'), '>') + pcapng(TWO, '>')[48:],
+    'pcapng-odd-options': pcapng([])[:28] + block(1, struct.pack(
+        '<HHI', 1, 0, 0) + option(14, b'abc') + option(9, b'ab') +
+        option(2, b'a')) + pcapng(TWO)[48:],
+    'pcapng-section-too-short': block(0x0a0d0d0a, le(0x1a2b3c4d, 1)),
+    'pcapng-section-2': block(0x0a0d0d0a, struct.pack(
+        '<IHHq', 0x1a2b3c4d, 2, 0, -1)),
+    'pcapng-short-interface': pcapng([])[:28] + block(1, le(1)),
+    'pcapng-resolution-20': pcapng(TWO, resol=b'\x14'),
+    'pcapng-resolution-64': pcapng(TWO, resol=b'\xc0'),
+    'pcapng-pico': pcapng(TWO, resol=b'\x0c'),
+    'pcapng-short-packet': pcapng([]) + block(6, le(0, 0, 0, 0)),
+    'pcapng-short-simple': pcapng([]) + block(3, b''),
+    'pcapng-snapped': pcapng([])[:28] + block(1, struct.pack(
+        '<HHI', 1, 0, 20)) + block(3, le(60) + bytes(20)) +
+    block(3, le(20) + bytes(20)),
+    'pcapng-simple-no-snaplen': pcapng([])[:28] + block(1, struct.pack(
+        '<HHI', 1, 0, 0)) + block(3, le(20) + bytes(20)),
+    'pcapng-packet-over-block': pcapng([]) + block(6, le(0, 0, 0, 40, 40)),
+    'pcapng-length-33': pcapng([]) + le(6, 33) + bytes(40),
+    'pcapng-huge-block': pcapng([]) + le(6, 0x2000000) + bytes(40),
 }
 MODIFIED = struct.pack('<IHHiIII', 0xa1b2cd34, 2, 4, 0, 0, 65535, 1)
 for name, data in CAPTURES.items():
@@ -272,6 +369,11 @@ for name, data in CAPTURES.items():
              bytes([mapped]), b'\0' * mapped, data)
 seed('pibs-capture', 'pcap-gz', b'\0', gzip.compress(pcap(TWO), mtime=0))
 seed('pibs-capture', 'pcapng-gz', b'\0', gzip.compress(pcapng(TWO), mtime=0))
+seed('pibs-capture', 'pcapng-interfaces-gz', b'\0', gzip.compress(
+    pcapng([]) + block(1, struct.pack('<HHI', 1, 0, 0)) * 65536, mtime=0))
+seed('pibs-capture', 'pcapng-packet-gz', b'\0', gzip.compress(
+    pcapng([]) + block(6, le(0, 0, 0, 300000, 300000) + bytes(300000)),
+    mtime=0))
 
 KINDS = ['opaque', 'lines', 'pcap', 'pcapng', 'ipfix']
 
