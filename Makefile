@@ -243,7 +243,7 @@ covers-recv-tail = d4-recv/tail-log.c
 covers-spool = d4/spool-form.c
 covers-redis = $(addprefix lib/,queue-redis.c registry-redis.c \
     registry-redis-values.c registry-redis-live.c registry-redis-facts.c \
-    registry-redis-queue.c)
+    registry-redis-queue.c registry-redis-days.c)
 covers-registry = $(addprefix lib/,registry-dir.c registry-dir-facts.c \
     registry-dir-live.c registry-dir-queue.c registry-dir-tree.c)
 covers-stdout-merge = d4-stdout/merge.c d4-stdout/pcap.c

@@ -1012,6 +1012,7 @@ queue('limit', *[(ITEM % (1700000000000000000 + i, 3), 'abc')
 queue('limit-none', ('a', 'b'), limit='0')
 queue('limit-bad', ('a', 'b'), limit='2x')
 queue('limit-negative', ('a', 'b'), limit='-1')
+queue('limit-letter', ('a', 'b'), limit='x1')
 
 # ---- files for one stream ---------------------------------------------------
 
@@ -1062,10 +1063,11 @@ seed('pibs-state', 'cut-off', b'\1', HEAD, long(80, 0, 0))
 seed('pibs-state', 'damaged', b'\1', HEAD, long(8, 1, 0))
 
 
-def state_flow(target, proto=6, packets=30, detail=None, early=2, buckets=32):
+def state_flow(target, proto=6, packets=30, detail=None, early=2, buckets=32,
+               marks=(3, 2, 1)):
     out = long(0, 0xffff << 32 | target, proto, 1700000000 * 10**9)
     out += long(1690000000 * 10**9, packets, packets * 40, 0, 0, 0)
-    out += long(*[17 - i for i in range(17)]) * early
+    out += long(*[17 - i for i in range(14)], *marks) * early
     if detail is None:
         return out + long(0)
     peak, newest, nreporters, tally, nblocks, maxblocks = detail
@@ -1097,6 +1099,18 @@ state('flow-odd-blocks', state_flow(A_TARGET, 6, 30, (4, 2, 1, 2, 1, 3)))
 state('flow-many-values', state_flow(A_TARGET, 6, 30, (4, 2, 1, 33, 1, 4)))
 state('flow-far-bucket', state_flow(A_TARGET, 6, 30, (4, 99, 1, 2, 1, 4)))
 state('flow-other-limits', state_flow(A_TARGET), limits=(60, 60, 10))
+state('flow-other-window', state_flow(A_TARGET), limits=(300, 61, 10))
+state('flow-other-slide', state_flow(A_TARGET), limits=(300, 60, 11))
+state('flow-no-blocks', state_flow(A_TARGET, 6, 30, (4, 2, 1, 2, 0, 0)))
+state('flow-unmarked', state_flow(A_TARGET, marks=(0, 0, 0)))
+state('flow-cut-blocks', state_flow(A_TARGET, 6, 30, (4, 2, 1, 2, 0, 64))[:-900])
+state('flow-too-many-blocks', state_flow(A_TARGET, 6, 30, (4, 2, 1, 2, 0, 0)
+                                         )[:-16] + long(1 << 20, 0))
+for n in (4, 12, 30, 60, 200, 260, 400, 500):
+    state('flow-cut-at-%d' % n, state_flow(A_TARGET, 6, 30,
+                                           (4, 2, 1, 2, 1, 4))[:n])
+seed('pibs-state', 'flows-and-more', b'\0', long(0), long(300, 60, 10),
+     long(3, 5, 7), long(1700000000 * 10**9, 0, 0, 0, 0), long(0), b'more')
 
 # ---- what a Redis server answers --------------------------------------------
 
@@ -1684,7 +1698,7 @@ SEEN = (entry('sensor', 'key', 'its key\n'), entry('facts', HEX + '.0', FACTS),
         entry('day', HEX + '.0', COUNTS), entry('claims', HEX + '-1', claim()),
         entry('queue', 'max_size', '10\n'), entry('group', HEX))
 for i, what in enumerate(['sensor', 'registration', 'sets', 'queues', 'claims',
-                          'facts', 'all']):
+                          'facts', 'many', 'all']):
     seed('registry', 'written-' + what, choice(i + 1))
     seed('registry', 'written-to-' + what, *SEEN, choice(i + 1))
     # All of it would take long.
@@ -1741,7 +1755,7 @@ faulty('registry', 'live', entry('claims', 'a', claim()),
 for name, text in (('dead', claim(slot=3)), ('alive', claim()),
                    ('bad', claim(slot=1024)), ('free', '-\n'),
                    ('number', claim(2)), ('other', claim(token=SESSION))):
-    for i in (5, 7):
+    for i in (5, 8):
         seed('registry', 'old-claim-%s-%d' % (name, i), entry(
             'claims', 'o', text), entry('claims', HEX + '-1', text), choice(i))
     for call in ('read', 'open', 'stat', 'lock', 'lock:EINTR', 'remove'):
@@ -1840,6 +1854,19 @@ ALL_KEPT = SENSOR_KEPT + SETS_KEPT + FACTS_KEPT + QUEUES_KEPT
 WAYS_KEPT = 'EIO ENOSPC EAGAIN ENOENT EACCES EMFILE EEXIST short none EINTR'
 kept('all', *ALL_KEPT, says=(array(), array(), LIVES))
 kept('core', *SENSOR_KEPT, *CORE_KEPT)
+CORE_IP, CORE_TYPE = ('stat_uuid_%s:%s:%s' % (x, DAY, HEX)
+                      for x in ('ip', 'type'))
+for name, *more in (
+        ('addresses', 'HSET %s 192.0.2.2 3' % CORE_IP),
+        ('types', 'HSET %s 8 3' % CORE_TYPE),
+        ('both', 'HSET %s 8 3' % CORE_TYPE, 'HSET %s 192.0.2.2 3' % CORE_IP),
+        ('no-type', 'HSET %s x 3' % CORE_TYPE),
+        ('no-address', ('HSET', CORE_IP, 'a\tb', '3')),
+        ('no-number', 'HSET %s 1 x' % CORE_TYPE),
+        ('no-uuid', 'HSET daily_uuid:%s x 3' % DAY)):
+    kept('core-' + name, *SENSOR_KEPT, *CORE_KEPT, *more)
+for k in (0, 40, 80):
+    kept('core-days', *CORE_KEPT, sweeps='alloc:EIO', k=k)
 
 BAD_KEPT = {
     'type': ['HSET analyzer:%s type 256' % UUID_TEXT],
@@ -1916,7 +1943,7 @@ for k in (0, 40, 80):
 kept('swept', *SENSOR_KEPT, *CORE_KEPT, sweeps=WAYS_KEPT, k=52)
 CLAIMED = (array(number(0), string('')),) * 60
 for i, what in enumerate(['sensor', 'registration', 'sets', 'queues', 'claims',
-                          'facts', 'all']):
+                          'facts', 'many', 'all']):
     kept('written-' + what, says=CLAIMED, what=i + 1)
     kept('written-to-' + what, *ALL_KEPT, says=CLAIMED, what=i + 1)
     for k in (0, 40)[:0 if what == 'all' else None]:
