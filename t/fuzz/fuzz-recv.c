@@ -57,6 +57,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 #define BINDS_UUID	16
 #define LEAVES		32	/* ends while there is no room */
 #define SHARES		64	/* tails, with other stores */
+#define NO_ROTATION	128	/* unless by size */
 
 /* A sensor: our end of its connection, and what it has not sent yet. */
 struct sensor {
@@ -131,7 +132,8 @@ begin_store(struct world *w, uint8_t how, unsigned choice)
 {
 	struct store_settings set = {
 		.finish = fake_finish(),
-		.rotate = (how & ROTATES) != 0 ? 2 : 300,
+		.rotate = (how & ROTATES) != 0 ? 2 :
+		    (choice & NO_ROTATION) != 0 ? 0 : 300,
 		.rotate_size = (how & BY_SIZE) != 0 ? 100 : 0,
 		.compress = (how & COMPRESSES) != 0 ? D4_GZ_GZIP : D4_GZ_PLAIN,
 		.max_files = (how & FEW_FILES) != 0 ? 2 : 0,
@@ -279,11 +281,12 @@ end(struct world *w, struct result *r)
 
 	/* There is room again for what waits, and nothing fails. */
 	leaves = (faults_choice() & LEAVES) != 0;
-	if (!leaves)
+	if (!leaves) {
 		fake.disk_full = fake.busy = fake.items_full = false;
+		memset(&fake_share, 0, sizeof(fake_share));
+	}
 	fake.disk_broken = false;
 	fake.stream_full = false;
-	memset(&fake_share, 0, sizeof(fake_share));
 	/* A thread is done when it is, and a server answers when it does. */
 	r->was_full = w->was_full || faults_any() || w->shares ||
 	    w->settings.sync == STORE_SYNC_SECOND;

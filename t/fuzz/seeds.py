@@ -693,7 +693,8 @@ seed('place', 'made-capture-of-4', b'\0', UUID, bytes(32),
 
 # ---- sessions of d4-recv ----------------------------------------------------
 
-KNOWN, OWN_KEY, STRANGER, BLOCKED, BLOCKS_ADDRESS, BROKEN = range(6)
+KNOWN, OWN_KEY, STRANGER, BLOCKED, BLOCKS_ADDRESS, BROKEN, UNREGISTERED, \
+    NOBODY = range(8)
 WRONG_KEY, BIT_TURNED, BYTE_MORE, HUGE, OTHER_VERSION = 16, 24, 32, 64, 128
 REGISTERED, ROTATE, BY_SIZE, COMPRESS, FEW_FILES, NO_FILES, STREAMS, TLS = (
     1 << i for i in range(8))
@@ -737,7 +738,7 @@ def switch(name):
 
 
 def hello(i=0, peer=2):
-    return bytes([x for x in range(64 * peer, 256)
+    return bytes([x for x in range([0, 64, 128, 216][peer], 256)
                   if x % 8 == 7 and x // 8 % 3 == i][:1])
 
 
@@ -820,7 +821,9 @@ recv('kicked', rec('a\n', 3), switch('kick'), wait(1, True), rec('b\n', 3),
      bye())
 recv('other-version', rec('a\n', 3, OTHER_VERSION), bye())
 recv('sealed-by-others', raw(record(b'a\n', 3, key=b'x')), bye())
-recv('no-version-4', rec('a\n', 3, 7), bye())
+recv('no-version-4', rec('a\n', 3, NOBODY), bye())
+recv('no-version-4-refused', rec('a\n', 3, NOBODY), bye(), how=REGISTERED)
+recv('unregistered', rec('a\n', 3, UNREGISTERED), bye(), how=REGISTERED)
 recv('wrong-key', rec('a\n', 3, WRONG_KEY), bye())
 recv('wrong-key-later', rec('a\n', 3), rec('b\n', 3, WRONG_KEY), bye())
 for bit, part in ((0, 2), (1, 20), (5, 40), (7, 58), (2, 61)):
@@ -1526,12 +1529,14 @@ recv('goes-on-write-fails', HELLO, LINES[0], wait(3), switch('write'), LINES[1],
      wait(3), LINES[2], wait(1), bye(), how=ROTATE, more=ALWAYS)
 
 
-def recv_faulty(name, *steps, how=0, more=0, calls):
+def recv_faulty(name, *steps, how=0, more=0, calls, ks=(0,)):
     for call in calls.split():
         what, _, way = call.partition(':')
-        seed('recv', 'faulty-%s-%s' % (call.replace(':', '-'), name),
-             bytes([how]), *steps, *[choice(more)] * (more > 0),
-             fault(what, way or 'EIO', sweep=True))
+        for k in ks:
+            seed('recv', 'faulty-%s-%s%s' % (call.replace(':', '-'), name,
+                                             '-%d' % k if k > 0 else ''),
+                 bytes([how]), *steps, *[choice(more)] * (more > 0),
+                 fault(what, way or 'EIO', k, sweep=True))
 
 
 def huge(payload, type_=1, i=0):
@@ -1691,6 +1696,106 @@ for name, steps in {
                  bye())}.items():
     recv_faulty('shared-' + name, *steps, more=SHARED | ALWAYS,
                 calls='alloc read write write:ENOSPC sync open stat lock')
+
+# ---- who else is there ------------------------------------------------------
+
+recv('elsewhere-among-others', hello(2), rec('a\n', 8), rec('a\n', 3, OWN_KEY, 1),
+     switch('elsewhere'), rec('a\n', 3, i=2), bye(2), bye(1), bye())
+recv('elsewhere-and-clock-set-back', bytes([8 * 27 + 6]), CLOCK,
+     rec('a\n', 3), bye())
+recv('elsewhere-alone', switch('elsewhere'), HELLO, LINES[0], bye(),
+     how=NO_FILES)
+recv_faulty('elsewhere', switch('elsewhere'), rec('a\n', 3), bye(),
+            calls='answer')
+recv('goes-on-among-others', rec('a\n', 8), rec('', 3, OWN_KEY, 1),
+     rec('', 3, i=2), rec('line 0\n', 3, i=2), bye(2), bye(1), bye())
+recv('goes-on-where-one-is', rec('a\n', 3), rec('', 3, i=1),
+     rec('line 0\n', 3, i=1), bye(1), bye())
+recv('goes-on-in-an-older-one', hello(0), rec('', 3, i=1),
+     rec('line 0\n', 3, i=1), rec('', 3), LINES[0], bye(), bye(1))
+recv('older-has-ended', rec('a\n', 3), switch('items'), rec('b\nc\n', 3),
+     rec('d\n', 3), bye(), rec('e\n', 3, i=1), wait(1), switch('items'),
+     wait(1), bye(1))
+recv('older-is-condemned', switch('items'), rec('b\nc\n', 3), rec('d\n', 3),
+     rec('e\n', 3, WRONG_KEY), rec('f\n', 3), wait(1), rec('e\n', 3, i=1),
+     wait(1), switch('items'), wait(1), bye(1), bye())
+recv('bound-without-tls', rec('a\n', 3), bye(), more=BIND)
+recv('strangers-of-many-addresses', hello(0, 1), hello(1), rec('a\n', 3, i=2),
+     bye(2))
+recv('too-many', rec('a\n', 3), switch('tls-slow'), bye(), hello(0, 1),
+     rec('a\n', 8), rec('a\n', 3, OWN_KEY, 1), hello(2), rec('b\n', 3, STRANGER,
+                                                         2), how=TLS)
+recv('judged-streams', rec('a\n', 8), wait(1, True), rec('b\n', 8), bye(),
+     how=STREAMS)
+recv_faulty('judged', rec('a\n', 3, OWN_KEY), wait(1, True), switch('types'),
+            wait(1, True), bye(), how=STREAMS, calls='answer')
+recv('streams-taken', rec('a\n', 8), switch('elsewhere'), switch('over'),
+     wait(1), how=STREAMS)
+recv('streams-bad-data', rec('a\n', 8), switch('registry'), switch('over'),
+     wait(1), how=STREAMS)
+recv('streams-not-settled', rec('a\n', 8), switch('busy'), bye(), wait(1),
+     switch('busy'), wait(1), how=STREAMS)
+recv('streams-full-within-a-record', rec('a\n', 8), raw(record(b'abc')[:30]),
+     switch('stream'), raw('x'), switch('stream'), wait(1), how=STREAMS)
+recv('streams-alone-go-on', HELLO, *LINES[:3], cut_off(), HELLO, *LINES, bye(),
+     how=NO_FILES)
+recv('streams-alone-full', switch('stream'), HELLO, *LINES[:2], wait(1),
+     switch('stream'), wait(1), bye(), how=NO_FILES)
+recv('streams-alone-backwards', HELLO, rec('even', 3), rec('odd', 3,
+                                                          OTHER_VERSION),
+     bye(), how=NO_FILES, more=MONOTONIC)
+recv('streams-alone-monotonic', rec('a\n', 3), rec('b\n', 3), bye(),
+     how=NO_FILES, more=MONOTONIC)
+recv('streams-alone-max-age', HELLO, LINES[0], bye(), how=NO_FILES,
+     more=MAX_AGE)
+recv_faulty('streams-alone', HELLO, *LINES[:2], bye(), how=NO_FILES,
+            calls='alloc')
+recv_faulty('monotonic', rec('even', 3, OTHER_VERSION), wait(1), bye(),
+            more=MONOTONIC, calls='open write rename sync')
+recv('goes-on-huge-full', rec('', 5), rec(PCAPNG[:28], 5), rec(PCAPNG[28:48], 5),
+     switch('disk'), *[bytes([224, KNOWN, 5]) + given(PCAPNG[48:] * 12)] * 4,
+     wait(1), wait(1), switch('disk'), wait(1), bye())
+recv('goes-on-bad-at-the-end', rec('', 2), meta('ja3-jl'),
+     rec(JA3['raw-number'] + '\n', 255), bye())
+recv('goes-on-full-then-backwards', HELLO, rec('even\n', 3), switch('items'),
+     rec('a\nb\n', 3), rec('odd', 3, OTHER_VERSION), wait(1), switch('items'),
+     wait(1), more=MONOTONIC)
+recv('goes-on-preamble-alone', rec('', 5), rec(PCAPNG[:28], 5),
+     rec(PCAPNG[28:48], 5), rec(PCAPNG[48:], 5), cut_off(), rec('', 5),
+     rec(PCAPNG[28:48], 5), bye())
+recv('goes-on-type-4-in-parts', rec('', 4), rec('ab', 4), rec('cd\n', 4), bye())
+recv('goes-on-nowhere', HELLO, rec('', 3), bye())
+for name, text in (('capture', PCAP[:24]), ('lines', 'sixsix'), ('less', 'odd'),
+                   ('nothing', '')):
+    recv('too-old-4-%s' % name, rec('', 4), wait(6), rec(text, 4,
+                                                        OTHER_VERSION), bye(),
+         more=MAX_AGE)
+recv('too-old-within-a-unit', *CAP, rec(PCAP[24:50]), wait(6),
+     rec('six' * 3, 1, OTHER_VERSION), bye(), more=MAX_AGE)
+recv('batch', rec('a\n', 3), wait(1), rec('', 3) * 1100, rec('b\n', 3), bye())
+recv('batch-wrong-key', rec('a\n', 3), wait(1), rec('x', 3, WRONG_KEY),
+     rec('', 3) * 1100, bye())
+recv('few-files-rotated', rec('a\n', 3), rec('b\n', 3, OWN_KEY, 1), wait(3),
+     rec('c\n', 3), wait(3), bye(), bye(1), how=FEW_FILES | ROTATE)
+recv('few-files-never-rotated', rec('a\n', 3), rec('b\n', 3, OWN_KEY, 1), wait(6),
+     bye(), bye(1), how=FEW_FILES, more=128)
+recv('never-rotated', rec('a\n', 3), wait(31), rec('b\n', 3), bye(), more=128)
+recv('rotated-behind-a-preamble', rec(PCAPNG, 5), wait(3), rec(PCAPNG[:48], 5),
+     rec(PCAPNG[48:], 5), rec(PCAPNG[48:], 5), bye(), how=ROTATE)
+recv('rotated-on-a-full-disk', rec(PCAP), wait(1), switch('write'),
+     rec(PCAP[24:]), wait(3), rec(PCAP[24:]), wait(3), bye(), how=ROTATE)
+recv('shared-leaves', HELLO, *LINES[:3], waits(3), other('mute'), LINES[3],
+     bye(), waits(1), more=SHARED | 32)
+recv('shared-lost-at-once', HELLO, LINES[0], waits(1), other('lost'), waits(3),
+     bye(), more=SHARED)
+recv_faulty('shared-taken', HELLO, *LINES[:3], waits(3), other('taken'),
+            LINES[3], waits(3), other('taken'), AGAIN, waits(3), bye(),
+            more=SHARED | ALWAYS, calls='open sync alloc', ks=(0, 40, 80))
+recv_faulty('goes-on', HELLO, *LINES[:2], cut_off(), HELLO, *LINES[:3], bye(),
+            calls='alloc', ks=(40, 80))
+recv('shared-part', HELLO, rec('one\ntw', 3), waits(3), cut_off(), waits(3),
+     other('elsewhere'), HELLO, rec('one\ntw', 3), rec('o\n', 3), waits(4),
+     bye(), more=SHARED)
 
 # ---- registries that are written to -----------------------------------------
 
