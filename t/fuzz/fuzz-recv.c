@@ -3,7 +3,8 @@
 /*
  * Whole sessions of d4-recv: what up to three sensors send at a time, through
  * socket pairs, to the connections, sessions, borders, handlers and store that
- * d4-recv has; clock, disk and registry are faked (fake-recv.h).
+ * d4-recv has; clock, disk and registry are faked (fake-recv.h), and so are
+ * other stores, where the choice wants some (fake-share.h).
  *
  * The first byte says what the collector is like, and the choice that may be
  * behind all what else, with faults (faults.h).  In between are steps, a byte
