@@ -443,7 +443,8 @@ install: all
 	install -m 644 d4-admin/completion.bash $(DESTDIR)$(BASHDIR)/d4-admin
 	install -m 644 d4-admin/completion.zsh $(DESTDIR)$(ZSHDIR)/_d4-admin
 	install -m 644 README.md SECURITY.md LICENSE $(DESTDIR)$(DOCDIR)
-	install -m 644 $(filter-out %/recv %/collector,$(wildcard conf.sample/*)) \
+	install -m 644 $(filter-out %/recv %/collector %/uuid, \
+	    $(wildcard conf.sample/*)) \
 	    $(DESTDIR)$(DOCDIR)/conf.sample
 	install -m 644 conf.sample/recv/* $(DESTDIR)$(DOCDIR)/conf.sample/recv
 	install -m 644 conf.sample/collector/* \
