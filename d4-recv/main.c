@@ -192,6 +192,27 @@ load(struct settings *s, const struct options *o)
 	return faults == 0 ? 0 : -1;
 }
 
+/* What is a fault of the configuration as well: files of TLS that are none, and
+ * a user that is not there. */
+static int
+judge(const struct settings *s)
+{
+	struct d4_tls_context *tls;
+	char words[D4_CONFINE_WORDS];
+	int rc = 0;
+
+	if (*s->server_pem != '\0') {
+		if ((tls = reload_open_tls(s)) == NULL)
+			rc = -1;
+		d4_tls_context_free(tls);
+	}
+	if (*s->user != '\0' && d4_confine_has_user(s->user, words) == -1) {
+		d4_log_warnx("user: %s", words);
+		rc = -1;
+	}
+	return rc;
+}
+
 /* All is open but what the meta header is written to. */
 static int
 confine_filter(const struct options *o)
@@ -457,7 +478,7 @@ main(int argc, char *argv[])
 		d4_log_warn("memory");
 		return 1;
 	}
-	if (load(s, &o) == -1)
+	if (load(s, &o) == -1 || judge(s) == -1)
 		status = 2;
 	else if (o.check) {
 		settings_print(s);
