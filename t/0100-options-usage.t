@@ -66,6 +66,9 @@ done
 
 # ---- -n -------------------------------------------------------------------
 
+# -cc is an option of d4-goclient.
+refuses 'd4: a directory given twice' 2 '^d4: -c: c: given twice$' '' \
+    "$D4" -c c -cc
 run "$D4" -n -c c < /dev/null
 is "$status" 0 'd4 -n: exit 0'
 for line in 'version: 1' 'type: 1 \(pcap\)' "uuid: $UUID" 'key: 21 bytes' \

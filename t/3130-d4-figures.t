@@ -276,6 +276,13 @@ is "$status $(cat err)" '0 d4: key: is the sample; everybody knows it' \
 conf c key=short
 run "$D4" -c c < /dev/null
 is "$status $(cat err)" '0 d4: key: is shorter than 16 bytes' 'of a short one'
+conf c key="$(printf %0100d 0)"
+run "$D4" -c c < /dev/null
+is "$status $(cat err)" '0 ' 'none of 100 bytes'
+conf c key="$(printf %0101d 0)"
+run "$D4" -c c < /dev/null
+is "$status $(cat err)" '0 d4: key: is longer than 100 bytes; a D4 core server may know no more of it' \
+    'of one that existing servers would cut'
 conf c
 chmod 644 c/key
 refuses 'one that all can read' 2 \
