@@ -13,6 +13,7 @@
 #	make fuzz T=60		each fuzz program for T seconds (t/fuzz/README)
 #	make fuzz-coverage	what their corpora reach
 #	make install		under DESTDIR, PREFIX, BINDIR, MANDIR, UNITDIR
+#	make uninstall		removes that again
 #	make deps		install Debian's packages, or name them
 #
 # CC, CFLAGS, CPPFLAGS, LDFLAGS and LDLIBS are taken from outside.
@@ -428,32 +429,52 @@ do-fuzz-coverage: $(FUZZ:%=.cover/%)
 # -- installation -------------------------------------------------------------
 
 install: all
-	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(SBINDIR) \
-	    $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 \
-	    $(DESTDIR)$(MANDIR)/man7 $(DESTDIR)$(MANDIR)/man8 \
-	    $(DESTDIR)$(DOCDIR)/conf.sample/recv \
-	    $(DESTDIR)$(DOCDIR)/conf.sample/collector $(DESTDIR)$(UNITDIR)
-	install -m 755 d4/d4 d4-pibs/d4-pibs $(DESTDIR)$(BINDIR)
-	install -m 755 d4-meta/d4-meta d4-stdout/d4-stdout $(DESTDIR)$(BINDIR)
-	install -m 755 d4-recv/d4-recv d4-admin/d4-admin $(DESTDIR)$(SBINDIR)
+	install -d "$(DESTDIR)$(BINDIR)" "$(DESTDIR)$(SBINDIR)" \
+	    "$(DESTDIR)$(MANDIR)/man1" "$(DESTDIR)$(MANDIR)/man5" \
+	    "$(DESTDIR)$(MANDIR)/man7" "$(DESTDIR)$(MANDIR)/man8" \
+	    "$(DESTDIR)$(DOCDIR)/conf.sample/recv" \
+	    "$(DESTDIR)$(DOCDIR)/conf.sample/collector" "$(DESTDIR)$(UNITDIR)"
+	install -m 755 d4/d4 d4-pibs/d4-pibs "$(DESTDIR)$(BINDIR)"
+	install -m 755 d4-meta/d4-meta d4-stdout/d4-stdout "$(DESTDIR)$(BINDIR)"
+	install -m 755 d4-recv/d4-recv d4-admin/d4-admin "$(DESTDIR)$(SBINDIR)"
 	for n in 1 5 7 8; do \
-	    install -m 644 man/*.$$n $(DESTDIR)$(MANDIR)/man$$n || exit 1; \
+	    install -m 644 man/*.$$n "$(DESTDIR)$(MANDIR)/man$$n" || exit 1; \
 	done
-	install -d $(DESTDIR)$(BASHDIR) $(DESTDIR)$(ZSHDIR)
-	install -m 644 d4-admin/completion.bash $(DESTDIR)$(BASHDIR)/d4-admin
-	install -m 644 d4-admin/completion.zsh $(DESTDIR)$(ZSHDIR)/_d4-admin
-	install -m 644 README.md SECURITY.md LICENSE $(DESTDIR)$(DOCDIR)
+	install -d "$(DESTDIR)$(BASHDIR)" "$(DESTDIR)$(ZSHDIR)"
+	install -m 644 d4-admin/completion.bash "$(DESTDIR)$(BASHDIR)/d4-admin"
+	install -m 644 d4-admin/completion.zsh "$(DESTDIR)$(ZSHDIR)/_d4-admin"
+	install -m 644 README.md SECURITY.md LICENSE "$(DESTDIR)$(DOCDIR)"
 	install -m 644 $(filter-out %/recv %/collector %/uuid, \
 	    $(wildcard conf.sample/*)) \
-	    $(DESTDIR)$(DOCDIR)/conf.sample
-	install -m 644 conf.sample/recv/* $(DESTDIR)$(DOCDIR)/conf.sample/recv
+	    "$(DESTDIR)$(DOCDIR)/conf.sample"
+	install -m 644 conf.sample/recv/* "$(DESTDIR)$(DOCDIR)/conf.sample/recv"
 	install -m 644 conf.sample/collector/* \
-	    $(DESTDIR)$(DOCDIR)/conf.sample/collector
+	    "$(DESTDIR)$(DOCDIR)/conf.sample/collector"
 	for u in systemd/*; do \
 	    sed -e 's|/usr/local/sbin/|$(SBINDIR)/|g' \
 	    -e 's|/usr/local/bin/|$(BINDIR)/|g' \
 	    -e 's|/usr/local/share/doc/d4/|$(DOCDIR)/|g' $$u \
-	    > $(DESTDIR)$(UNITDIR)/$${u#*/} || exit 1; \
+	    > "$(DESTDIR)$(UNITDIR)/$${u#*/}" || exit 1; \
+	done
+
+# Nothing but what install makes; configuration and data are elsewhere.
+uninstall:
+	for p in d4 d4-pibs d4-meta d4-stdout; do \
+	    rm -f "$(DESTDIR)$(BINDIR)/$$p" || exit 1; \
+	done
+	rm -f "$(DESTDIR)$(SBINDIR)/d4-recv" "$(DESTDIR)$(SBINDIR)/d4-admin"
+	for p in man/*.[1578]; do \
+	    rm -f "$(DESTDIR)$(MANDIR)/man$${p##*.}/$${p#man/}" || exit 1; \
+	done
+	rm -f "$(DESTDIR)$(BASHDIR)/d4-admin" "$(DESTDIR)$(ZSHDIR)/_d4-admin"
+	for f in README.md SECURITY.md LICENSE $(filter-out %/uuid, \
+	    $(wildcard conf.sample/* conf.sample/*/*)); do \
+	    [ -d "$$f" ] || rm -f "$(DESTDIR)$(DOCDIR)/$$f" || exit 1; \
+	done
+	-rmdir "$(DESTDIR)$(DOCDIR)/conf.sample/"* \
+	    "$(DESTDIR)$(DOCDIR)/conf.sample" "$(DESTDIR)$(DOCDIR)"
+	for u in systemd/*; do \
+	    rm -f "$(DESTDIR)$(UNITDIR)/$${u#*/}" || exit 1; \
 	done
 
 clean:
@@ -465,5 +486,5 @@ clean:
 FORCE:
 .PHONY: all escapes found deps deps-lint demo do-demo check do-check bench \
     bench-idle abuse lint fuzz fuzz-coverage do-fuzz do-fuzz-coverage install \
-    clean FORCE
+    uninstall clean FORCE
 .DELETE_ON_ERROR:
