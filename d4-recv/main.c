@@ -171,6 +171,8 @@ parse_options(struct options *o, int argc, char *argv[])
 			return rc;
 	}
 	if (o->dir == NULL || optind != argc) {
+		d4_log_warnx("%s", optind != argc ?
+		    "nothing goes behind the options" : "-c is needed");
 		usage(stderr);
 		return 2;
 	}

@@ -184,6 +184,9 @@ options_parse(struct options *o, int argc, char *argv[])
 		}
 	}
 	if (optind != argc || o->genkey == (o->dir != NULL)) {
+		d4_log_warnx("%s", optind != argc ?
+		    "nothing goes behind the options" : o->genkey ?
+		    "-c and --genkey exclude each other" : "-c is needed");
 		usage(stderr);
 		return 2;
 	}

@@ -33,7 +33,8 @@ for program in "$D4" "$RECV"; do
 		# shellcheck disable=SC2086 # several words
 		run "$program" $wrong < /dev/null
 		is "$status" 2 "$name $wrong: exit 2"
-		like "$(cat err)" "usage: $name " "and a usage line"
+		like "$(cat err)" "^[^ ]*$name: .*
+usage: $name " "and the reason, and a usage line"
 		is "$(wc -c < out)" 0 "and nothing on stdout"
 	done
 

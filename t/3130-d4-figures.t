@@ -267,7 +267,8 @@ ok 'another each time' test "$(cat out)" != "$(cat key)"
 "$D4" --genkey > /dev/full 2> err
 is $? 1 'a full disk is told of'
 run "$D4" --genkey -c c
-like "$status $(cat err)" '^2 usage: ' '--genkey takes no configuration'
+like "$status $(cat err)" '^2 d4: -c and --genkey exclude each other' \
+    '--genkey takes no configuration'
 
 conf c key='private key to change'
 run "$D4" -c c < /dev/null
