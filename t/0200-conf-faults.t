@@ -182,4 +182,16 @@ run bin/d4 -c "$name"
 is "$(lines err)" 1 'control characters of a name begin no line'
 is "$(tr -d '\n' < err | tr -cd '\000-\037' | wc -c)" 0 'nor reach the terminal'
 
+# One that is too long for a line, or nearly so, keeps its reason.
+for n in 250 2000 3900 20000; do
+	long=$(head -c "$n" /dev/zero | tr '\0' a)
+	for program in d4 d4-recv; do
+		run "bin/$program" -c "$long"
+		like "$(cat err)" "^$program: a{200}a*(\.\.\.)?: [A-Z][a-z]" \
+		    "$program: $n bytes of a name keep the reason"
+		ok 'in a line that a pipe takes whole' \
+		    test "$(wc -c < err)" -le 4096
+	done
+done
+
 done_testing
