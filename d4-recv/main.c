@@ -11,17 +11,18 @@
  *	supervise.[ch]	the parent of the workers
  *	reload.[ch]	a new configuration in the place of the old
  *	collect.[ch]	one worker: its loop
- *	conn.[ch]	a sensor's life, from accept to close
+ *	conn.[ch]	a sensor's life, from accept to close: conn-*.c
  *	admit.[ch]	who may send, by the registry
  *	peers.[ch]	connections of each address
  *	refusals.[ch]	why not, counted and said; faults.[ch] of our own
  *	errors.[ch]	the same as the registry keeps it, in d4-core's words
- *	stream.[ch]	sessions in Redis Streams; stream-keys.[ch] the keys
- *			around them, stream-cmd.[ch] their commands,
+ *	stream.[ch]	sessions in Redis Streams: stream-*.c; stream-keys.[ch]
+ *			the keys around them, stream-cmd.[ch] their commands,
  *			passage.[ch] what is there already
- *	share.[ch]	tails in Redis, for other stores; share-keys.[ch]
+ *	share.[ch]	tails in Redis, for other stores: share-*.c
  *	pipeline.[ch]	commands to Redis, kept until they are answered
- *	store.[ch]	streams become files; place.[ch] where, line.[ch] lines
+ *	store.[ch]	streams become files: store-*.c; place.[ch] where,
+ *			line.[ch] lines, tail.[ch] what a session goes on with
  *	handler.[ch]	what extended types want
  *	finish.[ch]	finished files: complete.[ch], hook.[ch]
  *	runner.[ch]	the process that runs hooks
