@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: ISC
 #
 # make install puts all in its place, also where a path has a blank, and make
-# uninstall removes just that.
+# uninstall removes just that.  What is set from outside is added to what the
+# programs need.
 
 # Checks are reached by their names.
 # shellcheck disable=SC2317
@@ -46,5 +47,19 @@ run make_to uninstall
 is "$status $(cat err)" '0 ' 'make uninstall'
 ok 'the directory of documents goes, too' test ! -e \
     'a root/opt/d4/share/doc/d4'
+
+# On the command line of make a variable is all that the caller says.
+env -u MAKEFLAGS -u MAKELEVEL make -n -C "$TOP" CC=true CPPFLAGS=-DOURS \
+    CFLAGS='-O1 -DOUR_C' LDFLAGS=-Lours LDLIBS=-lours d4/d4 \
+    t/fuzz/replay-text > out 2> err
+like "$(grep -m 1 -e '-o d4/main.o' out)" '-DOURS.* -O1 -DOUR_C' \
+    'CPPFLAGS and CFLAGS reach the compiler'
+for program in d4/d4 t/fuzz/replay-text; do
+	line=$(grep -A 1 -e "-o $program " out)
+	for flag in -Lours -lcrypto -lours; do
+		like "$line" " $flag( |$)" "$program is linked with $flag"
+	done
+done
+like "$line" 'wrap=malloc' 'and with what its test is about'
 
 done_testing
