@@ -7,6 +7,7 @@
 
 #define CHUNK_RECORDS	1024	/* what a batch of record.h takes at most */
 #define SEAL_CHUNKS	64	/* sealed together */
+#define SPARES		8	/* 2 MiB: what one read takes, and more */
 
 struct chunk {
 	struct chunk		*next;
@@ -25,7 +26,8 @@ struct shelf {
 	struct chunk		*head, *tail;	/* oldest first */
 	struct chunk		*unsealed;	/* the first that may be */
 	struct chunk		*at;		/* asked for last, or NULL */
-	struct chunk		*spare;		/* one kept for the next need */
+	struct chunk		*spare;		/* kept for the next need */
+	size_t			 nspare;
 	uint64_t		 end;
 };
 
@@ -48,24 +50,28 @@ shelf_new(const struct d4_header *header, size_t snaplen, struct d4_mac *mac,
 static void
 chunk_free(struct chunk *c)
 {
-	if (c == NULL)
-		return;
 	d4_record_free(c->batch);
 	free(c);
+}
+
+static void
+free_chunks(struct chunk *c)
+{
+	struct chunk *next;
+
+	for (; c != NULL; c = next) {
+		next = c->next;
+		chunk_free(c);
+	}
 }
 
 void
 shelf_free(struct shelf *s)
 {
-	struct chunk *c;
-
 	if (s == NULL)
 		return;
-	while ((c = s->head) != NULL) {
-		s->head = c->next;
-		chunk_free(c);
-	}
-	chunk_free(s->spare);
+	free_chunks(s->head);
+	free_chunks(s->spare);
 	free(s);
 }
 
@@ -75,7 +81,9 @@ chunk_new(struct shelf *s)
 	struct chunk *c = s->spare;
 
 	if (c != NULL) {
-		s->spare = NULL;
+		s->spare = c->next;
+		s->nspare--;
+		c->next = NULL;
 		return c;
 	}
 	if ((c = calloc(1, sizeof(*c))) == NULL)
@@ -88,18 +96,20 @@ chunk_new(struct shelf *s)
 	return c;
 }
 
-/* Gives a chunk back that nothing refers to any more. */
+/* Gives a chunk back that nothing refers to any more.  Those that come and go
+ * all the time stay, for their pages cost more than what is put there. */
 static void
 chunk_drop(struct shelf *s, struct chunk *c)
 {
-	if (s->spare != NULL) {
+	if (s->nspare == SPARES) {
 		chunk_free(c);
 		return;
 	}
 	d4_record_clear(c->batch);
-	c->next = NULL;
 	c->n = 0;
+	c->next = s->spare;
 	s->spare = c;
+	s->nspare++;
 }
 
 static int
