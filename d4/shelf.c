@@ -14,7 +14,7 @@ struct chunk {
 	struct d4_record	*batch;
 	uint64_t		 pos;
 	size_t			 n;		/* records in it */
-	uint8_t			 flags[CHUNK_RECORDS];
+	struct run_record	 records[CHUNK_RECORDS];
 };
 
 struct shelf {
@@ -134,13 +134,17 @@ int
 shelf_add(struct shelf *s, uint8_t type, const void *data, size_t len,
     uint8_t flags)
 {
+	struct run_record *record;
+
 	if ((s->tail == NULL || s->tail->n == CHUNK_RECORDS ||
 	    d4_record_put(s->tail->batch, type, data, len) == -1) &&
 	    (chunk_append(s) == -1 ||
 	    d4_record_put(s->tail->batch, type, data, len) == -1))
 		return -1;
-	s->tail->flags[s->tail->n++] = flags;
-	s->end += D4_HEADER_LEN + len;
+	record = &s->tail->records[s->tail->n++];
+	record->len = (uint32_t)(D4_HEADER_LEN + len);
+	record->flags = flags;
+	s->end += record->len;
 	return 0;
 }
 
@@ -186,7 +190,7 @@ shelf_run(struct shelf *s, uint64_t pos, struct run *run)
 	s->at = c;
 	run->pos = c->pos;
 	run->bytes = d4_record_bytes(c->batch, &run->len);
-	run->flags = c->flags;
+	run->records = c->records;
 	run->n = c->n;
 	return 1;
 }
