@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "d4-pibs/attack-inside.h"
+#include "d4-pibs/flow-add.h"
 #include "d4-pibs/reserve.h"
 
 #define NONE		UINT32_MAX
@@ -118,14 +119,6 @@ take_off_wheel(struct attacks *a, const struct flow *f)
 
 /* -- the table ------------------------------------------------------------- */
 
-static inline uint32_t
-hash_flow(const struct hash_key *key, struct addr target, uint8_t proto)
-{
-	return (uint32_t)(addr_is_v4(target) ?
-	    hash_word(key, target.lo ^ (uint64_t)proto << 48) :
-	    hash_words(key, target.hi + proto, target.lo));
-}
-
 /* Heads hold the index and 1, so that 0 is none. */
 static inline uint32_t *
 head_of(const struct attacks *a, uint32_t hash)
@@ -137,8 +130,8 @@ static void
 drop(struct attacks *a, uint32_t n)
 {
 	struct flow *f = &a->flows[n];
-	uint32_t *link = head_of(a, hash_flow(&a->budget.key, f->target,
-	    f->proto));
+	uint32_t *link = head_of(a, answer_hash(f->target, f->proto,
+	    &a->budget.key));
 
 	while (*link != n + 1)
 		link = &a->flows[*link - 1].next;
@@ -222,8 +215,8 @@ attack_open(struct attacks *a, struct addr target, uint8_t proto,
 	f->target = target;
 	f->proto = proto;
 	f->used = true;
-	f->last = time;
-	head = head_of(a, hash_flow(&a->budget.key, target, proto));
+	f->first = f->last = time;
+	head = head_of(a, answer_hash(target, proto, &a->budget.key));
 	f->next = *head;
 	*head = n + 1;
 	put_on_wheel(a, n);
@@ -345,15 +338,8 @@ attack_prepare(struct attacks *a, struct batch *b)
 {
 	/* What lies around it changes in the other thread. */
 	const struct hash_key key = a->budget.key;
-	size_t i;
 
-	repeats_mark(a->repeats, b->answer, b->nanswers, &key);
-	for (i = 0; i < b->nanswers; i++) {
-		struct answer *w = &b->answer[i];
-
-		w->hash = hash_flow(&key, w->src, w->proto);
-		w->spot = flow_spot(w->dst, &key);
-	}
+	repeats_mark(a->repeats, b, &key);
 }
 
 /*

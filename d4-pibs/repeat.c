@@ -50,23 +50,18 @@ mark(uint64_t *slot, uint64_t hash, uint32_t sec)
 }
 
 void
-repeats_mark(struct repeats *r, struct answer *w, size_t n,
-    const struct hash_key *key)
+repeats_mark(struct repeats *r, struct batch *b, const struct hash_key *key)
 {
 	uint64_t hash[FRAME_BATCH], *slots = r->slots;
-	uint8_t index[FRAME_BATCH];
-	size_t mask = r->nslots - 1, nhashes = 0, i;
+	size_t mask = r->nslots - 1, n = b->nsynacks, i;
 
-	/* Each slot is far away: all are fetched before one is looked at.
-	 * Which are SYN/ACKs makes no branch, as nobody could guess it. */
+	/* Each slot is far away: all are fetched before one is looked at. */
 	for (i = 0; i < n; i++) {
-		hash[nhashes] = hash_word(key, w[i].same);
-		index[nhashes] = (uint8_t)i;
-		__builtin_prefetch(&slots[hash[nhashes] & mask], 1);
-		nhashes += w[i].class == PACKET_SYNACK;
+		hash[i] = hash_word(key, b->synack[i].same);
+		__builtin_prefetch(&slots[hash[i] & mask], 1);
 	}
-	for (i = 0; i < nhashes; i++) {
-		struct answer *a = &w[index[i]];
+	for (i = 0; i < n; i++) {
+		struct answer *a = &b->answer[b->synack[i].answer];
 
 		a->marks |= mark(&slots[hash[i] & mask], hash[i], a->sec);
 	}
