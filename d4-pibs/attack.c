@@ -432,8 +432,10 @@ attack_add(struct attacks *a, const struct batch *b)
 
 	for (i = 0; i < n; i++) {
 		/* Another processor may have the answers in its cache. */
-		if (i + AHEAD < FRAME_BATCH)
+		if (i + AHEAD < FRAME_BATCH) {
 			__builtin_prefetch(&w[i + AHEAD]);
+			__builtin_prefetch(&b->reporter[i + AHEAD]);
+		}
 		flow[i] = fetch_flow(a, &w[i]);
 	}
 	for (i = 0; i < n; i++)

@@ -603,38 +603,27 @@ decode_plain_icmp(struct answer *a, struct addr *sender, const struct frame *f,
 	return true;
 }
 
-/* Keeps a condition one value: seeing "a & b" in an if, compilers branch on a
- * and then on b, and on a alone nobody guesses right. */
-static inline unsigned
-whole(unsigned value)
-{
-	__asm__("" : "+r" (value));
-	return value;
-}
-
 /* What is to be done with a plain frame, above its class. */
 enum {
 	CLASS_MASK = 31,
-	WANT_PACKET = 32,	/* its packet is wanted */
-	WANT_REST = 64		/* and more of it than a TCP packet */
+	WANT_REST = 64,		/* more than a TCP packet */
+	WANT_PACKET = 128
 };
 
 /* Rows of packet_wanted's todo, each of them twice: without data behind the
  * header of TCP, and with. */
 enum { BY_FLAGS = 0, BY_TYPE = 2, BY_PROTO = 4 };
 
-/* Frames of which more is to be known than a TCP packet.  A class is that of
- * plain TCP or ICMP, or means nothing in other plain frames, or is
- * ANY_FRAME. */
+/* Of any other frame all is to be found out. */
+#define ANY_FRAME	(PACKET_CLASSES | WANT_PACKET | WANT_REST)
+
+/* Frames of which more is to be known than a TCP packet: their indices, and by
+ * that what is to be done with each and which packet is its. */
 struct work {
 	size_t		n;
-	struct item {
-		uint8_t	frame, packet;	/* indices */
-		uint8_t	class;
-	} item[FRAME_BATCH];
+	uint8_t		frame[FRAME_BATCH];
+	uint8_t		todo[FRAME_BATCH], packet[FRAME_BATCH];
 };
-
-#define ANY_FRAME	PACKET_CLASSES
 
 /* What is to be done with plain frames of the class. */
 static uint8_t
@@ -679,16 +668,27 @@ packet_want(struct packet_wanted *w, uint32_t packets, uint32_t answers,
 	}
 }
 
-/* Of a plain frame: its row, and how many bytes are behind the TCP header; not
- * where that is too long or too short. */
+/*
+ * What is to be done with a frame; false where it isn't plain, or a TCP header
+ * in it too long or too short (row - 1 is negative for TCP alone).  What a plain
+ * frame is makes no branch, since in mixed traffic nobody could guess it.
+ */
 static inline bool
-open_tcp(const uint8_t *p, const struct packet_wanted *w, unsigned *row,
-    int *behind)
+look_at(const struct frame *f, const struct packet_wanted *w, bool more,
+    unsigned *todo)
 {
-	*row = w->row[p[23]];
-	*behind = d4_get16be(p + 16) - 20 - (p[46] >> 2 & 0x3c);
-	return !whole((*row == BY_FLAGS) & (unsigned)((*behind |
-	    (p[46] - 0x50)) < 0));
+	const uint8_t *p = f->data;
+	int row, behind;
+
+	if (!is_plain(f))
+		return false;
+	row = w->row[p[23]];
+	behind = d4_get16be(p + 16) - 20 - (p[46] >> 2 & 0x3c);
+	if (((behind | (p[46] - 0x50)) & (row - 1)) < 0)
+		return false;
+	*todo = w->todo[(unsigned)row + (behind > 0)]
+	    [p[more ? w->decisive[p[23]] : 47]];
+	return true;
 }
 
 static inline void
@@ -703,52 +703,61 @@ fill_packet(struct packet *k, const struct frame *f, unsigned class)
 	k->class = (uint8_t)class;
 }
 
-/*
- * Takes the packets of plain TCP and puts aside what more is to be known of.
- * What a packet is makes no branch, since in mixed traffic nobody could guess
- * it.  Compiled twice: where TCP packets are all, nearly every frame has one
- * that is wanted, and it is filled in at once; else it is listed.
- */
-static inline __attribute__((always_inline)) void
-take_plain(struct batch *b, struct work *w, const struct frame *f, size_t n,
-    const struct packet_wanted *wanted, bool more)
+/* Puts aside a frame of which more is to be known than a TCP packet. */
+static inline void
+put_aside(struct work *w, size_t frame, unsigned todo, size_t packet)
 {
-	uint8_t frame[FRAME_BATCH], classes[FRAME_BATCH];
-	size_t i, m = 0, nitems = 0;
+	w->todo[frame] = (uint8_t)todo;
+	w->packet[frame] = (uint8_t)packet;
+	w->frame[w->n] = (uint8_t)frame;
+	w->n += todo / WANT_REST & 1;
+}
+
+/* Where TCP packets are all: nearly every frame has one that is wanted, and it
+ * is filled in at once. */
+static void
+take_packets(struct batch *b, struct work *w, const struct frame *f, size_t n,
+    const struct packet_wanted *wanted)
+{
+	struct packet *k = b->packet;
+	size_t i, m = 0;
+	unsigned todo;
 
 	for (i = 0; i < n; i++) {
-		const uint8_t *p = f[i].data;
-		unsigned row, todo, class;
-		int behind;
-
-		__builtin_prefetch(p + AHEAD);
-		if (!is_plain(&f[i]) || !open_tcp(p, wanted, &row, &behind)) {
-			w->item[nitems++] = (struct item){ (uint8_t)i,
-			    (uint8_t)m, ANY_FRAME };
-			if (more)
-				classes[m] = ANY_FRAME;
-			m++;
-			continue;
-		}
-		todo = wanted->todo[row + (behind > 0)]
-		    [p[more ? wanted->decisive[p[23]] : 47]];
-		class = todo & CLASS_MASK;
-		if (more) {
-			frame[m] = (uint8_t)i;
-			classes[m] = (uint8_t)class;
-			w->item[nitems] = (struct item){ (uint8_t)i,
-			    (uint8_t)m, (uint8_t)class };
-			nitems += todo / WANT_REST;
+		__builtin_prefetch(f[i].data + AHEAD);
+		if (look_at(&f[i], wanted, false, &todo)) {
+			fill_packet(&k[m], &f[i], todo & CLASS_MASK);
+			m += todo / WANT_PACKET;
 		} else
-			fill_packet(&b->packet[m], &f[i], class);
-		m += todo / WANT_PACKET & 1;
-	}
-	for (i = 0; more && i < m; i++) {
-		if (classes[i] != ANY_FRAME)
-			fill_packet(&b->packet[i], &f[frame[i]], classes[i]);
+			put_aside(w, i, ANY_FRAME, m++);
 	}
 	b->n = m;
-	w->n = nitems;
+}
+
+/* Else the packets are listed first. */
+static void
+take_more(struct batch *b, struct work *w, const struct frame *f, size_t n,
+    const struct packet_wanted *wanted)
+{
+	struct packet *k = b->packet;
+	uint8_t frame[FRAME_BATCH];
+	size_t i, m = 0;
+	unsigned todo;
+
+	for (i = 0; i < n; i++) {
+		__builtin_prefetch(f[i].data + AHEAD);
+		if (!look_at(&f[i], wanted, true, &todo))
+			todo = ANY_FRAME;
+		put_aside(w, i, todo, m);
+		frame[m] = (uint8_t)i;
+		m += todo / WANT_PACKET;
+	}
+	for (i = 0; i < m; i++) {
+		todo = w->todo[frame[i]];
+		if (todo != ANY_FRAME)
+			fill_packet(&k[i], &f[frame[i]], todo & CLASS_MASK);
+	}
+	b->n = m;
 }
 
 static struct packet
@@ -763,23 +772,27 @@ take_rest(struct batch *b, const struct work *w, const struct frame *f,
     const struct packet_wanted *wanted)
 {
 	const struct hash_key *key = &wanted->key;
+	struct answer *a = b->answer;
+	struct addr *reporter = b->reporter;
+	struct synack *s = b->synack;
 	bool all = wanted->packets == PACKET_ALL;
-	size_t i, m = 0, nsynacks = 0;
+	uint32_t m = 0;
+	size_t i;
 
 	b->unread = 0;
 	for (i = 0; i < w->n; i++) {
-		const struct item *t = &w->item[i];
-		const struct frame *g = &f[t->frame];
-		struct answer *a = &b->answer[m];
-		struct synack *s = &b->synack[nsynacks];
+		const struct frame *g = &f[w->frame[i]];
+		unsigned todo = w->todo[w->frame[i]];
+		unsigned class = todo & CLASS_MASK;
 
-		if (t->class <= PACKET_TCP_LAST)
-			decode_plain(a, &s->same, g, key, t->class);
-		else if (t->class != PACKET_ICMP || all ||
-		    !decode_plain_icmp(a, &b->reporter[m], g, key)) {
-			decode_any(a, &s->same, &b->reporter[m], g, key);
-			if (t->class == ANY_FRAME || all)
-				b->packet[t->packet] = packet_of(a);
+		if (class <= PACKET_TCP_LAST)
+			decode_plain(a, &s->same, g, key, class);
+		else if (class != PACKET_ICMP || all ||
+		    !decode_plain_icmp(a, reporter, g, key)) {
+			decode_any(a, &s->same, reporter, g, key);
+			if (todo == ANY_FRAME || all)
+				b->packet[w->packet[w->frame[i]]] =
+				    packet_of(a);
 			if (a->class == PACKET_NOT_IP &&
 			    !frame_link_known(g->link)) {
 				b->unread++;
@@ -790,11 +803,14 @@ take_rest(struct batch *b, const struct work *w, const struct frame *f,
 			a->hash = answer_hash(a->src, a->proto, key);
 			a->spot = answer_spot(a->dst, key);
 		}
-		s->answer = (uint32_t)m++;
-		nsynacks += a->class == PACKET_SYNACK;
+		s->sec = g->sec;
+		s->answer = m++;
+		s += a->class == PACKET_SYNACK;
+		a++;
+		reporter++;
 	}
 	b->nanswers = m;
-	b->nsynacks = nsynacks;
+	b->nsynacks = (size_t)(s - b->synack);
 }
 
 void
@@ -803,10 +819,11 @@ packet_decode(struct batch *b, const struct frame *f, size_t n,
 {
 	struct work w;
 
+	w.n = 0;
 	if (wanted->more)
-		take_plain(b, &w, f, n, wanted, true);
+		take_more(b, &w, f, n, wanted);
 	else
-		take_plain(b, &w, f, n, wanted, false);
+		take_packets(b, &w, f, n, wanted);
 	take_rest(b, &w, f, wanted);
 }
 

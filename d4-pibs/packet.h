@@ -103,6 +103,7 @@ struct synack {
 	uint64_t	same;		/* addresses, ports and numbers of TCP
 					 * folded: what is sent again has the
 					 * same */
+	uint32_t	sec;		/* since 1970 */
 	uint32_t	answer;		/* index */
 };
 
