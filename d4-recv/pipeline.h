@@ -25,6 +25,8 @@ struct pipeline_cmd {
 	TAILQ_ENTRY(pipeline_cmd) entry;	/* the caller's, when not here */
 	const char		*bytes;		/* as in resp.h */
 	size_t			 len;
+	bool			 goes_on;	/* with the next one: they are
+						 * one command */
 };
 
 TAILQ_HEAD(pipeline_cmds, pipeline_cmd);
@@ -38,8 +40,9 @@ struct pipeline_settings {
 	int			 epoll;		/* which waits for us */
 	void			*tag;		/* with this data */
 
-	/* The command was answered and is the caller's again.  The reply is
-	 * good until this returns. */
+	/* The command was answered and is the caller's again: each piece of
+	 * it, in their order, with the same reply, that is good until this
+	 * returns. */
 	void (*answer)(void *cookie, struct pipeline_cmd *,
 	    const struct d4_redis_reply *);
 

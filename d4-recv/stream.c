@@ -60,6 +60,8 @@ struct stream_session {
 	char			 tail[CMD_TAIL];	/* its list's key */
 	bool			 judged;	/* the record that comes now */
 	struct cmd_tail		 next;		/* so */
+	TAILQ_ENTRY(stream_session) due;
+	bool			 is_due;	/* to be released this turn */
 	uint32_t		 untrimmed;
 	size_t			 unsure;	/* bytes that are not answered */
 	bool			 held;		/* somebody was told of those */
@@ -73,6 +75,7 @@ struct stream {
 	char			 sha[CMD_SHA];	/* of the script, or "" */
 	bool			 loading;	/* it was handed over */
 	struct d4_table		*sessions;
+	TAILQ_HEAD(, stream_session) due;
 	struct cmd_spares	 spares;
 	bool			 full;
 	bool			 blocked;	/* somebody was told so */
@@ -224,11 +227,10 @@ stream_set_limit(struct stream_session *s, uint64_t limit)
 	ask_length(s);
 }
 
-/* Gives it the next id: greater than any before, of whatever clock. */
+/* Gives out the next n ids: greater than any before, of whatever clock. */
 static void
-number(struct cmd *cmd)
+number(struct stream_session *s, unsigned n)
 {
-	struct stream_session *s = cmd->session;
 	struct timespec ts;
 	uint64_t now;
 
@@ -236,14 +238,9 @@ number(struct cmd *cmd)
 	now = (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 	if (now > s->last_ms) {
 		s->last_ms = now;
-		s->last_n = 0;
+		s->last_n = n - 1;
 	} else
-		s->last_n++;
-	if (cmd->tailed)
-		cmd_set_tailed(cmd, s->text, s->last_ms, s->last_n,
-		    s->stream->sha, s->tail);
-	else
-		cmd_set_id(cmd, s->text, s->last_ms, s->last_n);
+		s->last_n += n;
 }
 
 /* The first of them that wait; NULL when there is none. */
@@ -252,6 +249,58 @@ first_pending(const struct stream_session *s)
 {
 	return TAILQ_EMPTY(&s->pending) ? NULL :
 	    cmd_of(TAILQ_FIRST(&s->pending));
+}
+
+/* Moves one that waits, or several that are one command, into the pipeline. */
+static void
+move(struct stream_session *s, unsigned n)
+{
+	struct cmd *cmd;
+	unsigned i;
+
+	for (i = 0; i < n; i++) {
+		cmd = first_pending(s);
+		TAILQ_REMOVE(&s->pending, &cmd->p, entry);
+		if (cmd->kind == CMD_ADD) {
+			s->room--;
+			s->since_asked++;
+		}
+		cmd->place = i;
+		cmd->p.goes_on = i + 1 < n;
+		enqueue(s->stream, cmd);
+	}
+}
+
+/* The first that waits has a tail: all that can be added with it. */
+static int
+release_batch(struct stream_session *s, struct cmd *first)
+{
+	struct stream *st = s->stream;
+	struct cmd_batch b = { .first = first, .session = s->text,
+		.uuid = s->uuid, .sha = st->sha, .tail = s->tail };
+	struct pipeline_cmd *p = &first->p;
+	struct cmd *head;
+	size_t bytes = 0;
+
+	do {
+		b.n++;
+		bytes += p->len;
+		s->untrimmed += cmd_of(p)->tail.wire;
+		p = TAILQ_NEXT(p, entry);
+	} while (p != NULL && b.n < CMD_BATCH_MAX && b.n < s->room &&
+	    bytes < CMD_BATCH_BYTES && cmd_joins(first, cmd_of(p)));
+	if ((b.trims = s->untrimmed > TRIM_BYTES))
+		s->untrimmed = 0;
+	number(s, b.n);
+	b.ms = s->last_ms;
+	b.seq = s->last_n - (b.n - 1);
+	if ((head = cmd_batch(&st->spares, &b)) == NULL) {
+		d4_log_warn("%s", pipeline_name(st->pipeline));
+		return -1;
+	}
+	enqueue(st, head);
+	move(s, b.n);
+	return 0;
 }
 
 /* Moves what has room into the pipeline. */
@@ -267,18 +316,33 @@ release(struct stream_session *s)
 	while ((cmd = first_pending(s)) != NULL) {
 		if (cmd->kind == CMD_ADD && s->room == 0)
 			return;
-		TAILQ_REMOVE(&s->pending, &cmd->p, entry);
-		if (cmd->kind == CMD_ADD) {
-			/* What may be there already keeps its id. */
-			if (cmd->id[0] == '\0')
-				number(cmd);
-			s->room--;
-			s->since_asked++;
+		if (cmd->tailed) {
+			if (release_batch(s, cmd) == -1)
+				return;
+			continue;
 		}
-		enqueue(st, cmd);
+		/* What may be there already keeps its id. */
+		if (cmd->kind == CMD_ADD && cmd->id[0] == '\0') {
+			number(s, 1);
+			cmd_set_id(cmd, s->text, s->last_ms, s->last_n);
+		}
+		move(s, 1);
 	}
 	if (s->room < s->limit / 2 && s->since_asked > s->limit / 8)
 		ask_length(s);
+}
+
+/* Those with a tail wait for what comes in the same turn. */
+static void
+release_due(struct stream *st)
+{
+	struct stream_session *s;
+
+	while ((s = TAILQ_FIRST(&st->due)) != NULL) {
+		TAILQ_REMOVE(&st->due, s, due);
+		s->is_due = false;
+		release(s);
+	}
 }
 
 int
@@ -306,7 +370,12 @@ stream_add(struct stream_session *s, const struct d4_header *h,
 		s->stored = true;
 		run_script(s, stream_stored_script, "");
 	}
-	release(s);
+	if (!cmd->tailed) {
+		release(s);
+	} else if (!s->is_due) {
+		s->is_due = true;
+		TAILQ_INSERT_TAIL(&s->stream->due, s, due);
+	}
 	return 0;
 }
 
@@ -381,10 +450,6 @@ stream_judge(struct stream_session *s, const struct d4_header *h,
 	s->next.wire = h->size + D4_HEADER_LEN;
 	s->next.known = *verdict == MATCH_PREAMBLE;
 	s->next.preamble = preamble;
-	s->untrimmed += s->next.wire;
-	s->next.trims = s->untrimmed > TRIM_BYTES;
-	if (s->next.trims)
-		s->untrimmed = 0;
 	return 1;
 }
 
@@ -435,8 +500,11 @@ is_full(const struct stream_session *s)
 bool
 stream_is_full(struct stream_session *s)
 {
-	bool full = is_full(s);
+	bool full;
 
+	if (s->is_due)
+		release(s);
+	full = is_full(s);
 	s->held = is_unsure(s);
 	s->stream->blocked = s->stream->blocked || (full && !s->held);
 	return full;
@@ -481,6 +549,8 @@ free_session(void *item)
 	struct stream_session *s = item;
 
 	forget_pending(s);
+	if (s->is_due)
+		TAILQ_REMOVE(&s->stream->due, s, due);
 	passage_free(s->passage);
 	free(s->hello);
 	free(s);
@@ -641,31 +711,48 @@ end_taken(struct stream_session *s)
 	s->stream->eased = true;
 }
 
-/* Of a stream with a tail.  Whether the command is seen to. */
-static bool
+static void
+count_entry(struct stream *st, const struct cmd *cmd)
+{
+	st->figures.nentries++;
+	st->figures.nbytes += cmd->size;
+	pipeline_is_well(st->pipeline);
+}
+
+/* One of a batch.  It is there, or comes again: what comes behind a refusal waits
+ * with it, in order; or it belongs to another session. */
+static void
 take_tailed(struct stream *st, struct cmd *cmd,
     const struct d4_redis_reply *reply)
 {
 	struct stream_session *s = cmd->session;
-	bool lost = reply->kind == D4_REDIS_ERROR &&
-	    strncmp(reply->text, "NOSCRIPT", 8) == 0;
+	struct d4_redis_reply there = *reply, refusal = *reply;
+	bool waits, lost;
 
-	if (reply->kind == D4_REDIS_ERROR && !lost)
-		return false;
-	if (reply->kind != D4_REDIS_ERROR && reply->number == 1)
-		return false;
-	if (lost)
-		load(st);
-	/* What comes behind a refusal waits with it, in order. */
-	if (s->end == STREAM_GOES_ON && (lost ||
-	    (reply->number == 2 && s->failing))) {
-		take_refusal(st, cmd, true);
-		return true;
+	if (reply->kind == D4_REDIS_ARRAY) {
+		d4_redis_element(reply, 0, &there);
+		d4_redis_element(reply, 1, &refusal);
 	}
-	end_taken(s);
+	lost = reply->kind == D4_REDIS_ERROR &&
+	    strncmp(reply->text, "NOSCRIPT", 8) == 0;
+	waits = reply->kind != D4_REDIS_INTEGER ||
+	    (reply->number == -2 && s->failing);
+	if (there.number > (long long)cmd->place) {
+		count_entry(st, cmd);
+	} else {
+		if (lost)
+			load(st);
+		else if (reply->kind != D4_REDIS_INTEGER)
+			pipeline_refuse(st->pipeline, refusal.text);
+		if (waits && s->end == STREAM_GOES_ON) {
+			take_refusal(st, cmd, true);
+			return;
+		}
+		if (!waits)
+			end_taken(s);
+	}
 	forget(st, cmd);
 	look_after(s);
-	return true;
 }
 
 static void
@@ -698,10 +785,16 @@ on_answer(void *cookie, struct pipeline_cmd *p,
 	bool bad = reply->kind == D4_REDIS_ERROR &&
 	    !(cmd->kind == CMD_ADD && is_double(reply));
 
+	if (cmd->kind == CMD_BATCH) {
+		forget(st, cmd);
+		return;
+	}
 	if (s != NULL)
 		s->inflight--;
-	if (s != NULL && cmd->tailed && take_tailed(st, cmd, reply))
+	if (cmd->tailed) {
+		take_tailed(st, cmd, reply);
 		return;
+	}
 	if (bad)
 		pipeline_refuse(st->pipeline, reply->text);
 	if (s != NULL && cmd->kind != CMD_LENGTH && cmd->kind != CMD_TAKE &&
@@ -711,9 +804,7 @@ on_answer(void *cookie, struct pipeline_cmd *p,
 		return;
 	}
 	if (cmd->kind == CMD_ADD && !bad) {
-		st->figures.nentries++;
-		st->figures.nbytes += cmd->size;
-		pipeline_is_well(st->pipeline);
+		count_entry(st, cmd);
 	} else if (cmd->kind == CMD_LENGTH && s != NULL) {
 		if (bad)
 			s->asking = false;
@@ -796,6 +887,7 @@ walk(struct stream *st)
 void
 stream_run(struct stream *st)
 {
+	release_due(st);
 	walk(st);
 	pipeline_run(st->pipeline);
 }
@@ -881,6 +973,7 @@ stream_new(const struct stream_settings *settings, char why[256])
 	if ((st = calloc(1, sizeof(*st))) == NULL)
 		return NULL;
 	st->s = *settings;
+	TAILQ_INIT(&st->due);
 	d4_uuid_new(token);
 	d4_uuid_hex(st->token, token);
 	memcpy(st->probe, (const char *[]){ "EVAL", stream_beat_script, "0",
