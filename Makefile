@@ -111,7 +111,7 @@ STORE = $(patsubst %,d4-recv/%.o,place whole complete runner hook finish \
 d4-recv/d4-recv: $(patsubst %,d4-recv/%.o,main settings session filter \
     supervise reload collect conn admit peers refusals errors faults \
     analyze \
-    figures stream stream-cmd stream-keys passage) \
+    figures stream stream-check stream-cmd stream-keys passage) \
     $(STORE)
 d4-recv/d4-recv: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) \
     -pthread

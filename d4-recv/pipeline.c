@@ -44,6 +44,12 @@ pipeline_put(struct pipeline *p, struct pipeline_cmd *cmd)
 	p->figures.nwaiting++;
 }
 
+struct pipeline_cmd *
+pipeline_first(struct pipeline *p)
+{
+	return TAILQ_FIRST(&p->queue);
+}
+
 void
 pipeline_withdraw(struct pipeline *p, struct pipeline_cmd *cmd)
 {

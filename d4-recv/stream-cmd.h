@@ -31,7 +31,16 @@ enum cmd_kind {
 	CMD_ADD, CMD_LENGTH, CMD_SIDE, CMD_REFUSED, CMD_KICKED,
 	CMD_TAKE,		/* the tail of a stream */
 	CMD_LOAD,		/* the script that adds to it */
-	CMD_BATCH		/* what stands before entries that it adds */
+	CMD_BATCH,		/* what stands before entries that it adds */
+	CMD_CHECK		/* which entries are there */
+};
+
+/* Whether an entry is there. */
+enum cmd_found {
+	FOUND_UNKNOWN,
+	FOUND_THERE,		/* or it was */
+	FOUND_REFUSED,
+	FOUND_NEW			/* the server has not seen it */
 };
 
 /* What makes an entry one of a stream with a tail. */
@@ -57,8 +66,9 @@ struct cmd {
 	size_t			 fields;	/* bytes behind the id */
 	size_t			 head;		/* room before them */
 	char			 id[STREAM_ID];	/* "" before it has one */
+	enum cmd_found		 found;		/* in a check (stream-check.h) */
 	bool			 tailed;
-	/* Of those with a tail, instead of these three: */
+	/* Of those with a tail, instead of these four: */
 	struct cmd_tail		 tail;
 	uint64_t		 timestamp;
 	uint8_t			 version;

@@ -72,6 +72,18 @@ const char stream_beat_script[] =
     "redis.call('SREM', p..'receivers', r) end end "
     "return 0";
 
+const char stream_check_script[] =
+    "local all = {'0-0', -1, ''} "
+    "local f = redis.pcall('XINFO', 'STREAM', KEYS[1]) "
+    "if f.err then return {'0-0', 0, ''} end "
+    "for i = 1, #f, 2 do "
+    "if f[i] == 'last-generated-id' then all[1] = f[i + 1] end "
+    "if f[i] == 'entries-added' then all[2] = f[i + 1] end "
+    "if f[i] == 'max-deleted-entry-id' then all[3] = f[i + 1] end end "
+    "for _, e in ipairs(redis.call('XRANGE', KEYS[1], unpack(ARGV))) do "
+    "all[#all + 1] = e[1] end "
+    "return all";
+
 #define LIFE	"604800"	/* seconds that a tail is kept */
 
 /* Of a sensor and type as many are kept as stores do, but none that was added to

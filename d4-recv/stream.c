@@ -9,6 +9,7 @@
 
 #include "d4-recv/passage.h"
 #include "d4-recv/pipeline.h"
+#include "d4-recv/stream-check.h"
 #include "d4-recv/stream-cmd.h"
 #include "d4-recv/stream-keys.h"
 #include "d4-recv/stream.h"
@@ -50,6 +51,8 @@ struct stream_session {
 	uint64_t		 since_asked;
 	bool			 asking;
 	int64_t			 asked_ms;
+	uint64_t		 added;		/* entries, of the last type */
+	bool			 checks;	/* which of them are there */
 	uint64_t		 last_ms;	/* of the last entry's id */
 	unsigned		 last_n;
 
@@ -310,7 +313,8 @@ release(struct stream_session *s)
 	struct stream *st = s->stream;
 	struct cmd *cmd;
 
-	if ((s->failing && s->inflight > 0) || pipeline_pauses(st->pipeline))
+	if ((s->failing && s->inflight > 0) || s->checks ||
+	    pipeline_pauses(st->pipeline))
 		return;
 	s->failing = s->renumbers = false;
 	while ((cmd = first_pending(s)) != NULL) {
@@ -355,6 +359,7 @@ stream_add(struct stream_session *s, const struct d4_header *h,
 	if (h->type != s->type) {
 		s->type = h->type;
 		s->room = s->limit;
+		s->added = 0;
 		run_script(s, stream_become_script, "");
 	}
 	cmd = cmd_entry(&s->stream->spares, h, s->uuid, payload,
@@ -641,8 +646,10 @@ take_refusal(struct stream *st, struct cmd *cmd, bool refused)
 {
 	struct stream_session *s = cmd->session;
 
-	if (!refused && cmd->kind == CMD_ADD)
+	if (!refused && cmd->kind == CMD_ADD) {
+		s->added += cmd->type == s->type;
 		take_back(st, cmd);
+	}
 	s->failing = true;
 	if (s->renumbers)
 		cmd->id[0] = '\0';
@@ -716,6 +723,7 @@ count_entry(struct stream *st, const struct cmd *cmd)
 {
 	st->figures.nentries++;
 	st->figures.nbytes += cmd->size;
+	cmd->session->added += cmd->type == cmd->session->type;
 	pipeline_is_well(st->pipeline);
 }
 
@@ -753,6 +761,143 @@ take_tailed(struct stream *st, struct cmd *cmd,
 	}
 	forget(st, cmd);
 	look_after(s);
+}
+
+/* -- entries whose answers were lost ---------------------------------------- */
+
+/* The first that has an id, and of which is not known whether it is there; the
+ * last of its type. */
+static struct cmd *
+find_unknown(const struct stream_session *s, struct cmd **last)
+{
+	struct cmd *cmd, *first = NULL;
+	struct pipeline_cmd *p;
+
+	TAILQ_FOREACH(p, &s->pending, entry) {
+		cmd = cmd_of(p);
+		if (cmd->kind != CMD_ADD || cmd->tailed || cmd->id[0] == '\0' ||
+		    cmd->found != FOUND_UNKNOWN)
+			continue;
+		if (first == NULL)
+			first = cmd;
+		if (cmd->type == first->type)
+			*last = cmd;
+	}
+	return first;
+}
+
+/* Asks for those of one type after another, then goes on. */
+static void
+check(struct stream_session *s)
+{
+	struct cmd *first, *last = NULL;
+	char key[STREAM_KEY];
+
+	s->checks = false;
+	if ((first = find_unknown(s, &last)) != NULL) {
+		stream_key(key, first->type, s->text);
+		/* Without memory for it they are sent as if they were not. */
+		s->checks = ASK(s->stream, CMD_CHECK, s, "EVAL",
+		    stream_check_script, "1", key, first->id, last->id);
+	}
+	release(s);
+}
+
+/* What was refused comes again, and what is behind it too: of that which is
+ * there is taken away. */
+static void
+repeat(struct stream_session *s, struct cmd *refused)
+{
+	struct pipeline_cmd *p = &refused->p;
+	char key[STREAM_KEY];
+	struct cmd *cmd;
+
+	stream_key(key, refused->type, s->text);
+	for (; p != NULL; p = TAILQ_NEXT(p, entry)) {
+		cmd = cmd_of(p);
+		if (cmd->kind != CMD_ADD || cmd->type != refused->type)
+			continue;
+		if (cmd->found == FOUND_THERE)
+			ASK(s->stream, CMD_SIDE, NULL, "XDEL", key, cmd->id);
+		cmd->id[0] = '\0';
+	}
+}
+
+static void
+take_check(struct stream_session *s, const struct d4_redis_reply *reply)
+{
+	struct cmd *last = NULL, *cmd = find_unknown(s, &last);
+	struct pipeline_cmd *p, *next;
+	uint64_t added;
+	uint8_t type;
+
+	if (cmd == NULL || reply->kind != D4_REDIS_ARRAY) {
+		s->checks = false;
+		release(s);
+		return;
+	}
+	type = cmd->type;
+	/* Of another type than the last it is not known. */
+	added = check_entries(&s->pending, type,
+	    type == s->type ? s->added : 0, reply);
+	for (p = &cmd->p; p != NULL; p = next) {
+		next = TAILQ_NEXT(p, entry);
+		cmd = cmd_of(p);
+		if (cmd->kind != CMD_ADD || cmd->type != type)
+			continue;
+		if (cmd->found == FOUND_REFUSED)
+			repeat(s, cmd);
+		if (cmd->found != FOUND_THERE)
+			break;
+		TAILQ_REMOVE(&s->pending, p, entry);
+		s->room -= s->room > 0;
+		count_entry(s->stream, cmd);
+		forget(s->stream, cmd);
+	}
+	if (type == s->type)
+		s->added = added;
+	check(s);
+}
+
+/* What was not answered is taken back from the pipeline, so that it is sent again
+ * only where it is not there.  Batches know that by themselves, and sessions
+ * that have some wait with them. */
+static void
+take_unanswered(struct stream *st)
+{
+	struct pipeline_cmd *p, *next;
+	struct stream_session *s;
+	struct cmd *cmd;
+
+	for (p = pipeline_first(st->pipeline); p != NULL; p = next) {
+		next = TAILQ_NEXT(p, entry);
+		cmd = cmd_of(p);
+		s = cmd->session;
+		if (s == NULL || s->unsure > 0 || (cmd->kind != CMD_ADD &&
+		    cmd->kind != CMD_SIDE && cmd->kind != CMD_CHECK))
+			continue;
+		pipeline_withdraw(st->pipeline, p);
+		s->inflight--;
+		if (cmd->kind == CMD_CHECK) {
+			cmd_free(&st->spares, cmd);
+			continue;
+		}
+		s->room += cmd->kind == CMD_ADD && s->room < s->limit;
+		wait_for_turn(s, cmd);
+	}
+}
+
+/* Connected again: looks what became of what waits. */
+static void
+check_again(struct stream_session *s)
+{
+	struct pipeline_cmd *p;
+
+	if (s->unsure > 0)
+		return;
+	TAILQ_FOREACH(p, &s->pending, entry)
+		cmd_of(p)->found = FOUND_UNKNOWN;
+	check(s);
 }
 
 static void
@@ -793,6 +938,12 @@ on_answer(void *cookie, struct pipeline_cmd *p,
 		s->inflight--;
 	if (cmd->tailed) {
 		take_tailed(st, cmd, reply);
+		return;
+	}
+	if (cmd->kind == CMD_CHECK) {
+		forget(st, cmd);
+		take_check(s, reply);
+		look_after(s);
 		return;
 	}
 	if (bad)
@@ -849,7 +1000,9 @@ announce(struct stream_session *s)
 static void
 on_ready(void *cookie)
 {
+	take_unanswered(cookie);
 	on_session(cookie, announce);
+	on_session(cookie, check_again);
 }
 
 static void

@@ -4,15 +4,15 @@
 # Stands between programs and a Redis server, for tests: what is said passes,
 # but for one command.
 #
-#	redis-between.pl PORT refuse=WORDS [lose=N]
+#	redis-between.pl PORT [port=N] [refuse=WORDS] [lose=N]
 #
-# Its own port is the first line on stdout.
+# Its own port, N or any that is free, is the first line on stdout.
 #
 #	refuse	the first command that has these words in it is refused for
 #		want of memory; then "refused" is said on stdout
-#	lose	nothing more is answered on that connection, which is cut when
-#		the server has done as many commands behind that one; then
-#		"lost" is said
+#	lose	nothing more is answered on that connection; when the server
+#		has done as many XADD behind that one "lost" is said and all
+#		connections are cut, for it ends
 
 use strict;
 use warnings;
@@ -20,13 +20,14 @@ use IO::Select;
 use IO::Socket::INET;
 
 my ($port, @pairs) = @ARGV;
-my %o = (refuse => '', map { split /=/, $_, 2 } @pairs);
+my %o = (port => 0, refuse => '', map { split /=/, $_, 2 } @pairs);
 my $MARK = 'between-mark';
 my ($select, %other, %in, %mute) = (IO::Select->new);
 
 $| = 1;
 $SIG{PIPE} = 'IGNORE';
-my $listener = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 8)
+my $listener = IO::Socket::INET->new(LocalAddr => '127.0.0.1',
+    LocalPort => $o{port}, Listen => 8, ReuseAddr => 1)
     or die "listen: $!\n";
 print $listener->sockport, "\n";
 $select->add($listener);
@@ -79,7 +80,10 @@ sub from_client {
 			    . "'OOM command not allowed')", 0);
 			print "refused\n";
 			$mute{$server} = $o{lose} if defined $o{lose};
-		} elsif (defined $mute{$server} && $mute{$server}-- == 1) {
+			$command .= command('ECHO', $MARK)
+			    if defined $o{lose} && $o{lose} == 0;
+		} elsif (defined $mute{$server} && $command =~ /\r\nXADD\r\n/ &&
+		    $mute{$server}-- == 1) {
 			$command .= command('ECHO', $MARK);
 		}
 		put($server, $command);
@@ -93,8 +97,8 @@ sub from_server {
 		put($other{$s}, $in{$s});
 		$in{$s} = '';
 	} elsif ($in{$s} =~ /\Q$MARK\E\r\n/) {
-		cut($s);
 		print "lost\n";
+		exit;
 	}
 }
 
