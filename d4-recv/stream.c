@@ -20,8 +20,8 @@
 #include "lib/table.h"
 #include "lib/uuid.h"
 
-#define WINDOW		((size_t)16 << 20)	/* bytes not answered, then */
-#define WINDOW_LOW	((size_t)8 << 20)	/* sensors wait until so few */
+#define WINDOW		((size_t)4 << 20)	/* bytes not answered, then */
+#define WINDOW_LOW	((size_t)2 << 20)	/* sensors wait until so few */
 #define UNSURE		((size_t)512 << 10)	/* bytes of a stream with a tail */
 #define UNSURE_LOW	((size_t)256 << 10)	/* not answered, likewise */
 #define WALK_MS		20	/* between two looks at all sessions */
@@ -1019,14 +1019,27 @@ go_on(struct stream_session *s)
 		ask_length(s);
 }
 
+/* Who waited for the window goes on at once: less than it holds is done in a few
+ * milliseconds. */
+static void
+look_at_window(struct stream *st)
+{
+	size_t waiting = pipeline_figures(st->pipeline)->waiting;
+	bool was_full = st->full;
+
+	st->full = waiting > (was_full ? WINDOW_LOW : WINDOW);
+	if (was_full && !st->full && st->blocked) {
+		st->blocked = false;
+		st->eased = true;
+	}
+}
+
 /* Looks which sessions have room again, and has those who wait ask anew. */
 static void
 walk(struct stream *st)
 {
-	size_t waiting = pipeline_figures(st->pipeline)->waiting;
 	int64_t now = d4_clock_ms();
 
-	st->full = waiting > (st->full ? WINDOW_LOW : WINDOW);
 	if (now - st->walked_ms < WALK_MS)
 		return;
 	st->walked_ms = now;
@@ -1043,6 +1056,7 @@ stream_run(struct stream *st)
 	release_due(st);
 	walk(st);
 	pipeline_run(st->pipeline);
+	look_at_window(st);
 }
 
 int
