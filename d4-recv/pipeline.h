@@ -71,8 +71,8 @@ void pipeline_free(struct pipeline *);
 /* Takes a command: it is sent in its turn. */
 void pipeline_put(struct pipeline *, struct pipeline_cmd *);
 
-/* In ready() alone: the first command that was not answered, which others follow
- * by their entries; gives one of them, that is of one piece, back. */
+/* In ready() alone: the first command that was not answered, which others
+ * follow by their entries; gives one of them, that is of one piece, back. */
 struct pipeline_cmd *pipeline_first(struct pipeline *);
 void pipeline_withdraw(struct pipeline *, struct pipeline_cmd *);
 

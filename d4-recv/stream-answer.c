@@ -135,8 +135,8 @@ stream_count(struct stream *st, const struct cmd *cmd)
 	pipeline_is_well(st->pipeline);
 }
 
-/* One of a batch.  It is there, or comes again: what comes behind a refusal waits
- * with it, in order; or it belongs to another session. */
+/* One of a batch.  It is there, or comes again: what comes behind a refusal
+ * waits with it, in order; or it belongs to another session. */
 static void
 take_tailed(struct stream *st, struct cmd *cmd,
     const struct d4_redis_reply *reply)

@@ -105,6 +105,7 @@ check_entries(struct pipeline_cmds *cmds, uint8_t type, uint64_t added,
 	struct d4_redis_reply one;
 	struct pipeline_cmd *p;
 	struct counts c;
+	struct cmd *cmd;
 	bool refused;
 
 	c = look(cmds, type, reply);
@@ -116,9 +117,9 @@ check_entries(struct pipeline_cmds *cmds, uint8_t type, uint64_t added,
 	/* More than that: the stream was emptied, and tells nothing. */
 	refused = lacking > c.refused && lacking <= c.refused + c.open;
 	TAILQ_FOREACH(p, cmds, entry) {
-		if (concerns(cmd_of(p), type) &&
-		    cmd_of(p)->found == FOUND_UNKNOWN)
-			cmd_of(p)->found = refused ? FOUND_REFUSED : FOUND_THERE;
+		cmd = cmd_of(p);
+		if (concerns(cmd, type) && cmd->found == FOUND_UNKNOWN)
+			cmd->found = refused ? FOUND_REFUSED : FOUND_THERE;
 	}
 	return has_had;
 }

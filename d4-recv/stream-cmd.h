@@ -66,7 +66,7 @@ struct cmd {
 	size_t			 fields;	/* bytes behind the id */
 	size_t			 head;		/* room before them */
 	char			 id[STREAM_ID];	/* "" before it has one */
-	enum cmd_found		 found;		/* in a check (stream-check.h) */
+	enum cmd_found		 found;		/* by stream-check.h */
 	bool			 tailed;
 	/* Of those with a tail, instead of these four: */
 	struct cmd_tail		 tail;

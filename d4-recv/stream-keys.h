@@ -33,8 +33,8 @@ extern const char stream_close_script[];
  * are ended, for nobody else does. */
 extern const char stream_beat_script[];
 
-/* What there is of some entries of a session's stream, which is the key; arguments
- * are the first one's id and the last one's.  The last id that the stream ever
+/* What there is of some entries of a session's stream, which is the key;
+ * arguments are the first one's id and the last one's.  The last id that the stream ever
  * had; how many entries were ever added to it, and the last id that was taken
  * away, or -1 and "" (Redis 7 knows these); and the ids of those of them that
  * are there. */

@@ -125,9 +125,9 @@ void stream_count(struct stream *, const struct cmd *);
 
 /* -- stream-lost.c: entries whose answers were lost --------------------------- */
 
-/* Connected again: what was not answered is taken back from the pipeline, so that
- * it is sent again only where it is not there.  Batches know that by themselves,
- * and sessions that have some wait with them. */
+/* Connected again: what was not answered is taken back from the pipeline, so
+ * that it is sent again only where it is not there.  Batches know that by
+ * themselves, and sessions that have some wait with them. */
 void stream_take_unanswered(struct stream *);
 
 /* Looks what became of what waits; then it goes on. */
