@@ -113,7 +113,7 @@ STORE = $(patsubst %,d4-recv/%.o,place whole complete runner hook finish \
     handler line $(STORE_ROOM) recover settle syncer $(TAIL) match \
     $(SHARE_ROOM) pipeline)
 STREAM_ROOM = stream stream-cmd stream-keys stream-tail stream-answer \
-    stream-turn
+    stream-check stream-lost stream-turn
 CONN_ROOM = conn conn-key conn-note conn-keep conn-take conn-read conn-turn
 d4-recv/d4-recv: $(patsubst %,d4-recv/%.o,main settings session filter \
     supervise reload collect $(CONN_ROOM) admit peers refusals errors faults \

@@ -18,6 +18,7 @@
  *	errors.[ch]	the same as the registry keeps it, in d4-core's words
  *	stream.[ch]	sessions in Redis Streams: stream-*.c; stream-keys.[ch]
  *			the keys around them, stream-cmd.[ch] their commands,
+ *			stream-check.[ch] what became of those,
  *			passage.[ch] what is there already
  *	share.[ch]	tails in Redis, for other stores: share-*.c
  *	pipeline.[ch]	commands to Redis, kept until they are answered
