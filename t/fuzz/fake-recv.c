@@ -604,12 +604,14 @@ stream_add(struct stream_session *s, const struct d4_header *h,
     const uint8_t *payload)
 {
 	bool were = faults_pause();
+	uint64_t *grown;
 
 	put(payload, h->size);
 	s->n++;
 	if (s->resumes) {
-		known = realloc(known, (nknown + 1) * sizeof(*known));
-		assert(known != NULL);
+		grown = realloc(known, (nknown + 1) * sizeof(*known));
+		assert(grown != NULL);
+		known = grown;
 		known[nknown++] = d4_get64le(h->hmac);
 	}
 	faults_resume(were);

@@ -407,7 +407,8 @@ share_push(struct share_stream *s, uint64_t file, uint64_t limit,
 	}
 	s->known->place = *ours;
 	s->known->part_taken = 0;
-	if (s->nready < s->records.n && r->file == file) {
+	r = s->nready < s->records.n ? &s->records.at[s->nready] : NULL;
+	if (r != NULL && r->file == file) {
 		start = r->end - (r->wire - D4_HEADER_LEN);
 		memcpy(s->known->part, r->tag, MATCH_TAG);
 		if (start < limit)
