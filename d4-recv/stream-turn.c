@@ -5,8 +5,8 @@
 #include "d4-recv/stream-own.h"
 #include "lib/clock.h"
 
-#define WINDOW		((size_t)4 << 20)	/* bytes not answered, then */
-#define WINDOW_LOW	((size_t)2 << 20)	/* sensors wait until so few */
+#define WINDOW		((size_t)16 << 20)	/* bytes not answered, then */
+#define WINDOW_LOW	((size_t)8 << 20)	/* sensors wait until so few */
 #define WALK_MS		20	/* between two looks at all sessions */
 #define ASK_MS		100	/* between two questions for the length */
 
@@ -65,7 +65,7 @@ release_due(struct stream *st)
 	}
 }
 
-/* Who waited for the window goes on at once: less than it holds is done in a
+/* Who waited for the window goes on at once: what it still holds may be done in a
  * few milliseconds. */
 static void
 look_at_window(struct stream *st)
