@@ -44,6 +44,9 @@ make_tree() {
 		name=${path##*/}
 		if [ -x "$path/$name" ]; then
 			wrap "$name" "$name"
+		elif [ "$name" = conf.sample ]; then
+			# Tests look for the files of this folder: a link has none.
+			cp -R "$path" "$tree"
 		else
 			ln -s "$path" "$tree/$name"
 		fi
@@ -62,7 +65,8 @@ case $(head -c 2 "$test") in
 	"${valgrind[@]}" "$test" "$@" || status=$? ;;
 esac
 
-found=$(cat "$tree"/logs/* 2>/dev/null)
+# A line of --NUMBER-- is about valgrind itself, as that it knows no Landlock.
+found=$(cat "$tree"/logs/* 2>/dev/null | grep -v '^--[0-9]*-- ')
 if [ -n "$found" ]; then
 	printf '%s\n' "$found" | sed 's/^/# /'
 	exit 99
