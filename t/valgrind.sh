@@ -17,6 +17,9 @@ tree=$(mktemp -d "${TMPDIR:-/tmp}/d4-valgrind.XXXXXX") || exit 1
 trap 'rm -rf "$tree"' EXIT
 trap 'exit 1' HUP INT TERM
 mkdir "$tree/logs"
+# Of programs that run as nobody, too.
+chmod 755 "$tree"
+chmod 1777 "$tree/logs"
 
 # A leak is memory that nothing points to any more.
 valgrind=(valgrind -q --leak-check=full --show-leak-kinds=definite
