@@ -22,8 +22,11 @@ SHARED=$(cd "$TOP" && cd "${D4_SHARED:-../shared}" 2>/dev/null && pwd)
 D4=$TOP/d4/d4
 RECV=$TOP/d4-recv/d4-recv
 RECORDS=$TOP/t/records.pl
-# Not empty where a sanitizer changes what memory and time are used.
+# Not empty where a sanitizer changes what memory and time are used; valgrind
+# takes many times as long.
 SANITIZE=${D4_SANITIZE:-}
+SLOW=1
+[ "$SANITIZE" != valgrind ] || SLOW=10
 NAME=${BASH_SOURCE[-1]#"$TOP/"}
 export TOP SHARED D4 RECV RECORDS SANITIZE
 
@@ -195,7 +198,7 @@ finish() {
 
 # Tries until the command succeeds, for so many seconds.
 within() {
-	local end=$((SECONDS + $1))
+	local end=$((SECONDS + $1 * SLOW))
 	shift
 	until "$@" > /dev/null 2>&1; do
 		[ "$SECONDS" -le "$end" ] || return 1

@@ -7,6 +7,7 @@
 # is, a script in a tree of links in which each of our programs is one that
 # starts the true one under valgrind.  What that finds is said behind the test's
 # own lines and makes it fail, whatever became of the program's exit status.
+# Landlock, which it does not know, is t/fault/landlock.c's.
 
 set -u
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -22,7 +23,7 @@ chmod 755 "$tree"
 chmod 1777 "$tree/logs"
 
 # A leak is memory that nothing points to any more.
-valgrind=(valgrind -q --leak-check=full --show-leak-kinds=definite
+valgrind=(env "LD_PRELOAD=$TOP/t/fault/landlock.so" valgrind -q --leak-check=full --show-leak-kinds=definite
     --errors-for-leak-kinds=definite --error-exitcode=99 --num-callers=30
     "--suppressions=$TOP/t/valgrind.supp" "--log-file=$tree/logs/%p")
 
@@ -68,7 +69,7 @@ case $(head -c 2 "$test") in
 	"${valgrind[@]}" "$test" "$@" || status=$? ;;
 esac
 
-# A line of --NUMBER-- is about valgrind itself, as that it knows no Landlock.
+# A line of --NUMBER-- is about valgrind itself.
 found=$(cat "$tree"/logs/* 2>/dev/null | grep -v '^--[0-9]*-- ')
 if [ -n "$found" ]; then
 	printf '%s\n' "$found" | sed 's/^/# /'
