@@ -7,7 +7,7 @@
 # is, a script in a tree of links in which each of our programs is one that
 # starts the true one under valgrind.  What that finds is said behind the test's
 # own lines and makes it fail, whatever became of the program's exit status.
-# Landlock, which it does not know, is t/fault/landlock.c's.
+# Landlock, which it does not know, is t/fault/landlock.c's for the programs.
 
 set -u
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -23,7 +23,7 @@ chmod 755 "$tree"
 chmod 1777 "$tree/logs"
 
 # A leak is memory that nothing points to any more.
-valgrind=(env "LD_PRELOAD=$TOP/t/fault/landlock.so" valgrind -q --leak-check=full --show-leak-kinds=definite
+valgrind=(valgrind -q --leak-check=full --show-leak-kinds=definite
     --errors-for-leak-kinds=definite --error-exitcode=99 --num-callers=30
     "--suppressions=$TOP/t/valgrind.supp" "--log-file=$tree/logs/%p")
 
@@ -34,8 +34,9 @@ wrap() {
 	rm "$tree/$1/$2"
 	{
 		echo '#!/bin/sh'
-		printf 'exec'
-		printf " '%s'" "${valgrind[@]}" "$TOP/$1/$2"
+		printf 'exec env'
+		printf " '%s'" "LD_PRELOAD=$TOP/t/fault/landlock.so" \
+		    "${valgrind[@]}" "$TOP/$1/$2"
 		# shellcheck disable=SC2016 # for the script
 		echo ' "$@"'
 	} > "$tree/$1/$2"
