@@ -19,7 +19,7 @@
 #define READ_BYTES	((size_t)256 << 10)	/* of a sensor in one turn */
 #define READ_STRANGER	((size_t)4 << 10)	/* of one that is not known */
 
-#define HANDSHAKE_MS	10000
+#define HANDSHAKE_MS	8500	/* with a look each second: gone in 10 s */
 #define RECORD_MS	30000	/* for a record once begun, and for each KiB */
 #define RECORD_KIB_MS	1000	/* that it announces */
 #define ENDING_MS	10000	/* to answer the end of a sensor */

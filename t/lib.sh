@@ -28,7 +28,7 @@ SANITIZE=${D4_SANITIZE:-}
 SLOW=1
 [ "$SANITIZE" != valgrind ] || SLOW=10
 NAME=${BASH_SOURCE[-1]#"$TOP/"}
-export TOP SHARED D4 RECV RECORDS SANITIZE
+export TOP SHARED D4 RECV RECORDS SANITIZE SLOW
 
 TMP=$(mktemp -d "${TMPDIR:-/tmp}/d4-test.XXXXXX") || exit 1
 tests=0 failed=0 pids=()

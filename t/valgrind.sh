@@ -43,6 +43,19 @@ wrap() {
 	chmod +x "$tree/$1/$2"
 }
 
+# timeout, with ten times the seconds.
+wrap_timeout() {
+	mkdir "$tree/slow"
+	{
+		echo '#!/bin/sh'
+		# shellcheck disable=SC2016 # for the script
+		printf '%s\n' 'n=$(($1 * 10))' shift \
+		    "exec '$(command -v timeout)' "'"$n" "$@"'
+	} > "$tree/slow/timeout"
+	chmod +x "$tree/slow/timeout"
+	PATH=$tree/slow:$PATH
+}
+
 make_tree() {
 	local path name
 	for path in "$TOP"/* "$TOP/.ci"; do
@@ -62,6 +75,7 @@ status=0
 case $(head -c 2 "$test") in
 '#!')
 	make_tree
+	wrap_timeout
 	D4_SHARED=$(cd "$TOP" && cd "${D4_SHARED:-../shared}" 2>/dev/null &&
 	    pwd) || D4_SHARED=/nowhere
 	export D4_SHARED

@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 static int tap_count, tap_failed;
 
@@ -62,6 +64,18 @@ tap_ok(bool good, const char *cond, const char *file, int line,
 		    line, cond);
 	}
 	return good;
+}
+
+/* Ends a test that hangs after so many seconds, 0: never; valgrind takes many
+ * times as long. */
+__attribute__((unused))
+static void
+tap_limit(unsigned seconds)
+{
+	const char *sanitize = getenv("D4_SANITIZE");
+	bool slow = sanitize != NULL && strcmp(sanitize, "valgrind") == 0;
+
+	(void)alarm(slow ? 10 * seconds : seconds);
 }
 
 __attribute__((unused))
