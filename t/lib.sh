@@ -155,11 +155,11 @@ started() {
 	pids+=("$pid")
 }
 
-# Whether it has become the program (valgrind has a name of its own) and heeds
-# signals.
+# Whether it has become the program (under valgrind see t/fault/landlock.c) and
+# heeds signals.
 listens() {
 	case $(cat "/proc/$1/comm") in
-	"$2" | memcheck-*) ;;
+	"$2" | confined) ;;
 	*) return 1 ;;
 	esac &&
 	    grep -q '^SigCgt:.*[2367abef]..$' "/proc/$1/status"

@@ -4,10 +4,14 @@
  * Landlock for a program that runs under valgrind, which does not know these
  * system calls and refuses them: a library to be preloaded.  They succeed, as
  * on a kernel that has it, and confine nothing; without them each program says
- * that it is not confined, where tests wait for other words or for none.
+ * that it is not confined, where tests wait for other words or for none.  Who
+ * is confined is named so: valgrind catches signals long before the program
+ * does, and tests want to know from when on it does (listens() in t/lib.sh).
  */
 
 #define _GNU_SOURCE
+#include <sys/prctl.h>
+
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -39,8 +43,9 @@ syscall(long number, ...)
 		return arg[0] == 0 ? VERSION :
 		    open("/dev/null", O_RDONLY | O_CLOEXEC);
 	case NR_ADD_RULE:
-	case NR_RESTRICT_SELF:
 		return 0;
+	case NR_RESTRICT_SELF:
+		return prctl(PR_SET_NAME, "confined");
 	default:
 		*(void **)&real = dlsym(RTLD_NEXT, "syscall");
 		return real(number, arg[0], arg[1], arg[2], arg[3], arg[4],
