@@ -66,16 +66,22 @@ tap_ok(bool good, const char *cond, const char *file, int line,
 	return good;
 }
 
-/* Ends a test that hangs after so many seconds, 0: never; valgrind takes many
- * times as long. */
+/* Whether the test runs under valgrind, which takes many times as long. */
+__attribute__((unused))
+static bool
+tap_slow(void)
+{
+	const char *sanitize = getenv("D4_SANITIZE");
+
+	return sanitize != NULL && strcmp(sanitize, "valgrind") == 0;
+}
+
+/* Ends a test that hangs after so many seconds, 0: never. */
 __attribute__((unused))
 static void
 tap_limit(unsigned seconds)
 {
-	const char *sanitize = getenv("D4_SANITIZE");
-	bool slow = sanitize != NULL && strcmp(sanitize, "valgrind") == 0;
-
-	(void)alarm(slow ? 10 * seconds : seconds);
+	(void)alarm(tap_slow() ? 10 * seconds : seconds);
 }
 
 __attribute__((unused))
