@@ -105,14 +105,18 @@ d4/d4: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) -pthread
 
 TAIL = tails tail tail-generation tail-load tail-match tail-other \
     tail-settle tail-log tail-blob
+SHARE_ROOM = share share-keys share-cmd share-push share-ask share-turn
+STORE_ROOM = store store-file store-sync store-rotate store-unit store-take \
+    store-resume store-end
 STORE = $(patsubst %,d4-recv/%.o,place whole complete runner hook finish \
-    handler line store recover settle syncer $(TAIL) match share \
-    share-keys pipeline)
+    handler line $(STORE_ROOM) recover settle syncer $(TAIL) match \
+    $(SHARE_ROOM) pipeline)
+STREAM_ROOM = stream stream-cmd stream-keys stream-tail stream-answer \
+    stream-turn
+CONN_ROOM = conn conn-key conn-note conn-keep conn-take conn-read conn-turn
 d4-recv/d4-recv: $(patsubst %,d4-recv/%.o,main settings session filter \
-    supervise reload collect conn admit peers refusals errors faults \
-    analyze \
-    figures stream stream-cmd stream-keys passage) \
-    $(STORE)
+    supervise reload collect $(CONN_ROOM) admit peers refusals errors faults \
+    analyze figures $(STREAM_ROOM) passage) $(STORE)
 d4-recv/d4-recv: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) \
     -pthread
 
@@ -210,9 +214,10 @@ parts-pibs-packet = $(addprefix d4-pibs/,packet seen attack repeat flow hash)
 parts-pibs-state = $(addprefix d4-pibs/,state attack attack-state repeat flow \
     seen hash out)
 parts-place = d4-recv/place
-parts-recv = t/fuzz/fake-recv t/fuzz/fake-tls $(addprefix d4-recv/,conn session admit peers \
-    refusals errors faults store handler line place whole complete settle \
-    syncer $(TAIL) match share share-keys pipeline)
+parts-recv = $(addprefix t/fuzz/,fake-recv fake-share fake-tls) \
+    $(addprefix d4-recv/,$(CONN_ROOM) session admit peers refusals errors \
+    faults $(STORE_ROOM) handler line place whole complete settle syncer \
+    $(TAIL) match)
 parts-recv-tail = d4-recv/tail-log
 parts-spool = $(addprefix d4/,spool-form spool-disk)
 parts-whole = d4-recv/whole d4-recv/place
@@ -233,8 +238,8 @@ covers-pibs-packet = d4-pibs/packet.c
 covers-pibs-state = d4-pibs/state.c d4-pibs/attack-state.c
 covers-place = d4-recv/place.c
 covers-queue = lib/queue-dir.c lib/queue-names.c
-covers-recv = $(addprefix d4-recv/,session.c admit.c conn.c store.c handler.c \
-    line.c)
+covers-recv = $(addprefix d4-recv/,session.c admit.c handler.c line.c \
+    $(CONN_ROOM:%=%.c) $(STORE_ROOM:%=%.c))
 covers-recv-tail = d4-recv/tail-log.c
 covers-spool = d4/spool-form.c
 covers-redis = $(addprefix lib/,queue-redis.c registry-redis.c \

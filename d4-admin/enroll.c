@@ -295,7 +295,7 @@ print_values(const struct enroll *e)
 	if (pem != NULL && !e->admin->json) {
 		(void)fputs("rootCA.crt\n", stdout);
 		(void)fputs(pem, stdout);
-		status = fflush(stdout) == 0 ? status : 1;
+		status = d4_log_flush(stdout) == 0 ? status : 1;
 	}
 	free(pem);
 	return status;
@@ -336,7 +336,7 @@ enroll_new(struct enroll *e, const struct args *args)
 		return status;
 	}
 	(void)puts(e->text);
-	return fflush(stdout) == 0 ? 0 : 1;
+	return d4_log_flush(stdout);
 }
 
 int

@@ -42,8 +42,10 @@
 enum { INSECURE_KEY = 256, LOGIN };
 
 static const struct option longs[] = {
+	{ "help", no_argument, NULL, 'h' },
 	{ "insecure-key", no_argument, NULL, INSECURE_KEY },
 	{ "login", required_argument, NULL, LOGIN },
+	{ "version", no_argument, NULL, 'V' },
 	{ NULL, 0, NULL, 0 }
 };
 
@@ -97,7 +99,7 @@ take_option(struct options *o, int ch)
 		return -1;
 	case 'h':
 		help();
-		return fflush(stdout) == 0 ? 0 : 1;
+		return d4_log_flush(stdout);
 	case 'i':
 		o->place.host = optarg;
 		return -1;
@@ -112,7 +114,7 @@ take_option(struct options *o, int ch)
 		return -1;
 	case 'V':
 		printf("d4-admin %s\n", D4_VERSION);
-		return fflush(stdout) == 0 ? 0 : 1;
+		return d4_log_flush(stdout);
 	case 'v':
 		o->verbose++;
 		return -1;

@@ -217,7 +217,7 @@ create(struct admin *a, struct d4_registry_queue *q)
 		return 1;
 	}
 	(void)puts(text);
-	return fflush(stdout) == 0 ? 0 : 1;
+	return d4_log_flush(stdout);
 }
 
 int

@@ -406,7 +406,7 @@ nagios_unknown(const struct admin *a)
 	while ((bar = strchr(text, '|')) != NULL)
 		*bar = '?';
 	printf("D4 UNKNOWN - %s\n", text);
-	return fflush(stdout) == 0 ? 3 : 1;
+	return d4_log_flush(stdout) == 0 ? 3 : 1;
 }
 
 /* The form of a Nagios plug-in: a line, and behind | the figures. */
@@ -423,7 +423,7 @@ nagios(struct admin *a, const struct args *args, struct silent *s)
 		    s->uuids);
 	printf("|silent=%zu;0;;0;%zu monitored=%zu\n", s->failing, s->n,
 	    s->n);
-	return fflush(stdout) == 0 && s->failing == 0 ? 0 : 1;
+	return d4_log_flush(stdout) == 0 && s->failing == 0 ? 0 : 1;
 }
 
 int

@@ -395,9 +395,5 @@ table_end(struct table *t)
 		d4_log_warnx("memory: not enough");
 		return 1;
 	}
-	if (fflush(stdout) != 0 || ferror(stdout)) {
-		d4_log_warn("stdout");
-		return 1;
-	}
-	return 0;
+	return d4_log_flush(stdout);
 }

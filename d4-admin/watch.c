@@ -169,7 +169,7 @@ look(struct admin *a, struct looks *looks, bool clears)
 		(void)fputs("\033[?7h", stdout);
 	if (status == 0 && looks->n > rows)
 		printf("and %zu more\n", looks->n - rows);
-	return status == 0 && fflush(stdout) == 0 ? 0 : 1;
+	return status == 0 ? d4_log_flush(stdout) : 1;
 }
 
 /* Waits; whether the end was asked for. */

@@ -69,9 +69,5 @@ list_print(bool json)
 		return -1;
 	if (!json)
 		print_table();
-	if (fflush(stdout) != 0 || ferror(stdout)) {
-		d4_log_warn("stdout");
-		return -1;
-	}
-	return 0;
+	return d4_log_flush(stdout) == 0 ? 0 : -1;
 }

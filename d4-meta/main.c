@@ -18,6 +18,8 @@
  *	metrics.[ch]	figures of other programs
  */
 
+#include <sys/stat.h>
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,19 +76,14 @@ static int
 print_canonical(const struct build *b)
 {
 	char *text;
-	int rc = 0;
 
 	if ((text = d4_meta_text(b->meta)) == NULL) {
 		d4_log_warnx("memory: not enough");
 		return 1;
 	}
 	(void)puts(text);
-	if (fflush(stdout) != 0 || ferror(stdout)) {
-		d4_log_warn("stdout");
-		rc = 1;
-	}
 	free(text);
-	return rc;
+	return d4_log_flush(stdout);
 }
 
 /* What was understood; settings is NULL without a configuration. */
@@ -96,11 +93,7 @@ print_understood(const struct build *b, const struct settings *s)
 	if (s != NULL)
 		settings_print(s);
 	printf("header: %s, %zu bytes\n", d4_meta_type(b->meta), b->len);
-	if (fflush(stdout) != 0 || ferror(stdout)) {
-		d4_log_warn("stdout");
-		return 1;
-	}
-	return 0;
+	return d4_log_flush(stdout);
 }
 
 static int
@@ -205,8 +198,14 @@ static int
 run_stream(const struct options *o, struct settings *s)
 {
 	struct stream stream = { .in = STDIN_FILENO, .name = "stdin" };
+	struct stat in;
 	int rc;
 
+	if (fstat(STDIN_FILENO, &in) == 0 &&
+	    d4_io_is_file(STDOUT_FILENO, &in)) {
+		d4_log_warnx("stdout: is the file that is read");
+		return 1;
+	}
 	if (o->dir != NULL || o->keyfile != NULL) {
 		if (settings_load_key(s, o->dir, o->keyfile,
 		    o->insecure_key) == -1)

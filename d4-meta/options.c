@@ -13,7 +13,9 @@
 #define INSECURE_KEY	256
 
 static const struct option longs[] = {
+	{ "help", no_argument, NULL, 'h' },
 	{ "insecure-key", no_argument, NULL, INSECURE_KEY },
+	{ "version", no_argument, NULL, 'V' },
 	{ NULL, 0, NULL, 0 }
 };
 
@@ -136,7 +138,7 @@ static int
 say(void (*print)(void))
 {
 	print();
-	return fflush(stdout) == 0 ? 0 : 1;
+	return d4_log_flush(stdout);
 }
 
 static void

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -17,6 +18,7 @@
 struct show {
 	struct session		 session;
 	struct d4_meta_line	*line;
+	bool			 broken;	/* stdout, which has been said */
 };
 
 /* Writes what has been gathered. */
@@ -30,8 +32,11 @@ flush(struct show *show)
 		d4_log_warnx("stdout: not enough memory");
 		return -1;
 	}
+	if (show->broken)
+		return -1;
 	if (d4_io_write_full(STDOUT_FILENO, bytes, len, NULL) == -1) {
 		d4_log_warn("stdout");
+		show->broken = true;
 		return -1;
 	}
 	d4_meta_line_clear(show->line);

@@ -262,9 +262,7 @@ summary_run(struct stream *s, uint64_t gap, bool json)
 	else if (print_json(t, s) == -1)
 		rc = -1;
 	tally_free(t);
-	if (fflush(stdout) != 0 || ferror(stdout)) {
-		d4_log_warn("stdout");
+	if (d4_log_flush(stdout) != 0)
 		rc = -1;
-	}
 	return rc;
 }

@@ -31,6 +31,7 @@
 #include "d4-pibs/run.h"
 #include "d4-pibs/settings.h"
 #include "lib/confine.h"
+#include "lib/io.h"
 #include "lib/log.h"
 #include "lib/queue.h"
 #include "lib/secret.h"
@@ -192,6 +193,7 @@ main(int argc, char *argv[])
 	struct run *run;
 	int status, rc;
 
+	d4_io_hold_standard();
 	d4_log_open("d4-pibs", 0);
 	if ((status = settings_parse(&s, argc, argv)) != -1)
 		return status;

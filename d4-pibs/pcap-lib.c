@@ -126,6 +126,7 @@ set_up(pcap_t *p, const char *expr, char fault[CAPTURE_FAULT])
 {
 	char text[PCAP_ERRBUF_SIZE];
 	struct bpf_program program;
+	const char *why;
 	int rc;
 
 	(void)pcap_set_snaplen(p, SNAPLEN);
@@ -134,8 +135,13 @@ set_up(pcap_t *p, const char *expr, char fault[CAPTURE_FAULT])
 	(void)pcap_set_buffer_size(p, KERNEL_BUFFER);
 	(void)pcap_set_tstamp_precision(p, PCAP_TSTAMP_PRECISION_NANO);
 	if ((rc = pcap_activate(p)) < 0) {
-		(void)snprintf(fault, CAPTURE_FAULT, "%s: %.200s",
-		    pcap_statustostr(rc), pcap_geterr(p));
+		why = pcap_geterr(p);
+		if (*why == '\0' || strcmp(why, pcap_statustostr(rc)) == 0)
+			(void)snprintf(fault, CAPTURE_FAULT, "%s",
+			    pcap_statustostr(rc));
+		else
+			(void)snprintf(fault, CAPTURE_FAULT, "%s: %.200s",
+			    pcap_statustostr(rc), why);
 		return -1;
 	}
 	if (pcap_setnonblock(p, 1, text) == -1) {

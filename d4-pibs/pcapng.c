@@ -124,9 +124,8 @@ read_options(const struct pcapng *c, const struct block *b,
 			i->tsresol = value[0];
 		if (code == OPTION_TSOFFSET && len == 8)
 			i->tsoffset = get64(c, value);
+		/* Padded, as blocks are: it ends within. */
 		at += 4 + ((len + 3) & ~(size_t)3);
-		if (at > end)
-			return;
 	}
 }
 

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: ISC */
+#include <sys/stat.h>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -16,6 +18,7 @@
 #include "d4-pibs/save.h"
 #include "d4-pibs/seen.h"
 #include "d4-pibs/state.h"
+#include "lib/io.h"
 #include "lib/log.h"
 #include "lib/stop.h"
 
@@ -94,17 +97,49 @@ set_wanted(struct run *r)
 
 /* -- opening --------------------------------------------------------------- */
 
-static int
-open_file(const char *name, int *fd)
+/* What people call standard output. */
+static const char *
+name_of(const char *name)
 {
+	return strcmp(name, "-") == 0 ? "stdout" : name;
+}
+
+/* Whether it is a file that is read, or the state, which replaces its file. */
+static bool
+is_read(const struct settings *s, int fd)
+{
+	struct stat st;
+	size_t i;
+
+	for (i = 0; i < s->nfiles; i++) {
+		if ((strcmp(s->files[i], "-") == 0 ?
+		    fstat(STDIN_FILENO, &st) : stat(s->files[i], &st)) == 0 &&
+		    d4_io_is_file(fd, &st))
+			return true;
+	}
+	return s->state != NULL && stat(s->state, &st) == 0 &&
+	    d4_io_is_file(fd, &st);
+}
+
+/* Returns 0 or an exit status.  A file loses what is in it. */
+static int
+open_file(const struct settings *s, const char *name, int *fd)
+{
+	struct stat st;
+
 	if (name == NULL)
 		return 0;
 	*fd = strcmp(name, "-") == 0 ? dup(STDOUT_FILENO) :
-	    open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	if (*fd != -1)
+	    open(name, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+	if (*fd != -1 && is_read(s, *fd)) {
+		d4_log_warnx("%s: is a file that is read", name_of(name));
+		return 2;
+	}
+	if (*fd != -1 && (strcmp(name, "-") == 0 || fstat(*fd, &st) == -1 ||
+	    !S_ISREG(st.st_mode) || ftruncate(*fd, 0) == 0))
 		return 0;
-	d4_log_warn("%s", name);
-	return -1;
+	d4_log_warn("%s", name_of(name));
+	return 1;
 }
 
 static int
@@ -141,11 +176,16 @@ open_all(struct run *r)
 {
 	const struct settings *s = r->set;
 	char fault[STATE_FAULT];
+	int rc;
 
-	if (open_file(s->save, &r->save_fd) == -1 ||
-	    open_file(s->plot, &r->plot_fd) == -1 ||
-	    open_file(s->bins_file, &r->bins_fd) == -1)
-		return 1;
+	if (is_read(s, STDOUT_FILENO)) {
+		d4_log_warnx("stdout: is a file that is read");
+		return 2;
+	}
+	if ((rc = open_file(s, s->save, &r->save_fd)) != 0 ||
+	    (rc = open_file(s, s->plot, &r->plot_fd)) != 0 ||
+	    (rc = open_file(s, s->bins_file, &r->bins_fd)) != 0)
+		return rc;
 	if (open_tables(r) == -1) {
 		d4_log_warn("memory");
 		return 1;
@@ -483,7 +523,7 @@ write_plot(struct run *r, struct out *o)
 static int
 say_failed(const char *name)
 {
-	d4_log_warn("%s", name);
+	d4_log_warn("%s", name_of(name));
 	return -1;
 }
 
@@ -508,10 +548,10 @@ finish(struct run *r)
 	if (s->statistics && !data)
 		put_statistics(r, &r->out);
 	if (out_flush(&r->out) == -1)
-		rc = say_failed("standard output");
+		rc = say_failed("stdout");
 	if (s->statistics && data && write_to(STDERR_FILENO, write_statistics,
 	    r) == -1)
-		rc = say_failed("standard error");
+		rc = say_failed("stderr");
 	if (s->bins_file != NULL && write_to(r->bins_fd, write_bins, r) == -1)
 		rc = say_failed(s->bins_file);
 	if (s->plot != NULL && write_to(r->plot_fd, write_plot, r) == -1)

@@ -334,10 +334,10 @@ set_short(struct settings *s, int ch)
 		break;
 	case 'h':
 		help();
-		return fflush(stdout) == 0 ? 0 : 1;
+		return d4_log_flush(stdout);
 	case 'V':
 		printf("d4-pibs %s\n", D4_VERSION);
-		return fflush(stdout) == 0 ? 0 : 1;
+		return d4_log_flush(stdout);
 	default:
 		return set_long(s, ch);
 	}
@@ -362,7 +362,7 @@ check_input(struct settings *s)
 	    (s->uuid != NULL || s->dir != NULL);
 
 	if (inputs != 1)
-		return complain("one of -r, -i, -u and -d is needed");
+		return complain("just one of -r, -i, -u and -d is needed");
 	if (s->uuid != NULL && (s->host == NULL) == (s->dir == NULL))
 		return complain("-u wants a server (-z) or a directory (-d)");
 	if (s->uuid == NULL && s->host != NULL)
@@ -388,7 +388,7 @@ check_output(const struct settings *s)
 		    "--plot or --state");
 	if (s->lines + s->attacks + bins > 1)
 		return complain("only one of -a, -b and --bins (without "
-		    "--bins-file) can have standard output");
+		    "--bins-file) can have stdout");
 	if (s->bins_file != NULL && s->bins == 0)
 		return complain("--bins-file wants --bins");
 	if (s->pibs && (s->attacks || s->bins > 0 || s->plot != NULL ||

@@ -211,7 +211,9 @@ state_save(const char *path, const struct seen *seen,
 		errno = ENAMETOOLONG;
 		return -1;
 	}
-	fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	/* What is there was left by a process that died, or lies in wait. */
+	(void)unlink(temporary);
+	fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd == -1)
 		return -1;
 	if (out_open(&w.out, fd) == 0) {

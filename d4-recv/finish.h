@@ -115,7 +115,7 @@ const char *finish_root(const struct finish *);
 int finish_root_dir(const struct finish *);
 int finish_open_dir(const struct finish *);
 
-/* -- for store.c, handler.c and recover.c -------------------------------- */
+/* -- for the store, handler.c and recover.c ------------------------------ */
 
 /*
  * Makes an entry for the place, empty, locked, for reading and writing.

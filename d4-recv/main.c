@@ -11,17 +11,18 @@
  *	supervise.[ch]	the parent of the workers
  *	reload.[ch]	a new configuration in the place of the old
  *	collect.[ch]	one worker: its loop
- *	conn.[ch]	a sensor's life, from accept to close
+ *	conn.[ch]	a sensor's life, from accept to close: conn-*.c
  *	admit.[ch]	who may send, by the registry
  *	peers.[ch]	connections of each address
  *	refusals.[ch]	why not, counted and said; faults.[ch] of our own
  *	errors.[ch]	the same as the registry keeps it, in d4-core's words
- *	stream.[ch]	sessions in Redis Streams; stream-keys.[ch] the keys
- *			around them, stream-cmd.[ch] their commands,
+ *	stream.[ch]	sessions in Redis Streams: stream-*.c; stream-keys.[ch]
+ *			the keys around them, stream-cmd.[ch] their commands,
  *			passage.[ch] what is there already
- *	share.[ch]	tails in Redis, for other stores; share-keys.[ch]
+ *	share.[ch]	tails in Redis, for other stores: share-*.c
  *	pipeline.[ch]	commands to Redis, kept until they are answered
- *	store.[ch]	streams become files; place.[ch] where, line.[ch] lines
+ *	store.[ch]	streams become files: store-*.c; place.[ch] where,
+ *			line.[ch] lines, tail.[ch] what a session goes on with
  *	handler.[ch]	what extended types want
  *	finish.[ch]	finished files: complete.[ch], hook.[ch]
  *	runner.[ch]	the process that runs hooks
@@ -134,7 +135,7 @@ take_option(struct options *o, int ch)
 		return -1;
 	case 'h':
 		help();
-		return fflush(stdout) == 0 ? 0 : 1;
+		return d4_log_flush(stdout);
 	case 'M':
 		o->meta_file = optarg;
 		return -1;
@@ -143,7 +144,7 @@ take_option(struct options *o, int ch)
 		return -1;
 	case 'V':
 		printf("d4-recv %s\n", D4_VERSION);
-		return fflush(stdout) == 0 ? 0 : 1;
+		return d4_log_flush(stdout);
 	case 'v':
 		o->verbose++;
 		return -1;
@@ -216,11 +217,14 @@ run_filter(const struct settings *s, const struct options *o)
 		.in_name = "stdin", .out_name = "stdout",
 		.meta_file = o->meta_file, .rules = &s->rules
 	};
+	struct stat in;
 	int rc = -1;
 
 	if ((f.mac = d4_mac_new()) != NULL)
 		f.key = d4_mac_key_new(f.mac, s->key, s->keylen);
-	if (f.key == NULL) {
+	if (fstat(f.in, &in) == 0 && d4_io_is_file(f.out, &in)) {
+		d4_log_warnx("%s: is the file that is read", f.out_name);
+	} else if (f.key == NULL) {
 		d4_log_warnx("memory: not enough");
 	} else {
 		d4_log_info(2, "HMAC by %s", d4_mac_name(f.mac));
@@ -456,9 +460,10 @@ main(int argc, char *argv[])
 	}
 	if (load(s, &o) == -1)
 		status = 2;
-	else if (o.check)
-		status = settings_print(s) == 0 ? 0 : 1;
-	else if (d4_stop_install(s->stores) == -1) {
+	else if (o.check) {
+		settings_print(s);
+		status = d4_log_flush(stdout);
+	} else if (d4_stop_install(s->stores) == -1) {
 		d4_log_warn("signals");
 		status = 1;
 	} else if (s->stores)

@@ -458,7 +458,7 @@ print_store(const struct settings *s)
 	    s->max_connections, s->max_per_address, s->max_unauthenticated);
 }
 
-int
+void
 settings_print(const struct settings *s)
 {
 	size_t i;
@@ -480,7 +480,6 @@ settings_print(const struct settings *s)
 		    "none", s->bind_uuid ? "yes" : "no");
 	if (s->stores)
 		print_store(s);
-	return fflush(stdout) == 0 ? 0 : -1;
 }
 
 void

@@ -63,9 +63,8 @@ struct settings {
 int settings_load(struct settings *, struct d4_conf *,
     const struct settings *old, bool insecure_key);
 
-/* Prints what was understood to stdout, the key's length in place of the key.
- * Returns 0, or -1 with errno when stdout fails. */
-int settings_print(const struct settings *);
+/* Prints what was understood to stdout, the key's length in place of the key. */
+void settings_print(const struct settings *);
 
 /* Wipes the key and frees what the lists hold. */
 void settings_free(struct settings *);

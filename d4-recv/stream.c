@@ -1,86 +1,18 @@
 /* SPDX-License-Identifier: ISC */
 #include <sys/queue.h>
 
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "d4-recv/passage.h"
-#include "d4-recv/pipeline.h"
-#include "d4-recv/stream-cmd.h"
 #include "d4-recv/stream-keys.h"
-#include "d4-recv/stream.h"
-#include "d4-recv/tail-blob.h"
+#include "d4-recv/stream-own.h"
 #include "lib/clock.h"
-#include "lib/digest.h"
 #include "lib/log.h"
-#include "lib/table.h"
-#include "lib/uuid.h"
 
-#define WINDOW		((size_t)16 << 20)	/* bytes not answered, then */
-#define WINDOW_LOW	((size_t)8 << 20)	/* sensors wait until so few */
 #define UNSURE		((size_t)512 << 10)	/* bytes of a stream with a tail */
 #define UNSURE_LOW	((size_t)256 << 10)	/* not answered, likewise */
-#define WALK_MS		20	/* between two looks at all sessions */
-#define ASK_MS		100	/* between two questions for the length */
-#define PREFIX		"d4toolkit:"
-#define TRIM_BYTES	((uint32_t)256 << 10)	/* between two cuts of a list */
-
-struct stream_session {
-	uint8_t			 id[D4_UUID_LEN];	/* first, for the table */
-	struct stream		*stream;
-	char			 uuid[D4_UUID_HEX];
-	char			 text[D4_UUID_TEXT];	/* the id with dashes */
-	uint8_t			 type;		/* of the last record */
-	bool			 stored;	/* its worker was told */
-	bool			 closed;
-	bool			 ended;		/* and that was sent */
-	bool			 replaced;
-	bool			 failing;	/* an answer was a refusal */
-	bool			 renumbers;	/* and a later one was none */
-	bool			 waits;		/* to be settled */
-	enum stream_end		 end;
-	struct pipeline_cmds	 pending;	/* not in the pipeline, by turn */
-	uint64_t		 turns;		/* that were given out */
-	size_t			 inflight;	/* in the pipeline */
-	uint64_t		 limit;
-	uint64_t		 room;		/* entries until we must ask */
-	uint64_t		 since_asked;
-	bool			 asking;
-	int64_t			 asked_ms;
-	uint64_t		 last_ms;	/* of the last entry's id */
-	unsigned		 last_n;
-
-	/* Of a stream with a tail: */
-	char			*hello;		/* digits of its HMAC, or NULL */
-	bool			 taking;	/* it was asked for */
-	struct passage		*passage;	/* and that answered */
-	char			 tail[CMD_TAIL];	/* its list's key */
-	bool			 judged;	/* the record that comes now */
-	struct cmd_tail		 next;		/* so */
-	uint32_t		 untrimmed;
-	size_t			 unsure;	/* bytes that are not answered */
-	bool			 held;		/* somebody was told of those */
-};
-
-struct stream {
-	struct stream_settings	 s;
-	struct pipeline		*pipeline;
-	const char		*probe[7];
-	char			 token[D4_UUID_HEX];
-	char			 sha[CMD_SHA];	/* of the script, or "" */
-	bool			 loading;	/* it was handed over */
-	struct d4_table		*sessions;
-	struct cmd_spares	 spares;
-	bool			 full;
-	bool			 blocked;	/* somebody was told so */
-	bool			 eased;
-	int64_t			 walked_ms;	/* through all sessions */
-	unsigned		 ticks;
-	struct stream_figures	 figures;
-};
 
 /* -- commands -------------------------------------------------------------- */
 
@@ -92,11 +24,9 @@ enqueue(struct stream *st, struct cmd *cmd)
 	pipeline_put(st->pipeline, &cmd->p);
 }
 
-/* One that is forgotten for want of memory is no entry.  Returns whether it is
- * under way. */
-static bool
-ask(struct stream *st, enum cmd_kind kind, struct stream_session *session,
-    const char *const words[])
+bool
+stream_ask(struct stream *st, enum cmd_kind kind,
+    struct stream_session *session, const char *const words[])
 {
 	struct cmd *cmd;
 
@@ -109,12 +39,8 @@ ask(struct stream *st, enum cmd_kind kind, struct stream_session *session,
 	return true;
 }
 
-#define ASK(st, kind, session, ...) \
-    ask(st, kind, session, (const char *const[]){ __VA_ARGS__, NULL })
-
-/* It was answered, or never will be. */
-static void
-forget(struct stream *st, struct cmd *cmd)
+void
+stream_forget(struct stream *st, struct cmd *cmd)
 {
 	struct stream_session *s = cmd->session;
 
@@ -135,9 +61,8 @@ give_turn(struct stream_session *s, struct cmd *cmd)
 	cmd->turn = s->turns++;
 }
 
-/* One that was refused goes before those that came meanwhile. */
-static void
-wait_for_turn(struct stream_session *s, struct cmd *cmd)
+void
+stream_wait_for_turn(struct stream_session *s, struct cmd *cmd)
 {
 	struct pipeline_cmd *before = TAILQ_LAST(&s->pending, pipeline_cmds);
 
@@ -149,9 +74,9 @@ wait_for_turn(struct stream_session *s, struct cmd *cmd)
 		TAILQ_INSERT_HEAD(&s->pending, &cmd->p, entry);
 }
 
-/* Runs a script over the session's keys, after what was taken before. */
-static void
-run_script(struct stream_session *s, const char *script, const char *more)
+void
+stream_run_script(struct stream_session *s, const char *script,
+    const char *more)
 {
 	struct stream *st = s->stream;
 	char type[4];
@@ -169,7 +94,7 @@ run_script(struct stream_session *s, const char *script, const char *more)
 	if (TAILQ_EMPTY(&s->pending) && !s->failing)
 		enqueue(st, cmd);
 	else
-		wait_for_turn(s, cmd);
+		stream_wait_for_turn(s, cmd);
 }
 
 /* -- sessions -------------------------------------------------------------- */
@@ -193,12 +118,12 @@ stream_open(struct stream *st, const uint8_t uuid[D4_UUID_LEN],
 	TAILQ_INIT(&s->pending);
 	d4_uuid_hex(s->uuid, uuid);
 	d4_uuid_text(s->text, session);
-	run_script(s, stream_open_script, "");
+	stream_run_script(s, stream_open_script, "");
 	return s;
 }
 
-static void
-ask_length(struct stream_session *s)
+void
+stream_ask_length(struct stream_session *s)
 {
 	char key[STREAM_KEY];
 
@@ -221,7 +146,7 @@ stream_set_limit(struct stream_session *s, uint64_t limit)
 	s->limit = limit;
 	if (s->room > limit)
 		s->room = limit;
-	ask_length(s);
+	stream_ask_length(s);
 }
 
 /* Gives it the next id: greater than any before, of whatever clock. */
@@ -254,9 +179,8 @@ first_pending(const struct stream_session *s)
 	    cmd_of(TAILQ_FIRST(&s->pending));
 }
 
-/* Moves what has room into the pipeline. */
-static void
-release(struct stream_session *s)
+void
+stream_release(struct stream_session *s)
 {
 	struct stream *st = s->stream;
 	struct cmd *cmd;
@@ -278,7 +202,7 @@ release(struct stream_session *s)
 		enqueue(st, cmd);
 	}
 	if (s->room < s->limit / 2 && s->since_asked > s->limit / 8)
-		ask_length(s);
+		stream_ask_length(s);
 }
 
 int
@@ -291,7 +215,7 @@ stream_add(struct stream_session *s, const struct d4_header *h,
 	if (h->type != s->type) {
 		s->type = h->type;
 		s->room = s->limit;
-		run_script(s, stream_become_script, "");
+		stream_run_script(s, stream_become_script, "");
 	}
 	cmd = cmd_entry(&s->stream->spares, h, s->uuid, payload,
 	    s->judged ? &s->next : NULL);
@@ -301,118 +225,13 @@ stream_add(struct stream_session *s, const struct d4_header *h,
 	if (cmd->tailed)
 		s->unsure += cmd->size;
 	give_turn(s, cmd);
-	wait_for_turn(s, cmd);
+	stream_wait_for_turn(s, cmd);
 	if (!s->stored) {
 		s->stored = true;
-		run_script(s, stream_stored_script, "");
+		stream_run_script(s, stream_stored_script, "");
 	}
-	release(s);
+	stream_release(s);
 	return 0;
-}
-
-/* -- streams that go on ---------------------------------------------------- */
-
-void
-stream_resume(struct stream_session *s, const uint8_t hello[D4_HMAC_LEN])
-{
-	/* Without memory it is one that can't be gone on with. */
-	if ((s->hello = malloc(2 * D4_HMAC_LEN + 1)) != NULL)
-		d4_digest_hex(s->hello, hello, D4_HMAC_LEN);
-}
-
-/* The script by which entries with a tail are added. */
-static void
-load(struct stream *st)
-{
-	if (!st->loading)
-		st->loading = ASK(st, CMD_LOAD, NULL, "SCRIPT", "LOAD",
-		    stream_add_script);
-}
-
-/* Behind that script. */
-static void
-take_tail(struct stream_session *s, uint8_t type)
-{
-	char key[CMD_TAIL], name[CMD_TAIL], of[CMD_TAIL];
-
-	s->taking = true;
-	(void)snprintf(of, sizeof(of), "%s:%u", s->uuid, type);
-	(void)snprintf(name, sizeof(name), "%s:%u:%.16s", s->uuid, type,
-	    s->hello);
-	(void)snprintf(key, sizeof(key), PREFIX "entries:%s:%u:%.16s", s->uuid,
-	    type, s->hello);
-	(void)snprintf(s->tail, sizeof(s->tail), PREFIX "entries:%s:%u:%.16s"
-	    CMD_TAGS, s->uuid, type, s->hello);
-	if (*s->stream->sha == '\0')
-		load(s->stream);
-	ASK(s->stream, CMD_TAKE, s, "EVAL", stream_take_script, "2", key,
-	    s->tail, PREFIX, s->text, name, of);
-}
-
-/* Its tail was asked for. */
-static bool
-awaits_tail(const struct stream_session *s)
-{
-	return s->taking && s->end != STREAM_TAKEN &&
-	    (s->passage == NULL || *s->stream->sha == '\0');
-}
-
-int
-stream_judge(struct stream_session *s, const struct d4_header *h,
-    const uint8_t *payload, enum match_verdict *verdict)
-{
-	bool preamble;
-
-	/* Of a stream that another session has nothing may be added. */
-	*verdict = s->end == STREAM_TAKEN ? MATCH_STORED : MATCH_NEW;
-	if (s->hello == NULL || s->end == STREAM_TAKEN)
-		return 1;
-	if (!s->taking)
-		take_tail(s, h->type);
-	if (awaits_tail(s))
-		return 0;
-	*verdict = passage_judge(s->passage, h->hmac, payload, h->size,
-	    &preamble);
-	if (*verdict == MATCH_STORED)
-		return 1;
-	s->judged = true;
-	s->next.n++;
-	memcpy(s->next.tag, h->hmac, MATCH_TAG);
-	s->next.wire = h->size + D4_HEADER_LEN;
-	s->next.known = *verdict == MATCH_PREAMBLE;
-	s->next.preamble = preamble;
-	s->untrimmed += s->next.wire;
-	s->next.trims = s->untrimmed > TRIM_BYTES;
-	if (s->next.trims)
-		s->untrimmed = 0;
-	return 1;
-}
-
-const struct match *
-stream_match(const struct stream_session *s)
-{
-	return s->passage == NULL ? NULL : passage_match(s->passage);
-}
-
-static void
-take_answer(struct stream_session *s, uint8_t type,
-    const struct d4_redis_reply *reply)
-{
-	struct tail_import known = { .preamble = NULL };
-	struct d4_redis_reply one;
-	size_t i;
-	int rc;
-
-	d4_redis_element(reply, 0, &one);
-	rc = blob_take_preamble(&known, one.text, one.len);
-	for (i = 1; rc == 0 && i < reply->n; i++) {
-		d4_redis_element(reply, i, &one);
-		rc = blob_take(&known, one.text, one.len);
-	}
-	if (rc == 0)
-		s->passage = passage_new(type, &known);
-	blob_free(&known);
-	s->stream->eased = true;
 }
 
 /* -- full or not ----------------------------------------------------------- */
@@ -429,7 +248,7 @@ static bool
 is_full(const struct stream_session *s)
 {
 	return s->stream->full || !TAILQ_EMPTY(&s->pending) ||
-	    awaits_tail(s) || is_unsure(s);
+	    stream_awaits_tail(s) || is_unsure(s);
 }
 
 bool
@@ -471,7 +290,7 @@ forget_pending(struct stream_session *s)
 
 	while ((cmd = first_pending(s)) != NULL) {
 		TAILQ_REMOVE(&s->pending, &cmd->p, entry);
-		forget(s->stream, cmd);
+		stream_forget(s->stream, cmd);
 	}
 }
 
@@ -486,10 +305,8 @@ free_session(void *item)
 	free(s);
 }
 
-/* After an answer, or when it was closed: says that it ended once all that was
- * taken is there, then goes. */
-static void
-look_after(struct stream_session *s)
+void
+stream_look_after(struct stream_session *s)
 {
 	struct stream *st = s->stream;
 
@@ -503,7 +320,8 @@ look_after(struct stream_session *s)
 		return;
 	if (!s->ended) {
 		s->ended = true;
-		run_script(s, stream_close_script, s->replaced ? "1" : "0");
+		stream_run_script(s, stream_close_script,
+		    s->replaced ? "1" : "0");
 		return;
 	}
 	free_session(d4_table_take(st->sessions, s->id));
@@ -519,326 +337,10 @@ stream_close(struct stream_session *s, bool replaced)
 	/* What was over the limit, or what its worker wants nothing of. */
 	if (s->end != STREAM_GOES_ON)
 		forget_pending(s);
-	look_after(s);
+	stream_look_after(s);
 }
 
-/* -- answers --------------------------------------------------------------- */
-
-static void
-take_length(struct stream_session *s, long long n)
-{
-	uint64_t used = (uint64_t)n + s->since_asked;
-
-	s->asking = false;
-	s->room = used < s->limit ? s->limit - used : 0;
-	if (s->room == 0 && s->stream->s.disconnects &&
-	    !TAILQ_EMPTY(&s->pending) && s->since_asked == 0 &&
-	    s->end == STREAM_GOES_ON) {
-		s->end = STREAM_OVERFLOW;
-		s->stream->figures.noverflows++;
-	}
-	if (s->end == STREAM_OVERFLOW)
-		s->stream->eased = true;
-	release(s);
-}
-
-static bool
-is_double(const struct d4_redis_reply *reply)
-{
-	return strstr(reply->text, "equal or smaller") != NULL;
-}
-
-/* An entry came before its turn: it is taken back, and from now on all that
- * wait get new ids. */
-static void
-take_back(struct stream *st, const struct cmd *cmd)
-{
-	struct stream_session *s = cmd->session;
-	struct pipeline_cmd *other;
-	char key[STREAM_KEY];
-
-	stream_key(key, cmd->type, s->text);
-	ASK(st, CMD_SIDE, NULL, "XDEL", key, cmd->id);
-	s->renumbers = true;
-	TAILQ_FOREACH(other, &s->pending, entry)
-		cmd_of(other)->id[0] = '\0';
-}
-
-/* What went wrong waits, and what comes behind it in its session; scripts can be
- * run twice. */
-static void
-take_refusal(struct stream *st, struct cmd *cmd, bool refused)
-{
-	struct stream_session *s = cmd->session;
-
-	if (!refused && cmd->kind == CMD_ADD)
-		take_back(st, cmd);
-	s->failing = true;
-	if (s->renumbers)
-		cmd->id[0] = '\0';
-	if (cmd->kind == CMD_ADD && s->room < s->limit)
-		s->room++;
-	wait_for_turn(s, cmd);
-}
-
-/* Sessions whose data a worker refused. */
-static void
-take_refused(struct stream *st, const struct d4_redis_reply *reply)
-{
-	struct stream_session *s;
-	struct d4_redis_reply one;
-	uint8_t id[D4_UUID_LEN];
-	char key[STREAM_KEY], text[D4_UUID_TEXT];
-	size_t i;
-
-	for (i = 0; i < reply->n; i++) {
-		d4_redis_element(reply, i, &one);
-		if (d4_uuid_parse(id, one.text) == -1 ||
-		    (s = d4_table_get(st->sessions, id)) == NULL ||
-		    s->end != STREAM_GOES_ON)
-			continue;
-		memcpy(text, s->text, sizeof(text));
-		stream_key(key, s->type, text);
-		s->end = STREAM_BAD_DATA;
-		st->eased = true;
-		ASK(st, CMD_SIDE, NULL, "DEL", key);
-		ASK(st, CMD_SIDE, NULL, "SREM", "Error:IncorrectType", text);
-	}
-}
-
-/* Sensors that d4-core's web pages want out. */
-static void
-take_kicked(struct stream *st, const struct d4_redis_reply *reply)
-{
-	struct d4_redis_reply one;
-	uint8_t uuid[D4_UUID_LEN];
-	char hex[D4_UUID_HEX], key[STREAM_KEY];
-	size_t i;
-
-	for (i = 0; i < reply->n; i++) {
-		d4_redis_element(reply, i, &one);
-		if (d4_uuid_parse(uuid, one.text) == -1 ||
-		    d4_registry_kick(st->s.registry, uuid,
-		    (uint64_t)time(NULL)) == -1)
-			continue;
-		d4_uuid_hex(hex, uuid);
-		(void)snprintf(key, sizeof(key), "temp_blacklist_uuid:%s",
-		    hex);
-		ASK(st, CMD_SIDE, NULL, "SET", key, "Some Value...", "EX", "30");
-		ASK(st, CMD_SIDE, NULL, "SREM", "server:sensor_to_kick",
-		    one.text);
-	}
-}
-
-/* Somebody else has the stream, or Redis does not know what it knew: entries
- * that come now are refused, and the sensor goes on in another session. */
-static void
-end_taken(struct stream_session *s)
-{
-	if (s->end != STREAM_GOES_ON)
-		return;
-	s->end = STREAM_TAKEN;
-	s->stream->eased = true;
-}
-
-/* Of a stream with a tail.  Whether the command is seen to. */
-static bool
-take_tailed(struct stream *st, struct cmd *cmd,
-    const struct d4_redis_reply *reply)
-{
-	struct stream_session *s = cmd->session;
-	bool lost = reply->kind == D4_REDIS_ERROR &&
-	    strncmp(reply->text, "NOSCRIPT", 8) == 0;
-
-	if (reply->kind == D4_REDIS_ERROR && !lost)
-		return false;
-	if (reply->kind != D4_REDIS_ERROR && reply->number == 1)
-		return false;
-	if (lost)
-		load(st);
-	/* What comes behind a refusal waits with it, in order. */
-	if (s->end == STREAM_GOES_ON && (lost ||
-	    (reply->number == 2 && s->failing))) {
-		take_refusal(st, cmd, true);
-		return true;
-	}
-	end_taken(s);
-	forget(st, cmd);
-	look_after(s);
-	return true;
-}
-
-static void
-take_script(struct stream *st, bool bad, const struct d4_redis_reply *reply)
-{
-	st->loading = false;
-	if (bad || reply->len >= CMD_SHA)
-		return;
-	(void)snprintf(st->sha, sizeof(st->sha), "%s", reply->text);
-	st->eased = true;
-}
-
-static void
-take_tail_answer(struct stream_session *s, bool bad,
-    const struct d4_redis_reply *reply)
-{
-	if (!bad)
-		take_answer(s, s->type, reply);
-	else
-		s->taking = false;
-}
-
-static void
-on_answer(void *cookie, struct pipeline_cmd *p,
-    const struct d4_redis_reply *reply)
-{
-	struct stream *st = cookie;
-	struct cmd *cmd = cmd_of(p);
-	struct stream_session *s = cmd->session;
-	bool bad = reply->kind == D4_REDIS_ERROR &&
-	    !(cmd->kind == CMD_ADD && is_double(reply));
-
-	if (s != NULL)
-		s->inflight--;
-	if (s != NULL && cmd->tailed && take_tailed(st, cmd, reply))
-		return;
-	if (bad)
-		pipeline_refuse(st->pipeline, reply->text);
-	if (s != NULL && cmd->kind != CMD_LENGTH && cmd->kind != CMD_TAKE &&
-	    s->end != STREAM_BAD_DATA &&
-	    (bad || s->failing)) {
-		take_refusal(st, cmd, bad);
-		return;
-	}
-	if (cmd->kind == CMD_ADD && !bad) {
-		st->figures.nentries++;
-		st->figures.nbytes += cmd->size;
-		pipeline_is_well(st->pipeline);
-	} else if (cmd->kind == CMD_LENGTH && s != NULL) {
-		if (bad)
-			s->asking = false;
-		else
-			take_length(s, reply->number);
-	} else if (cmd->kind == CMD_TAKE && s != NULL)
-		take_tail_answer(s, bad, reply);
-	else if (cmd->kind == CMD_LOAD)
-		take_script(st, bad, reply);
-	else if (cmd->kind == CMD_REFUSED && !bad)
-		take_refused(st, reply);
-	else if (cmd->kind == CMD_KICKED && !bad)
-		take_kicked(st, reply);
-	forget(st, cmd);
-	if (s != NULL)
-		look_after(s);
-}
-
-/* -- turns ----------------------------------------------------------------- */
-
-static void
-on_session(struct stream *st, void (*visit)(struct stream_session *))
-{
-	struct stream_session *s;
-	size_t at = 0;
-
-	while ((s = d4_table_next(st->sessions, &at)) != NULL)
-		visit(s);
-}
-
-/* What the server should know of a session, if it was emptied meanwhile. */
-static void
-announce(struct stream_session *s)
-{
-	if (s->ended)
-		return;
-	run_script(s, stream_open_script, "");
-	if (s->stored)
-		run_script(s, stream_stored_script, "");
-}
-
-static void
-on_ready(void *cookie)
-{
-	on_session(cookie, announce);
-}
-
-static void
-go_on(struct stream_session *s)
-{
-	struct stream *st = s->stream;
-
-	release(s);
-	if (s->passage != NULL && *st->sha == '\0' &&
-	    !pipeline_pauses(st->pipeline))
-		load(st);
-	if (s->room == 0 && !TAILQ_EMPTY(&s->pending) &&
-	    d4_clock_ms() - s->asked_ms >= ASK_MS)
-		ask_length(s);
-}
-
-/* Looks which sessions have room again, and has those who wait ask anew. */
-static void
-walk(struct stream *st)
-{
-	size_t waiting = pipeline_figures(st->pipeline)->waiting;
-	int64_t now = d4_clock_ms();
-
-	st->full = waiting > (st->full ? WINDOW_LOW : WINDOW);
-	if (now - st->walked_ms < WALK_MS)
-		return;
-	st->walked_ms = now;
-	on_session(st, go_on);
-	if (st->blocked && !st->full) {
-		st->blocked = false;
-		st->eased = true;
-	}
-}
-
-void
-stream_run(struct stream *st)
-{
-	walk(st);
-	pipeline_run(st->pipeline);
-}
-
-int
-stream_timeout(const struct stream *st, int timeout_ms)
-{
-	bool waits = st->blocked || !pipeline_is_ready(st->pipeline);
-
-	return waits && timeout_ms > WALK_MS ? WALK_MS : timeout_ms;
-}
-
-void
-stream_tick(struct stream *st)
-{
-	if (pipeline_figures(st->pipeline)->nwaiting == 0)
-		cmd_spares_free(&st->spares);
-	if (pipeline_is_ready(st->pipeline)) {
-		ASK(st, CMD_SIDE, NULL, "EVAL", stream_beat_script, "0", PREFIX,
-		    st->token, st->ticks++ % 10 == 0 ? "1" : "0");
-		ASK(st, CMD_REFUSED, NULL, "SMEMBERS", "Error:IncorrectType");
-		ASK(st, CMD_KICKED, NULL, "SMEMBERS", "server:sensor_to_kick");
-	}
-	stream_run(st);
-}
-
-int
-stream_drain(struct stream *st, int timeout_ms)
-{
-	int64_t until = d4_clock_ms() + timeout_ms;
-	struct pollfd pfd;
-
-	for (;;) {
-		stream_run(st);
-		if (pipeline_figures(st->pipeline)->nwaiting == 0 &&
-		    d4_table_count(st->sessions) == 0)
-			return 0;
-		if (d4_clock_ms() >= until)
-			return -1;
-		pipeline_poll(st->pipeline, &pfd);
-		(void)poll(&pfd, pfd.fd == -1 ? 0 : 1, 20);
-	}
-}
+/* -- beginning and end ----------------------------------------------------- */
 
 const struct stream_figures *
 stream_figures(struct stream *st)
@@ -872,7 +374,7 @@ stream_new(const struct stream_settings *settings, char why[256])
 		.where = settings->where, .user = settings->user,
 		.password = settings->password, .what = "streams",
 		.epoll = settings->epoll, .tag = settings->tag,
-		.answer = on_answer, .ready = on_ready
+		.answer = stream_on_answer, .ready = stream_on_ready
 	};
 	uint8_t token[D4_UUID_LEN];
 	struct stream *st;

@@ -166,9 +166,7 @@ about_print(const struct options *o)
 	}
 	rc = print(o, q);
 	d4_queue_close(q);
-	if (fflush(stdout) != 0 || ferror(stdout)) {
-		d4_log_warn("stdout");
+	if (d4_log_flush(stdout) != 0)
 		rc = -1;
-	}
 	return rc == 0 ? 0 : 1;
 }

@@ -209,7 +209,7 @@ static int
 say(void (*print)(void))
 {
 	print();
-	return fflush(stdout) == 0 ? 0 : 1;
+	return d4_log_flush(stdout);
 }
 
 static void

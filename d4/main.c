@@ -19,6 +19,8 @@
  *	figures.[ch]	what was done, for people and machines
  */
 
+#include <sys/stat.h>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -61,11 +63,7 @@ genkey(void)
 		printf("%02x", key[i]);
 	printf("\n");
 	d4_mac_wipe(key, sizeof(key));
-	if (fflush(stdout) != 0) {
-		d4_log_warn("stdout");
-		return 1;
-	}
-	return 0;
+	return d4_log_flush(stdout);
 }
 
 static int
@@ -97,6 +95,17 @@ source_of(const struct stream *w)
 	return source;
 }
 
+/* Whether the output is a file that is read: each record would be read again,
+ * without an end. */
+static bool
+is_source(const struct stream *w)
+{
+	struct stat st;
+
+	return (strcmp(w->s.source, "stdin") == 0 ? fstat(STDIN_FILENO, &st) :
+	    stat(w->s.source, &st)) == 0 && d4_io_is_file(w->out, &st);
+}
+
 /* Opens the ends.  What can't be opened is a fault of the configuration.
  * Returns -1 to go on, or the exit status. */
 static int
@@ -123,6 +132,11 @@ open_ends(struct stream *w)
 		return 0;
 	if (w->out == -1) {
 		d4_log_warn("%s", w->s.destination);
+		return 2;
+	}
+	if (is_source(w)) {
+		d4_log_warnx("%s: is the file that is read",
+		    w->s.destination);
 		return 2;
 	}
 	d4_os_grow_pipe(w->out);
@@ -307,11 +321,10 @@ check(struct stream *w)
 			status = 2;
 		d4_tls_context_free(tls);
 	}
-	if (status == 0 && settings_print(&w->s) == -1) {
-		d4_log_warn("stdout");
-		status = 1;
-	}
-	return status;
+	if (status != 0)
+		return status;
+	settings_print(&w->s);
+	return d4_log_flush(stdout);
 }
 
 static int

@@ -163,13 +163,13 @@ options_parse(struct options *o, int argc, char *argv[])
 			break;
 		case 'h':
 			help();
-			return fflush(stdout) == 0 ? 0 : 1;
+			return d4_log_flush(stdout);
 		case 'n':
 			o->check = true;
 			break;
 		case 'V':
 			printf("d4 %s\n", D4_VERSION);
-			return fflush(stdout) == 0 ? 0 : 1;
+			return d4_log_flush(stdout);
 		case 'v':
 			o->verbose++;
 			break;

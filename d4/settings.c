@@ -45,19 +45,6 @@ load_number(struct d4_conf *conf, const char *name, uint64_t min, uint64_t max,
 }
 
 static int
-load_window(struct d4_conf *conf, uint64_t *window)
-{
-	if (d4_conf_number(conf, "window", 0, MEMORY_MAX, window) == -1)
-		return fault(conf);
-	if (*window <= WINDOW_MAX)
-		return 0;
-	(void)d4_conf_refuse(conf, "window", "is too large: collectors know "
-	    "again no more than the last 16 MiB",
-	    "a number from 0 to 8388608");
-	return fault(conf);
-}
-
-static int
 load_numbers(struct settings *s, struct d4_conf *conf)
 {
 	uint64_t version = 0, type = 0, snaplen = 0;
@@ -70,7 +57,7 @@ load_numbers(struct settings *s, struct d4_conf *conf)
 	if (d4_conf_has(conf, "buffer"))
 		faults += load_number(conf, "buffer", 1, MEMORY_MAX, &buffer);
 	if (d4_conf_has(conf, "window"))
-		faults += load_window(conf, &window);
+		faults += load_number(conf, "window", 0, WINDOW_MAX, &window);
 	s->version = (uint8_t)version;
 	s->type = s->data_type = (uint8_t)type;
 	s->snaplen = (size_t)snaplen;
@@ -269,7 +256,7 @@ print_network(const struct settings *s)
 		printf("  client certificate: %s\n", s->cert);
 }
 
-int
+void
 settings_print(const struct settings *s)
 {
 	char uuid[D4_UUID_TEXT] = "made on the first run";
@@ -292,7 +279,6 @@ settings_print(const struct settings *s)
 		print_network(s);
 	if (s->metalen > 0)
 		printf("metaheader.json: %zu bytes\n", s->metalen);
-	return fflush(stdout) == 0 ? 0 : -1;
 }
 
 void

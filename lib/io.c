@@ -196,3 +196,12 @@ d4_io_take_back(int fd, size_t n)
 	return ftruncate(fd, end) == -1 || lseek(fd, end, SEEK_SET) == -1 ?
 	    -1 : 0;
 }
+
+bool
+d4_io_is_file(int fd, const struct stat *file)
+{
+	struct stat st;
+
+	return S_ISREG(file->st_mode) && fstat(fd, &st) == 0 &&
+	    st.st_dev == file->st_dev && st.st_ino == file->st_ino;
+}

@@ -11,7 +11,10 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+#include <stdbool.h>
 #include <stddef.h>
+
+struct stat;
 
 /*
  * One readv(2), waiting until there is something.  Returns the bytes read, 0
@@ -50,6 +53,10 @@ int d4_io_open_beneath(int dir, const char *path, int flags);
  * end: the half of something that could not be written whole.  With n 0, and
  * for anything else, nothing happens.  Returns 0, or -1 with errno. */
 int d4_io_take_back(int fd, size_t n);
+
+/* Whether the descriptor is of that regular file.  Who reads a file and writes
+ * to it would never come to its end, or lose it. */
+bool d4_io_is_file(int fd, const struct stat *file);
 
 /* Waits until the descriptor can be read (or written, with write not 0), is at
  * its end or failed.  Returns 0, or -1 with errno, EINTR among them. */

@@ -122,6 +122,15 @@ d4_log_say(const char *fmt, ...)
 }
 
 int
+d4_log_flush(FILE *out)
+{
+	if (fflush(out) == 0 && !ferror(out))
+		return 0;
+	d4_log_warn("stdout");
+	return 1;
+}
+
+int
 d4_log_confined(int result, const char *words)
 {
 	if (result == 1)

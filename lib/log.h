@@ -11,6 +11,7 @@
  */
 
 #include <stdarg.h>
+#include <stdio.h>
 
 #if defined(__GNUC__)
 #define D4_LOG_PRINTF(f, a)	__attribute__((format(printf, f, a)))
@@ -34,6 +35,10 @@ void d4_log_info(int level, const char *fmt, ...) D4_LOG_PRINTF(2, 3);
 
 /* Figures and answers asked for by a signal or option: always printed. */
 void d4_log_say(const char *fmt, ...) D4_LOG_PRINTF(1, 2);
+
+/* Sends out what was printed to the program's stdout: help, an answer, a table.
+ * Returns 0, or 1 once it has said that some of it failed: an exit status. */
+int d4_log_flush(FILE *out);
 
 /* What came of d4_confine_enter(): said at level 1 when all holds, as a fault else.
  * Returns 0 to go on, or -1. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 #include <errno.h>
@@ -56,14 +57,22 @@ int
 d4_notify_write_file(const char *path, const char *text, size_t len)
 {
 	char tmp[PATH_MAX];
+	struct stat st;
 	int fd, n, saved;
 
+	/* A device or FIFO would be gone. */
+	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
+		errno = EEXIST;
+		return -1;
+	}
 	n = snprintf(tmp, sizeof(tmp), "%s.%ld", path, (long)getpid());
 	if (n < 0 || (size_t)n >= sizeof(tmp)) {
 		errno = ENAMETOOLONG;
 		return -1;
 	}
-	fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	/* What is there was left by a process that died, or lies in wait. */
+	(void)unlink(tmp);
+	fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 	if (fd == -1)
 		return -1;
 	if (d4_io_write_full(fd, text, len, NULL) == -1) {

@@ -169,4 +169,13 @@ void d4_registry_facts_address(struct d4_registry_facts *, const char *,
  * bytes. */
 bool d4_registry_text_ok(const char *, size_t size);
 
+/* Cuts the next word off a line, and its space; NULL at the end. */
+char *d4_registry_word(char **line);
+
+/* Decimal digits alone, at most max; -1 when it is something else or NULL. */
+int d4_registry_digits(const char *, uint64_t max, uint64_t *);
+
+/* The next word of a line, which is digits. */
+int d4_registry_number(char **line, uint64_t max, uint64_t *);
+
 #endif

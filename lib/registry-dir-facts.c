@@ -48,7 +48,7 @@ parse_name(const char *name, uint8_t uuid[D4_UUID_LEN])
 	hex[D4_UUID_HEX - 1] = '\0';
 	if (dir_uuid(uuid, hex) == -1)
 		return -1;
-	return dir_digits(name + D4_UUID_HEX, DIR_WORKERS - 1, &slot);
+	return d4_registry_digits(name + D4_UUID_HEX, DIR_WORKERS - 1, &slot);
 }
 
 /* A number of workers/ that was once a slot's. */
@@ -57,7 +57,7 @@ parse_slot(const char *name, unsigned int *slot)
 {
 	uint64_t n;
 
-	if (dir_digits(name, DIR_WORKERS - 1, &n) == -1)
+	if (d4_registry_digits(name, DIR_WORKERS - 1, &n) == -1)
 		return -1;
 	*slot = (unsigned int)n;
 	return 0;
@@ -68,8 +68,8 @@ parse_slot(const char *name, unsigned int *slot)
 static int
 parse_times(char *line, uint64_t *first, uint64_t *last)
 {
-	return dir_digits(dir_word(&line), UINT64_MAX, first) == 0 &&
-	    dir_digits(line, UINT64_MAX, last) == 0 ? 0 : -1;
+	return d4_registry_number(&line, UINT64_MAX, first) == 0 &&
+	    d4_registry_digits(line, UINT64_MAX, last) == 0 ? 0 : -1;
 }
 
 static int
@@ -79,9 +79,9 @@ parse_seen(struct d4_registry_facts *facts, bool extended, char *line)
 	uint64_t type = D4_TYPE_EXTENDED;
 	char *name;
 
-	name = dir_word(&line);
+	name = d4_registry_word(&line);
 	if (name == NULL || (extended ? !d4_type_name_ok(name, strlen(name)) :
-	    dir_digits(name, UINT8_MAX, &type) == -1))
+	    d4_registry_digits(name, UINT8_MAX, &type) == -1))
 		return -1;
 	seen = d4_registry_facts_seen(facts, (uint8_t)type,
 	    extended ? name : "");
@@ -94,13 +94,13 @@ parse_fact(struct d4_registry_facts *facts, char *line)
 	uint64_t time;
 	char *word;
 
-	if ((word = dir_word(&line)) == NULL || line == NULL)
+	if ((word = d4_registry_word(&line)) == NULL || line == NULL)
 		return -1;
 	if (strcmp(word, "seen") == 0)
 		return parse_times(line, &facts->first, &facts->last);
 	if (strcmp(word, "type") == 0 || strcmp(word, "extended") == 0)
 		return parse_seen(facts, *word == 'e', line);
-	if (dir_digits(dir_word(&line), UINT64_MAX, &time) == -1 ||
+	if (d4_registry_number(&line, UINT64_MAX, &time) == -1 ||
 	    line == NULL)
 		return -1;
 	if (strcmp(word, "address") == 0) {
@@ -288,11 +288,11 @@ parse_count(char *line, struct d4_registry_count *count)
 	uint64_t type;
 	char *address;
 
-	if (dir_digits(dir_word(&line), UINT8_MAX, &type) == -1 ||
-	    (address = dir_word(&line)) == NULL ||
+	if (d4_registry_number(&line, UINT8_MAX, &type) == -1 ||
+	    (address = d4_registry_word(&line)) == NULL ||
 	    !d4_registry_text_ok(address, sizeof(count->address)) ||
-	    dir_digits(dir_word(&line), UINT64_MAX, &count->records) == -1 ||
-	    dir_digits(line, UINT64_MAX, &count->bytes) == -1)
+	    d4_registry_number(&line, UINT64_MAX, &count->records) == -1 ||
+	    d4_registry_digits(line, UINT64_MAX, &count->bytes) == -1)
 		return -1;
 	count->type = (uint8_t)type;
 	(void)snprintf(count->address, sizeof(count->address), "%s", address);
@@ -451,7 +451,7 @@ on_day(void *cookie, const char *name)
 	uint32_t *list;
 	uint64_t day;
 
-	if (dir_digits(name, 99999999, &day) == -1 || day < 10000000) {
+	if (d4_registry_digits(name, 99999999, &day) == -1 || day < 10000000) {
 		(void)snprintf(path, sizeof(path), "days/%.200s", name);
 		return dir_fault(days->dir, &days->dir->root, path,
 		    "is not named by a day");

@@ -180,7 +180,7 @@ is_alive(struct dir *dir, const struct owner *owner, long *pid)
 		got = d4_io_read_full(fd, buf, sizeof(buf) - 1);
 		buf[got > 0 ? got : 0] = '\0';
 		if ((line = dir_line(&text)) != NULL &&
-		    dir_digits(dir_word(&line), INT32_MAX, &n) == 0 &&
+		    d4_registry_number(&line, INT32_MAX, &n) == 0 &&
 		    line != NULL && strcmp(line, owner->token) == 0)
 			r = 1;
 	}
@@ -267,14 +267,15 @@ parse_claim(char *line, struct owner *owner, struct d4_registry_live *live)
 	char *token, *address;
 	uint64_t slot, type;
 
-	if (dir_digits(dir_word(&line), DIR_WORKERS - 1, &slot) == -1 ||
-	    (token = dir_word(&line)) == NULL ||
+	if (d4_registry_number(&line, DIR_WORKERS - 1, &slot) == -1 ||
+	    (token = d4_registry_word(&line)) == NULL ||
 	    strlen(token) != D4_UUID_HEX - 1 || line == NULL ||
-	    dir_uuid(live->uuid, dir_word(&line)) == -1 ||
-	    dir_digits(dir_word(&line), UINT8_MAX, &type) == -1 ||
-	    line == NULL || dir_uuid(live->session, dir_word(&line)) == -1 ||
-	    dir_digits(dir_word(&line), UINT64_MAX, &live->since) == -1 ||
-	    (address = dir_word(&line)) == NULL ||
+	    dir_uuid(live->uuid, d4_registry_word(&line)) == -1 ||
+	    d4_registry_number(&line, UINT8_MAX, &type) == -1 ||
+	    line == NULL ||
+	    dir_uuid(live->session, d4_registry_word(&line)) == -1 ||
+	    d4_registry_number(&line, UINT64_MAX, &live->since) == -1 ||
+	    (address = d4_registry_word(&line)) == NULL ||
 	    !d4_registry_text_ok(address, sizeof(live->address)) ||
 	    (line != NULL && !d4_type_name_ok(line, strlen(line))))
 		return -1;
@@ -591,9 +592,10 @@ add_numbers(struct d4_table *table, char *line, uint64_t as_of_ms)
 	if ((one = calloc(1, sizeof(*one))) == NULL)
 		return -1;
 	one->as_of_ms = as_of_ms;
-	if (dir_uuid(one->session, line == NULL ? "" : dir_word(&line)) == 0 &&
-	    dir_digits(dir_word(&line), UINT64_MAX, &one->records) == 0 &&
-	    dir_digits(line, UINT64_MAX, &one->bytes) == 0 &&
+	if (line != NULL &&
+	    dir_uuid(one->session, d4_registry_word(&line)) == 0 &&
+	    d4_registry_number(&line, UINT64_MAX, &one->records) == 0 &&
+	    d4_registry_digits(line, UINT64_MAX, &one->bytes) == 0 &&
 	    d4_table_get(table, one->session) == NULL &&
 	    d4_table_put(table, one) == 0)
 		return 0;
@@ -616,7 +618,7 @@ read_numbers(struct listing *listing, unsigned int slot)
 	    &len)) != 0)
 		return r == 1 ? 0 : -1;
 	rest = text;
-	if (dir_digits(dir_line(&rest), UINT64_MAX, &as_of_ms) == -1)
+	if (d4_registry_digits(dir_line(&rest), UINT64_MAX, &as_of_ms) == -1)
 		r = -1;
 	while (r == 0 && (line = dir_line(&rest)) != NULL)
 		r = add_numbers(listing->numbers, line, as_of_ms);

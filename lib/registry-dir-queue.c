@@ -28,7 +28,7 @@ parse_kind(const char *name, struct d4_registry_queue *queue)
 	uint64_t type;
 
 	queue->extended[0] = '\0';
-	if (dir_digits(name, UINT8_MAX, &type) == 0) {
+	if (d4_registry_digits(name, UINT8_MAX, &type) == 0) {
 		queue->type = (uint8_t)type;
 		return 0;
 	}

@@ -169,7 +169,7 @@ dir_number(struct dir *dir, const struct tree *tree, const char *path,
 
 	if ((r = dir_value(dir, tree, path, text, sizeof(text), &len)) != 0)
 		return r;
-	if (dir_digits(text, UINT64_MAX, n) == -1)
+	if (d4_registry_digits(text, UINT64_MAX, n) == -1)
 		return dir_fault(dir, tree, path, "is not a number");
 	return 0;
 }
@@ -239,40 +239,6 @@ dir_line(char **text)
 		*end++ = '\0';
 	*text = end;
 	return line;
-}
-
-char *
-dir_word(char **line)
-{
-	char *word = *line, *end;
-
-	if (word == NULL)
-		return NULL;
-	if ((end = strchr(word, ' ')) != NULL)
-		*end++ = '\0';
-	*line = end;
-	return word;
-}
-
-int
-dir_digits(const char *text, uint64_t max, uint64_t *out)
-{
-	uint64_t n = 0;
-
-	if (text == NULL || *text == '\0')
-		return -1;
-	for (; *text != '\0'; text++) {
-		uint64_t digit;
-
-		if (*text < '0' || *text > '9')
-			return -1;
-		digit = (uint64_t)(*text - '0');
-		if (n > (max - digit) / 10 || digit > max)
-			return -1;
-		n = n * 10 + digit;
-	}
-	*out = n;
-	return 0;
 }
 
 int

@@ -583,8 +583,8 @@ on_stranger(void *cookie, const char *name)
 	if ((r = dir_value(names->dir, &names->dir->root, path, text,
 	    sizeof(text), &len)) != 0)
 		return r == 1 ? 0 : -1;
-	if (dir_digits(dir_word(&line), UINT64_MAX, &one.time) == -1 ||
-	    (address = dir_word(&line)) == NULL || line != NULL ||
+	if (d4_registry_number(&line, UINT64_MAX, &one.time) == -1 ||
+	    (address = d4_registry_word(&line)) == NULL || line != NULL ||
 	    !d4_registry_text_ok(address, sizeof(one.address)))
 		return dir_fault(names->dir, &names->dir->root, path,
 		    "is not a time and an address");

@@ -149,12 +149,8 @@ int dir_sync(struct dir *, const struct tree *, const char *path);
 /* Whether there is something: 0, 1: not, -1. */
 int dir_has(struct dir *, const struct tree *, const char *path);
 
-/* Reading our files: cut the next line or word off, both NULL at the end. */
+/* Reading our files: cuts the next line off; NULL at the end. */
 char *dir_line(char **);
-char *dir_word(char **);
-
-/* Decimal digits alone, at most max; -1 when it is something else or NULL. */
-int dir_digits(const char *, uint64_t max, uint64_t *);
 
 /* 32 lower-case digits, and nothing else, as we name files. */
 int dir_uuid(uint8_t[D4_UUID_LEN], const char *);

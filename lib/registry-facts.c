@@ -20,6 +20,46 @@ d4_registry_text_ok(const char *text, size_t size)
 	return true;
 }
 
+char *
+d4_registry_word(char **line)
+{
+	char *word = *line, *end;
+
+	if (word == NULL)
+		return NULL;
+	if ((end = strchr(word, ' ')) != NULL)
+		*end++ = '\0';
+	*line = end;
+	return word;
+}
+
+int
+d4_registry_digits(const char *text, uint64_t max, uint64_t *out)
+{
+	uint64_t n = 0;
+
+	if (text == NULL || *text == '\0')
+		return -1;
+	for (; *text != '\0'; text++) {
+		uint64_t digit;
+
+		if (*text < '0' || *text > '9')
+			return -1;
+		digit = (uint64_t)(*text - '0');
+		if (n > (max - digit) / 10 || digit > max)
+			return -1;
+		n = n * 10 + digit;
+	}
+	*out = n;
+	return 0;
+}
+
+int
+d4_registry_number(char **line, uint64_t max, uint64_t *n)
+{
+	return d4_registry_digits(d4_registry_word(line), max, n);
+}
+
 /* -- facts in memory ------------------------------------------------------- */
 
 struct d4_registry_seen *

@@ -34,7 +34,7 @@ rds_first_day(struct rds *r, uint32_t *day)
 
 	rc = RDS_LIST(r, &texts, "SORT", OURS "days", "LIMIT", "0", "1");
 	if (rc == 0 && texts.n > 0 &&
-	    rds_digits(texts.list[0], 99999999, &n) == -1)
+	    d4_registry_digits(texts.list[0], 99999999, &n) == -1)
 		rc = rds_bad(r, OURS "days", "holds what is no day");
 	rds_texts_free(&texts);
 	*day = (uint32_t)n;
@@ -49,7 +49,8 @@ on_key(void *cookie, const char *text)
 	void *list;
 
 	/* What else a person called so is none of ours. */
-	if (rds_digits(text, 99999999, &day) == -1 || day >= days->before)
+	if (d4_registry_digits(text, 99999999, &day) == -1 ||
+	    day >= days->before)
 		return 0;
 	list = realloc(days->list, (days->n + 1) * sizeof(*days->list));
 	if (list == NULL)
@@ -105,10 +106,11 @@ pair(struct rds *r, const char *key, struct d4_registry_count *count,
 	for (i = 0; rc == 0 && i + 1 < each->n; i += 2) {
 		if (by_address)
 			address = each->list[i];
-		if (rds_digits(types->list[by_address ? 0 : i], UINT8_MAX,
-		    &type) == -1 || !d4_registry_text_ok(address,
-		    sizeof(count->address)) || rds_digits(each->list[i + 1],
-		    UINT64_MAX, &count->records) == -1)
+		if (d4_registry_digits(types->list[by_address ? 0 : i],
+		    UINT8_MAX, &type) == -1 ||
+		    !d4_registry_text_ok(address, sizeof(count->address)) ||
+		    d4_registry_digits(each->list[i + 1], UINT64_MAX,
+		    &count->records) == -1)
 			return rds_bad(r, key,
 			    "does not hold the counts of a day");
 		count->type = (uint8_t)type;

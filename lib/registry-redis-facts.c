@@ -76,7 +76,7 @@ take_time(struct rds *r, const char *key, const struct d4_redis_reply *reply,
 	d4_redis_element(reply, i, &one);
 	*time = 0;
 	if (one.kind != D4_REDIS_STRING ||
-	    rds_digits(one.text, UINT64_MAX, time) == 0)
+	    d4_registry_digits(one.text, UINT64_MAX, time) == 0)
 		return 0;
 	(void)snprintf(why, sizeof(why), "%s is not a time", field);
 	return rds_bad(r, key, why);
@@ -138,7 +138,7 @@ load_names(struct rds *r, const char *hex, bool extended,
 	for (i = 0; i < names->n; i++) {
 		if (extended ? !d4_type_name_ok(names->list[i],
 		    strlen(names->list[i])) :
-		    rds_digits(names->list[i], UINT8_MAX, &type) == -1)
+		    d4_registry_digits(names->list[i], UINT8_MAX, &type) == -1)
 			return rds_bad(r, key, "holds what is no type");
 	}
 	if (names->n > 0)
@@ -508,10 +508,10 @@ parse_field(char *field, const char *number, struct d4_registry_count *count)
 	uint64_t n, type;
 	char *address;
 
-	if (rds_digits(rds_word(&field), UINT8_MAX, &type) == -1 ||
-	    (address = rds_word(&field)) == NULL || field == NULL ||
+	if (d4_registry_number(&field, UINT8_MAX, &type) == -1 ||
+	    (address = d4_registry_word(&field)) == NULL || field == NULL ||
 	    !d4_registry_text_ok(address, sizeof(count->address)) ||
-	    rds_digits(number, UINT64_MAX, &n) == -1 ||
+	    d4_registry_digits(number, UINT64_MAX, &n) == -1 ||
 	    (strcmp(field, "r") != 0 && strcmp(field, "b") != 0))
 		return -1;
 	count->type = (uint8_t)type;
@@ -599,7 +599,7 @@ rds_each_day(void *store, d4_registry_on_day *callback, void *cookie)
 		return rc;
 	rc = RDS_LIST(store, &texts, "SORT", OURS "days");
 	for (i = 0; rc == 0 && i < texts.n; i++)
-		rc = rds_digits(texts.list[i], 99999999, &day) == -1 ||
+		rc = d4_registry_digits(texts.list[i], 99999999, &day) == -1 ||
 		    day < 10000000 ?
 		    rds_bad(store, OURS "days", "holds what is no day") :
 		    callback(cookie, (uint32_t)day);

@@ -338,12 +338,12 @@ static int
 parse_line(char *line, struct d4_registry_live *live)
 {
 	uint64_t type;
-	char *address, *uuid = rds_word(&line);
+	char *address, *uuid = d4_registry_word(&line);
 
 	if (uuid == NULL || d4_uuid_parse(live->uuid, uuid) == -1 ||
-	    rds_digits(rds_word(&line), UINT8_MAX, &type) == -1 ||
-	    rds_digits(rds_word(&line), UINT64_MAX, &live->since) == -1 ||
-	    (address = rds_word(&line)) == NULL ||
+	    d4_registry_number(&line, UINT8_MAX, &type) == -1 ||
+	    d4_registry_number(&line, UINT64_MAX, &live->since) == -1 ||
+	    (address = d4_registry_word(&line)) == NULL ||
 	    !d4_registry_text_ok(address, sizeof(live->address)) ||
 	    (line != NULL && !d4_type_name_ok(line, strlen(line))))
 		return -1;
@@ -387,9 +387,9 @@ each_of_worker(struct rds *r, const char *token, d4_registry_on_live *callback,
 			break;
 		}
 		numbers = texts.list[i + 2];
-		if (rds_digits(rds_word(&numbers), UINT64_MAX,
+		if (d4_registry_number(&numbers, UINT64_MAX,
 		    &live.records) == 0 &&
-		    rds_digits(numbers, UINT64_MAX, &live.bytes) == 0)
+		    d4_registry_digits(numbers, UINT64_MAX, &live.bytes) == 0)
 			live.as_of_ms = strtoull(texts.list[1], NULL, 10);
 		rc = callback(cookie, &live);
 	}

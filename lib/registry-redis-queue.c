@@ -122,7 +122,7 @@ find(struct rds *r, const char *text, struct kind *kind)
 	d4_redis_element(&reply, 0, &one);
 	if (one.kind != D4_REDIS_STRING)
 		return 1;
-	if (rds_digits(one.text, UINT8_MAX, &type) == -1)
+	if (d4_registry_digits(one.text, UINT8_MAX, &type) == -1)
 		return rds_bad(r, key, "type is not one");
 	d4_redis_element(&reply, 1, &one);
 	make_kind(kind, (uint8_t)type, type == D4_TYPE_EXTENDED ? one.text :
@@ -307,7 +307,7 @@ take_value(struct listing *l, const char *key, const char *field,
 	size_t len = strlen(value);
 
 	if (strcmp(field, "type") == 0) {
-		if (rds_digits(value, UINT8_MAX, &n) == -1)
+		if (d4_registry_digits(value, UINT8_MAX, &n) == -1)
 			return rds_bad(l->r, key, "type is not one");
 		q->type = (uint8_t)n;
 	} else if (strcmp(field, "metatype") == 0) {
@@ -315,7 +315,7 @@ take_value(struct listing *l, const char *key, const char *field,
 			return rds_bad(l->r, key, "metatype is not a name");
 		memcpy(q->extended, value, len + 1);
 	} else if (strcmp(field, "max_size") == 0) {
-		if (rds_digits(value, UINT64_MAX, &q->max_size) == -1)
+		if (d4_registry_digits(value, UINT64_MAX, &q->max_size) == -1)
 			return rds_bad(l->r, key, "max_size is not a number");
 	} else if (strcmp(field, "last_updated") == 0) {
 		/* d4-core has fractions of seconds there. */

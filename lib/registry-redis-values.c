@@ -394,7 +394,8 @@ rds_each_kick(void *store, d4_registry_on_time *callback, void *cookie)
 	for (i = 0; rc == 0 && i + 1 < texts.n; i += 2) {
 		if ((rc = rds_uuid(store, KICKED, texts.list[i], uuid)) == -1)
 			break;
-		rc = rds_digits(texts.list[i + 1], UINT64_MAX, &until) == -1 ?
+		rc = d4_registry_digits(texts.list[i + 1], UINT64_MAX,
+		    &until) == -1 ?
 		    rds_bad(store, KICKED, "holds what is no time") :
 		    callback(cookie, uuid, until);
 	}

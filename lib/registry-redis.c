@@ -311,31 +311,6 @@ rds_scan_hashes(struct rds *r, const char *begin, const char *const fields[],
 	return scan(r, begin, on_hashes, &each);
 }
 
-char *
-rds_word(char **line)
-{
-	char *word = *line, *end;
-
-	if (word == NULL)
-		return NULL;
-	if ((end = strchr(word, ' ')) != NULL)
-		*end++ = '\0';
-	*line = end;
-	return word;
-}
-
-int
-rds_digits(const char *text, uint64_t max, uint64_t *n)
-{
-	char *end;
-
-	if (text == NULL || *text < '0' || *text > '9')
-		return -1;
-	errno = 0;
-	*n = strtoull(text, &end, 10);
-	return *end != '\0' || errno != 0 || *n > max ? -1 : 0;
-}
-
 int
 rds_uuid(struct rds *r, const char *key, const char *text,
     uint8_t uuid[D4_UUID_LEN])

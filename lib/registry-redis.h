@@ -110,11 +110,6 @@ int rds_scan(struct rds *, const char *begin, d4_registry_on_text *, void *);
 int rds_scan_hashes(struct rds *, const char *begin,
     const char *const fields[], d4_registry_on_text *, void *);
 
-/* Cuts the next word off; NULL at the end. */
-char *rds_word(char **line);
-
-/* Decimal digits alone; -1 when it is something else or NULL. */
-int rds_digits(const char *, uint64_t max, uint64_t *);
 
 /* A uuid as a text of the server; its spelling is d4-core's or a person's. */
 int rds_uuid(struct rds *, const char *key, const char *text,

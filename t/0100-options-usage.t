@@ -42,10 +42,25 @@ for program in "$D4" "$RECV"; do
 	refuses "$name: a file as directory" 2 "^$name: c/key: Not a dir" '' \
 	    "$program" -c c/key
 
-	for end in -h -V "-n -c $dir"; do
-		# shellcheck disable=SC2086
-		"$program" $end > /dev/full 2> err
-		is $? 1 "$name $end with stdout full: exit 1"
+	"$program" -n -c "$dir" > /dev/full 2> err
+	is "$? $(cat err)" "1 $name: stdout: No space left on device" \
+	    "$name -n with stdout full: exit 1 and a line"
+done
+
+for name in d4 d4-recv d4-stdout d4-meta d4-pibs d4-admin; do
+	program=$TOP/$name/$name
+	for option in h:help V:version; do
+		run "$program" "-${option%:*}"
+		mv out short
+		run "$program" "--${option#*:}"
+		is "$status $(wc -c < err)" '0 0' "$name --${option#*:}: exit 0"
+		ok "and the same as -${option%:*}" cmp short out
+		for form in "-${option%:*}" "--${option#*:}"; do
+			"$program" "$form" > /dev/full 2> err
+			is "$? $(cat err)" \
+			    "1 $name: stdout: No space left on device" \
+			    "$name $form with stdout full: exit 1 and a line"
+		done
 	done
 done
 

@@ -92,6 +92,31 @@ else
 	skip 3 'only root can make a small disk'
 fi
 
+# ---- a file that is read and written -----------------------------------------
+
+# Each would feed itself, without an end.
+conf c
+printf 'some lines\n' > loop
+cp loop kept
+# shellcheck disable=SC2094 # just that
+(ulimit -f 512; "$D4" -c c < loop >> loop 2> err)
+is "$? $(cat err)" '2 d4: stdout: is the file that is read' \
+    'd4, stdin is stdout: exit 2'
+conf c source="$TMP/loop" destination=./loop
+refuses 'd4, source is destination' 2 '^d4: ./loop: is the file that is read$' \
+    '' "$D4" -c c
+ok 'the file stays as it is' cmp kept loop
+cp sealed loop
+for filter in "$RECV" "$TOP/d4-meta/d4-meta -x" "$TOP/d4-meta/d4-meta -s"; do
+	case $filter in *d4-recv) filter="$filter -c r" ;; esac
+	# shellcheck disable=SC2086,SC2094 # a program and its options
+	(ulimit -f 16384; $filter < loop >> loop 2> err)
+	is "$?" 1 "${filter##*/}, stdin is stdout: exit 1"
+	like "$(cat err)" '^d4-[a-z]+: stdout: is the file that is read$' \
+	    'and one line'
+done
+ok 'the file stays as it is' cmp sealed loop
+
 # ---- what is not there ----------------------------------------------------------
 
 conf c
@@ -141,5 +166,10 @@ is "${PIPESTATUS[1]}" 0 'd4, non-blocking pipes: exit 0'
     (sleep 0.4; cat) > got
 is "${PIPESTATUS[1]}" 0 'd4-recv, non-blocking pipes: exit 0'
 ok 'the bytes arrive' cmp got input
+
+conf c
+"$TOP/d4-meta/d4-meta" -x < sealed >&- 2> err
+is "$? $(cat err)" '1 d4-meta: stdout: Bad file descriptor' \
+    'd4-meta -x, stdout closed: exit 1 and one line'
 
 done_testing

@@ -87,6 +87,21 @@ finish "$sensor"
 is "$(grep -c 'none/d4.prom: No such file' err)" 1 \
     'metrics that cannot be written are told of once'
 
+# A device as the file would be replaced, for good.
+mkfifo pipe
+conf c type=3 destination="tcp:127.0.0.1:$(free_port)"
+begin --retry 1 --metrics "$TMP/pipe"
+ok '--metrics: what is no regular file is refused' says \
+    "^d4: $TMP/pipe: File exists$"
+kill "$sensor"
+finish "$sensor"
+ok 'and stays' test -p pipe
+conf c type=3 destination="$TMP/kept"
+printf 'one\n' > file
+refuses '--metrics that are no regular file, towards a file' 0 \
+    "^d4: $TMP/pipe: File exists$" '' "$D4" --metrics "$TMP/pipe" -c c < file
+ok 'and stays' test -p pipe
+
 # ---- back-pressure and --drop ------------------------------------------------
 
 perl -e 'printf "%06d %s\n", $_, "x" x 100 for 1 .. 20000' > log
@@ -312,7 +327,7 @@ buffer|0|^d4: c/buffer:
 buffer|1x|^d4: c/buffer: 
 window|-1|^d4: c/window: 
 window|1073741825|^d4: c/window: 
-window|8388609|^d4: c/window: is too large
+window|8388609|^d4: c/window: is out of range .* 0 to 8388608
 T
 conf c type=254 destination=localhost:4443
 refuses '-n: 254 to a network without a meta header' 2 \

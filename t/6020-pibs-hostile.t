@@ -24,6 +24,38 @@ else
 	skip 1 'no captures here'
 fi
 
+# What is read is not written.
+cp "$TOP/t/sample/telescope.pcap" kept.pcap
+cp kept.pcap in.pcap
+for option in '-w in.pcap' '--plot ./in.pcap' '--bins 9 --bins-file in.pcap'; do
+	# shellcheck disable=SC2086
+	refuses "$option and -r in.pcap" 2 \
+	    '^d4-pibs: (./)?in.pcap: is a file that is read$' '' \
+	    "$PIBS" -s -r in.pcap $option
+done
+# shellcheck disable=SC2094 # just that
+"$PIBS" -w - < in.pcap -r - >> in.pcap 2> err
+is "$? $(cat err)" '2 d4-pibs: stdout: is a file that is read' \
+    'stdin is stdout: exit 2 and one line'
+ok 'the capture stays as it is' cmp kept.pcap in.pcap
+ln -s in.pcap state
+refuses 'what becomes the state is no output' 2 '^d4-pibs: in.pcap: is a file' \
+    '' "$PIBS" -s -r kept.pcap -w in.pcap --state state
+printf 'longer than the lines of -w' > out.pcap
+run "$PIBS" -w out.pcap -r /dev/null
+is "$(wc -c < out.pcap)" 24 'another output is begun anew'
+
+# A file that is opened is not taken for what was closed.
+"$PIBS" -w out.pcap -r in.pcap -b >&- 2> err
+is "$? $(cat err)" '1 d4-pibs: stdout: Bad file descriptor' \
+    'stdout closed: exit 1 and one line'
+"$PIBS" -w same.pcap -r in.pcap 2>&- < /dev/null
+is $? 0 'stderr closed: exit 0'
+ok 'the same capture' cmp out.pcap same.pcap
+refuses 'no such interface' 1 '^d4-pibs: nosuch0: No such device exists$' '' \
+    "$PIBS" -a -i nosuch0
+: > err
+
 # Ten million sources of SYNs, and as many of SYN/ACKs.
 if [ -z "$SANITIZE" ] && [ -x /usr/bin/time ]; then
 	n=${PIBS_SOURCES:-10000000}

@@ -192,18 +192,19 @@ take_metrics(const uint8_t *data, size_t len)
 	take_metrics_file(data, len);
 }
 
-/* Records of up to 15 bytes: type, length, payload.  A header that a session
- * takes is one that the parser takes. */
+/* Records of up to 15 bytes, or a thousand times those: type, length, payload.
+ * A header that a session takes is one that the parser takes. */
 static void
 take_session(const uint8_t *data, size_t len)
 {
 	static const uint8_t types[] = { 2, 2, 2, 254 };
 	static struct session session;
+	static uint8_t payload[15 * 1000];
 	struct d4_header h = { .version = 1 };
 	const char *why;
 
 	while (len > 0) {
-		size_t part = data[0] & 15;
+		size_t part = data[0] & 15, n = 0;
 
 		h.type = types[data[0] >> 4 & 3];
 		h.uuid[0] = data[0] >> 6;
@@ -213,8 +214,13 @@ take_session(const uint8_t *data, size_t len)
 		len--;
 		if (part > len)
 			part = len;
-		h.size = (uint32_t)part;
-		(void)session_take(&session, &h, data);
+		do {
+			memcpy(payload + n, data, part);
+			n += part;
+		} while (faults_choice() != 0 && part > 0 &&
+		    n + part <= sizeof(payload));
+		h.size = (uint32_t)n;
+		(void)session_take(&session, &h, payload);
 		if (session.meta != NULL) {
 			struct d4_meta *meta = d4_meta_parse(session.text,
 			    session.len, &why);

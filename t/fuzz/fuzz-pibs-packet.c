@@ -128,7 +128,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	static const uint16_t links[] = {
 		LINK_NULL, LINK_ETHERNET, LINK_PPP, LINK_RAW, LINK_LOOP,
-		LINK_SLL, LINK_IPV4, LINK_IPV6, LINK_SLL2, 9999
+		LINK_SLL, LINK_IPV4, LINK_IPV6, LINK_SLL2, 9999, LINK_RAW_12,
+		LINK_RAW_14
 	};
 	static struct frame f[FRAME_BATCH];
 	static struct batch all, some;

@@ -30,6 +30,7 @@
 #include "d4-recv/admit.h"
 #include "d4-recv/conn.h"
 #include "t/fuzz/fake-recv.h"
+#include "t/fuzz/fake-share.h"
 #include "t/fuzz/faults.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
@@ -55,6 +56,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 #define MONOTONIC	8
 #define BINDS_UUID	16
 #define LEAVES		32	/* ends while there is no room */
+#define SHARES		64	/* tails, with other stores */
 
 /* A sensor: our end of its connection, and what it has not sent yet. */
 struct sensor {
@@ -72,6 +74,7 @@ struct world {
 	bool			 sliced;
 	bool			 was_full;	/* at some time */
 	bool			 left_some;	/* files as after a crash */
+	bool			 shares;
 	uint64_t		 nsealed;	/* records, and their payloads */
 	uint64_t		 nbytes;
 	const uint8_t		*at, *end;	/* steps that are left */
@@ -139,8 +142,12 @@ begin_store(struct world *w, uint8_t how, unsigned choice)
 	if ((how & STREAMS_ALONE) != 0)
 		return 0;
 	w->store_settings = set;
-	w->ctx->store = store_new(&set);
-	return w->ctx->store == NULL ? -1 : 0;
+	if ((w->ctx->store = store_new(&set)) == NULL)
+		return -1;
+	w->shares = (choice & SHARES) != 0;
+	if (w->shares)
+		store_share(w->ctx->store, fake_share_begin());
+	return 0;
 }
 
 /* -1 when something failed. */
@@ -222,6 +229,7 @@ finish_store(struct store *store, time_t now)
 	for (i = 0; i < 100 && store_tick(store, now); i++) {
 		if (pfd.fd != -1)
 			(void)poll(&pfd, 1, 10);
+		fake_share_run();
 		(void)store_run(store);
 	}
 }
@@ -245,6 +253,7 @@ tick(struct world *w, unsigned seconds, bool judge)
 		w->ctx->now_ms += 1000;
 		w->ctx->now++;
 		faults_on();
+		fake_share_run();
 		if (judge)
 			(void)admit_rules(w->ctx);
 		conn_tick(w->ctx, judge);
@@ -274,8 +283,9 @@ end(struct world *w, struct result *r)
 		fake.disk_full = fake.busy = fake.items_full = false;
 	fake.disk_broken = false;
 	fake.stream_full = false;
-	/* A thread is done when it is. */
-	r->was_full = w->was_full || faults_any() ||
+	memset(&fake_share, 0, sizeof(fake_share));
+	/* A thread is done when it is, and a server answers when it does. */
+	r->was_full = w->was_full || faults_any() || w->shares ||
 	    w->settings.sync == STORE_SYNC_SECOND;
 	faults_forget();
 	tick(w, 2, false);
@@ -291,6 +301,7 @@ end(struct world *w, struct result *r)
 		assert(r->nbytes <= w->nbytes);
 	}
 	store_free(ctx->store);
+	fake_share_end();
 	assert(ctx->nrecords <= w->nsealed);
 	assert(fake.nrecords == ctx->nrecords);
 	if (w->nsealed == 0)
@@ -493,6 +504,18 @@ end_sensor(struct world *w, struct sensor *s, bool answered)
 	fake.cuts_off = false;
 }
 
+/* What other stores do. */
+static void
+turn_shared(unsigned which)
+{
+	bool *const switches[] = { &fake_share.elsewhere, &fake_share.first,
+	    &fake_share.taken, &fake_share.wanted, &fake_share.lost,
+	    &fake_share.away, &fake_share.mute, &fake_share.forgets };
+	size_t i = which % (sizeof(switches) / sizeof(*switches));
+
+	*switches[i] = !*switches[i];
+}
+
 /* The same switches are turned on and off. */
 static void
 turn_switch(struct world *w, uint8_t which)
@@ -505,6 +528,10 @@ turn_switch(struct world *w, uint8_t which)
 	    &fake.has_types };
 	size_t i = which % (sizeof(switches) / sizeof(*switches) + 1);
 
+	if (w->shares && which >= 16) {
+		turn_shared(which);
+		return;
+	}
 	/* Or somebody sets the clock. */
 	if (i == sizeof(switches) / sizeof(*switches)) {
 		w->ctx->now -= 100;

@@ -192,7 +192,11 @@ take_types(uint8_t before, uint8_t after)
 	const struct d4_type_extended *list;
 	size_t n;
 
+	uint8_t uuid[D4_UUID_LEN];
+
 	assert(type->name != NULL && type->suffix != NULL);
+	d4_uuid_new(uuid);
+	assert(d4_uuid_is_v4(uuid));
 	assert(d4_type_may_follow(before, after) == (before == after ||
 	    (before == D4_TYPE_META && after == D4_TYPE_EXTENDED)));
 	assert(d4_type_list(&n) != NULL && n == 10);

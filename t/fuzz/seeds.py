@@ -154,7 +154,7 @@ def lengths(frames):
 
 
 LINKS = ['null', 'ethernet', 'ppp', 'raw', 'loop', 'sll', 'ipv4', 'ipv6',
-         'sll2', 'unknown']
+         'sll2', 'unknown', 'raw-12', 'raw-14']
 
 
 def link(name):
@@ -187,6 +187,75 @@ seed('pibs-packet', 'unknown-link', link('unknown'), lengths([A]))
 seed('pibs-packet', 'raw-short', link('raw'), lengths(
     [b'', b'\x45', A[:19], A[:21], B[:39], B[:41], b'\x95' + A[1:],
      b'\x42' + A[1:]]))
+for name in ('raw-12', 'raw-14'):
+    seed('pibs-packet', name, link(name), lengths([A, B, b'']))
+seed('pibs-packet', 'links-cut', link('ethernet'), lengths(
+    [bytes(13), ether(b'', 0x8100), ether(b'\0\1\x08', 0x9100), ether(b'')]))
+seed('pibs-packet', 'null-cut', link('null'), lengths([b'', bytes(3), le(2)]))
+seed('pibs-packet', 'ppp-cut', link('ppp'), lengths(
+    [b'', b'\xff', b'\xff\3', b'\xff\4\0\x21' + A, b'\0\x22' + A]))
+seed('pibs-packet', 'ethernet-tags', link('ethernet'), lengths(
+    [ether(A, 0x0800, b'\x81\0\0\1' * n) for n in (4, 8, 9)] +
+    [ether(A, 0x0800, b'\x91\0\0\1\x92\0\0\1')]))
+seed('pibs-packet', 'ethernet-mpls', link('ethernet'), lengths(
+    [ether(b'\0\1\0\x40' * n + b'\0\1\1\x40' + x, 0x8848)
+     for n in (0, 1, 8, 9) for x in (A, B)] +
+    [ether(b'\0\1\0\x40' * 2, 0x8847), ether(b'\0\1\1\x40', 0x8847),
+     ether(b'\0\1\1\x40\x75', 0x8847)]))
+LENGTH0 = A[:2] + b'\0\0' + A[4:]
+seed('pibs-packet', 'ip4-odd', link('ethernet'), lengths(
+    [ether(x) for x in (LENGTH0, b'\x65' + A[1:], b'\x44' + A[1:],
+                        A[:3] + b'\x13' + A[4:] + bytes(20),
+                        A[:3] + b'\x0a' + A[4:] + bytes(20),
+                        FRAMES['options'][:24], A + bytes(20),
+                        ip4(b'x' * 40, 6, frag=20), ip4(b'x' * 40, 6, frag=1),
+                        LENGTH0[:9] + b'\x11' + LENGTH0[10:])]))
+seed('pibs-packet', 'ip6-odd', link('ethernet'), lengths(
+    [ether(x, 0x86dd) for x in (
+        b'\x45' + B[1:], B[:4] + b'\0\0' + B[6:], B + bytes(20), B[:40])]))
+
+
+def chain(n, what=0, then=6):
+    """So many extension headers of a kind."""
+    return struct.pack('>BB6x', what, 0) * (n - 1) + struct.pack(
+        '>BB6x', then, 0)
+
+
+for what in (0, 43, 44, 51, 60):
+    whole_ = ip6(chain(1) + tcp(0x12), what)
+    seed('pibs-packet', 'extension-%d' % what, link('raw'), lengths(
+        [whole_, whole_[:47], whole_[:48], whole_[:56],
+         ip6(struct.pack('>BB6x', 6, 200), what),
+         ip6(struct.pack('>BB6x', 6, 4) + bytes(60), what)[:60]] +
+        [ip6(chain(n, what) + tcp(0x12), what) for n in (2, 8, 9)]))
+seed('pibs-packet', 'tcp-odd', link('raw'), lengths(
+    [ip4(x, 6) for x in (tcp(0x12)[:13], tcp(0x12)[:12] + b'\x40\x12' + bytes(6),
+                         tcp(0x12)[:12] + b'\xf0\x12' + bytes(6))] +
+    [A[:33], A[:34], A[:35], A[:36]]))
+PLAIN_TCP = ether(ip4(tcp(0x12, data=b'x' * 8), 6))
+seed('pibs-packet', 'tcp-odd-plain', link('ethernet'), lengths(
+    [PLAIN_TCP[:46] + bytes([n]) + PLAIN_TCP[47:] for n in (0x40, 0x60, 0xf0)] +
+    [PLAIN_TCP[:-8], PLAIN_TCP[:17] + b'\x1e' + PLAIN_TCP[18:],
+     PLAIN_TCP[:12] + b'\x08\1' + PLAIN_TCP[14:], PLAIN_TCP[:33],
+     PLAIN_TCP[:34]]))
+seed('pibs-packet', 'icmp-types', link('raw'), lengths(
+    [ip4(icmp(t, 0, b'x' * 4), 1) for t in range(20)]))
+seed('pibs-packet', 'icmp-6-types', link('raw'), lengths(
+    [ip6(icmp(t, 0, b'x' * 4), 58) for t in (0, 1, 2, 3, 4, 5, 128, 129, 130)]))
+INNER = ip4(udp(40000, 53), 17, '198.51.100.7', '192.0.2.1')
+INNER6 = ip6(udp(40000, 53), 17, 2, 1)
+seed('pibs-packet', 'icmp-quotes', link('raw'), lengths(
+    [ip4(icmp(3, 3, x), 1) for x in (
+        INNER[:20], INNER[:19], INNER[:22], b'\x75' + INNER[1:],
+        b'\x44' + INNER[1:], b'\x4f' + INNER[1:], INNER6[:39], INNER6[:40],
+        INNER6, ip6(b'\x06', 0, 2, 1)[:41], ip4(b'rest', 17, frag=20),
+        ip4(tcp(2)[:8], 6), ip4(b'x' * 8, 47))] +
+    [ip6(icmp(1, 4, x), 58) for x in (INNER6[:39], INNER6, INNER)]))
+for name, proto in (('icmp', 1), ('udp', 17)):
+    seed('pibs-packet', name + '-cut', link('raw'), lengths(
+        [ip4(b'\3\0', proto), ip4(b'\3\0\0\0\0', proto)[:22]]))
+seed('pibs-packet', 'icmp-of-the-other', link('raw'), lengths(
+    [ip6(QUOTED, 1), ip4(QUOTED, 58)]))
 seed('pibs-packet', 'raw-many', link('raw'), lengths([
     ip4(tcp(0x12, 80, 1024 + i), 6, dst='198.51.100.%d' % i)
     for i in range(40)]))
@@ -264,6 +333,34 @@ CAPTURES = {
         block(1, struct.pack('<HHI', i, 0, 0)) for i in range(6)) +
     block(6, le(3, 0, 0, 0, 0)),
     'nothing': b'', 'no-capture': b'hello, world\n' * 3,
+    'pcap-magic-alone': le(0xa1b2c3d4), 'pcap-big-magic-alone': be(0xa1b23c4d),
+    'short-no-capture': b'hello', 'shorter': b'hel',
+    'pcap-big-other-version': pcap(TWO, order='>', major=3),
+    'pcap-many': pcap([b''] * 300), 'pcap-many-big': pcap([b''] * 129, order='>'),
+    'pcapng-many': pcapng([b''] * 300),
+    'pcapng-time-offset-big': pcapng([], '>')[:28] + block(1, struct.pack(
+        '>HHI', 1, 0, 0) + option(14, struct.pack('>Q', 1700000000), '>') +
+        option(0, b'', '>'), '>') + pcapng(TWO, '>')[48:],
+    'pcapng-odd-options': pcapng([])[:28] + block(1, struct.pack(
+        '<HHI', 1, 0, 0) + option(14, b'abc') + option(9, b'ab') +
+        option(2, b'a')) + pcapng(TWO)[48:],
+    'pcapng-section-too-short': block(0x0a0d0d0a, le(0x1a2b3c4d, 1)),
+    'pcapng-section-2': block(0x0a0d0d0a, struct.pack(
+        '<IHHq', 0x1a2b3c4d, 2, 0, -1)),
+    'pcapng-short-interface': pcapng([])[:28] + block(1, le(1)),
+    'pcapng-resolution-20': pcapng(TWO, resol=b'\x14'),
+    'pcapng-resolution-64': pcapng(TWO, resol=b'\xc0'),
+    'pcapng-pico': pcapng(TWO, resol=b'\x0c'),
+    'pcapng-short-packet': pcapng([]) + block(6, le(0, 0, 0, 0)),
+    'pcapng-short-simple': pcapng([]) + block(3, b''),
+    'pcapng-snapped': pcapng([])[:28] + block(1, struct.pack(
+        '<HHI', 1, 0, 20)) + block(3, le(60) + bytes(20)) +
+    block(3, le(20) + bytes(20)),
+    'pcapng-simple-no-snaplen': pcapng([])[:28] + block(1, struct.pack(
+        '<HHI', 1, 0, 0)) + block(3, le(20) + bytes(20)),
+    'pcapng-packet-over-block': pcapng([]) + block(6, le(0, 0, 0, 40, 40)),
+    'pcapng-length-33': pcapng([]) + le(6, 33) + bytes(40),
+    'pcapng-huge-block': pcapng([]) + le(6, 0x2000000) + bytes(40),
 }
 MODIFIED = struct.pack('<IHHiIII', 0xa1b2cd34, 2, 4, 0, 0, 65535, 1)
 for name, data in CAPTURES.items():
@@ -272,6 +369,11 @@ for name, data in CAPTURES.items():
              bytes([mapped]), b'\0' * mapped, data)
 seed('pibs-capture', 'pcap-gz', b'\0', gzip.compress(pcap(TWO), mtime=0))
 seed('pibs-capture', 'pcapng-gz', b'\0', gzip.compress(pcapng(TWO), mtime=0))
+seed('pibs-capture', 'pcapng-interfaces-gz', b'\0', gzip.compress(
+    pcapng([]) + block(1, struct.pack('<HHI', 1, 0, 0)) * 65536, mtime=0))
+seed('pibs-capture', 'pcapng-packet-gz', b'\0', gzip.compress(
+    pcapng([]) + block(6, le(0, 0, 0, 300000, 300000) + bytes(300000)),
+    mtime=0))
 
 KINDS = ['opaque', 'lines', 'pcap', 'pcapng', 'ipfix']
 
@@ -332,6 +434,12 @@ METRICS = {
     'bad-label': 'a{b=c} 1\n', 'open-label': 'a{b="c" 1\n',
     'exponent': 'a 1e-5\nb 0x10\nc 12345678901234567890\n', 'no-end': 'a 1',
     'empty-labels': 'a{} 1\na_b:c{d="",} -0\n',
+    'blank-lines': '\n \t\na 1\n', 'no-name': '{a="b"} 1\n',
+    'backslash-at-the-end': 'a{b="\\', 'blank-in-label': 'a{b="c d"} 1\n',
+    'no-utf-8': b'a\xff 1\n', 'letter': 'a x\n', 'letter-behind': 'a 1x\n',
+    'real-and-time': 'a 1.5 17\nb 1.5\t17\n', 'behind-the-time': 'a 1 1 x\n',
+    'over-int64': 'a 9223372036854775808\n', 'nul': 'a 1\0\n',
+    'long-line': 'a' * 1023 + ' 1\n', 'longest-line': 'a' * 1021 + ' 1\n',
 }
 for name, text in METRICS.items():
     seed('meta', 'metrics-' + name, b'\2', text)
@@ -356,6 +464,19 @@ seed('meta', 'session-unfinished', session((0, '{"type":"a"')))
 seed('meta', 'session-broken', session((0, '{"type":]'), (3, 'x')))
 seed('meta', 'session-other-uuid', session((0, '{"type":"a"}')),
      b'\x73abc')
+seed('meta', 'session-of-nothing', b'\3')
+seed('meta', 'session-empty', session((0, '')))
+seed('meta', 'session-no-version-4', b'\3\xc3abc')
+seed('meta', 'session-white-space', session((0, '{"type":"a"}'), (0, ' '),
+                                            (0, 'x'), (0, 'x')))
+seed('meta', 'session-broken-twice', session((0, '{"type":]'), (0, 'x')))
+seed('meta', 'session-data-then-header', session((3, 'x'), (0, '{"type":"a"}')))
+seed('meta', 'session-cut', session((0, '{"type":"a"'), (3, 'x')))
+# Each part of it a thousand times.
+seed('meta', 'session-too-long', session((0, '{"a":"'), *[(0, 'x' * 15)] * 8),
+     choice(1))
+seed('meta', 'session-of-blanks', session((0, ' ' * 15), (0, ' ' * 15),
+                                          (3, 'x')), choice(1))
 JA3 = {
     'plain': '{"Timestamp":"2024-02-29T23:59:58Z","Certificates":'
              '[{"Raw":"YWJj"}]}',
@@ -433,6 +554,10 @@ for i, name in enumerate(['plain', 'gz', 'zst']):
     seed('gz', 'make-' + name, bytes([n[0]]), PLAIN)
     seed('gz', 'make-' + name + '-in-parts', bytes([n[1]]), PLAIN)
     seed('gz', 'make-' + name + '-of-nothing', bytes([n[2]]))
+    for level in range(10):
+        seed('gz', 'make-%s-by-%d' % (name, level),
+             *[bytes([x]) for x in range(128, 256)
+               if x % 3 == i and x // 3 % 10 == level][:1], PLAIN)
 
 # ---- texts ------------------------------------------------------------------
 
@@ -444,7 +569,16 @@ TEXTS = {
              '{0F3C2A9E-5B71-4C8D-9A64-7E2D1B0C9F35}',
              'urn:uuid:0f3c2a9e-5b71-4c8d-9a64-7e2d1b0c9f35', '0f3c',
              '0f3c2a9e-5b714c8d-9a64-7e2d1b0c9f35',
-             '{0f3c2a9e-5b71-4c8d-9a64-7e2d1b0c9f35'],
+             '{0f3c2a9e-5b71-4c8d-9a64-7e2d1b0c9f35',
+             '0f3c2a9e-5b71-1c8d-1a64-7e2d1b0c9f35',
+             '0f3c2a9e-5b71-4c8d-1a64-7e2d1b0c9f35',
+             'gf3c2a9e5b714c8d9a647e2d1b0c9f35',
+             '0g3c2a9e5b714c8d9a647e2d1b0c9f35',
+             '0/3c2a9e5b714c8d9a647e2d1b0c9f35',
+             '0`3c2a9e5b714c8d9a647e2d1b0c9f35',
+             '0G3c2a9e5b714c8d9a647e2d1b0c9f35',
+             '0@3c2a9e5b714c8d9a647e2d1b0c9f35',
+             '0f3c2a9e_5b71-4c8d-9a64-7e2d1b0c9f35', '{}'],
     'networks': ['192.0.2.1', '192.0.2.0/24\n192.0.2.64/26\n10.0.0.0/8',
                  '2001:db8::/32\n2001:db8::1\n::/0', '0.0.0.0/0\n::1',
                  '::ffff:192.0.2.1', '::ffff:192.0.2.0/120', '192.0.2.1/24',
@@ -458,7 +592,8 @@ TEXTS = {
     'redis': ['127.0.0.1:6379/2', 'redis:[::1]:6379/0', '/run/redis/0',
               'unix:/run/redis.sock/15', 'host:1', 'host:1/', 'host:1/-1',
               'redis:host:1/99999999999', 'redis:/a/b', '/0'],
-    'name': ['ja3-jl', 'filewatcher', '.x', 'A', 'a' * 64, 'a' * 65, '\2\xfe'],
+    'name': ['ja3-jl', 'filewatcher', '.x', 'A', 'a' * 64, 'a' * 65, '\2\xfe',
+             'aA', 'a\0', 'a.b_c', '', '\1\2', '\1\1', '\0x'],
 }
 for i, (what, texts) in enumerate(TEXTS.items()):
     for j, text in enumerate(texts):
@@ -505,6 +640,39 @@ ENTRIES = {
     'tail-large-number':
     '%s@3@2024@02@29@%stxt~0t0123456789abcdef.1.9999999999~none' % (HEX, STAMP),
     'datas-elsewhere': '%s@datas@x@%s.crt~0~none' % (HEX, CERT),
+    'datas-files-elsewhere': '%s@datas@filewatchex@files@%s.~0~none' %
+    (HEX, SHA),
+    'certificate-short': '%s@datas@ja3-jl@certs@%s.crt~0~none' %
+    (HEX, CERT[1:]),
+    'certificate-suffix': '%s@datas@ja3-jl@certs@%s.crx~0~none' % (HEX, CERT),
+    'certs-elsewhere': '%s@datas@ja3-jx@certs@%s.crt~0~none' % (HEX, CERT),
+    'jsons-elsewhere': '%s@datas@ja3-jx@jsons@x.json~0~none' % HEX,
+    'json-without-name': '%s@datas@ja3-jl@jsons@.json~0~none' % HEX,
+    'json-suffix': '%s@datas@ja3-jl@jsons@abc.jsox~0~none' % HEX,
+    'json-blank': '%s@datas@ja3-jl@jsons@a b.json~0~none' % HEX,
+    'json-dot': '%s@datas@ja3-jl@jsons@.a.json~0~none' % HEX,
+    'json-long': '%s@datas@ja3-jl@jsons@%s.json~0~none' % (HEX, 'a' * 65),
+    'object-no-dot': '%s@254@2024@02@29@x@files@%s~0~none' % (HEX, SHA),
+    'object-dots': '%s@254@2024@02@29@x@files@%s..exe~0~none' % (HEX, SHA),
+    'object-short': '%s@254@2024@02@29@x@files@%s.exe~0~none' % (HEX, SHA[1:]),
+    'no-folder': '%s@254@2024@02@29@x~0~none' % HEX,
+    'slash': '%s@1@2024@02@29/%scap~0~gz' % (HEX, STAMP),
+    'no-at': '%s-1@2024@02@29@%scap~0~gz' % (HEX, STAMP),
+    'upper-case': '%s@1@2024@02@29@%scap~0~gz' % (HEX.upper(), STAMP),
+    'long': '%s@1@%s~0~gz' % (HEX, 'a' * 210),
+    'behind-the-kind': '%s@1@2024@02@29@%scap~0~gzx' % (HEX, STAMP),
+    'behind-the-end': '%s@1@2024@02@29@%scap~0~gz~x' % (HEX, STAMP),
+    'no-kind': '%s@1@2024@02@29@%scap~0~x' % (HEX, STAMP),
+    'no-type': '%s@x@2024@02@29@%scap~0~gz' % (HEX, STAMP),
+    'type-alone': '%s@1~0~gz' % HEX, 'letters-in-day':
+    '%s@1@20x4@02@29@%scap~0~gz' % (HEX, STAMP),
+    'colon-in-day': '%s@1@20:4@02@29@%scap~0~gz' % (HEX, STAMP),
+    'no-dash-in-day': '%s@1@2024-02@29@%scap~0~gz' % (HEX, STAMP),
+    'other-suffix': '%s@4@2024@02@29@%stxt~0~gz' % (HEX, STAMP),
+    'type-4-lines': '%s@4@2024@02@29@%sdnscap.txt~0~gz' % (HEX, STAMP),
+    'short-time': '%s@1@2024@02@29@%s-2024-02-29-23595.cap~0~gz' % (HEX, HEX),
+    'no-suffix': '%s@1@2024@02@29@%s-2024-02-29-235958xcap~0~gz' % (HEX, HEX),
+    'number-after-digits': '%s@1@2024@02@29@%scap~0x~gz' % (HEX, STAMP),
 }
 for name, text in ENTRIES.items():
     seed('place', name, text)
@@ -514,6 +682,14 @@ for i, what in enumerate(['stream', 'header', 'object', 'shared-object',
         seed('place', 'made-%s-%d' % (what, type_), b'\0', UUID, bytes(32),
              bytes([type_ % 3, type_ % 3, 0x01, 0x9a, 0x2b, 0x3c, i, type_]),
              'word.1')
+    for word in ('A', 'z.Z:9_+-', '', '{', '`', '@', '[', '/', 'a/b', 'a\0b',
+                 'w' * 64, 'w' * 65):
+        if i in (2, 5):
+            seed('place', 'made-%s-of-%s' % (what, word.encode().hex()[:16] +
+                 str(len(word))), b'\0', UUID, bytes(32),
+                 bytes([1, 1, 0x01, 0x9a, 0x2b, 0x3c, i, 254]), word)
+seed('place', 'made-capture-of-4', b'\0', UUID, bytes(32),
+     bytes([1, 1, 0x01, 0x9a, 0x2b, 0x3c, 0, 4]))
 
 # ---- sessions of d4-recv ----------------------------------------------------
 
@@ -1423,6 +1599,84 @@ recv_faulty('full-queue', switch('items'), rec('a\nb\n', 3), wait(1),
 recv_faulty('type-4', rec('abcd\n', 4), bye(), calls='alloc')
 recv_faulty('second', HELLO, *LINES[:2], wait(1), bye(), more=SECOND,
             calls='alloc sync lock')
+
+# ---- streams that go on at other stores -------------------------------------
+
+SHARED = 64
+
+
+def other(what):
+    """What other stores do, from now on or no more (fake-share.h)."""
+    n = ['elsewhere', 'first', 'taken', 'wanted', 'lost', 'away', 'mute',
+         'forgets'].index(what)
+    return bytes([8 * (16 + n) + 6])
+
+
+def waits(n):
+    return wait(1) * n
+
+
+AGAIN = HELLO + b''.join(LINES)
+for more, sync in ((0, 'never'), (ALWAYS, 'always'), (SECOND, 'second')):
+    begun = (HELLO, *LINES[:3], waits(3))
+
+    def shared(name, *steps, how=0):
+        recv('shared-%s-%s' % (name, sync), *steps, how=how,
+             more=SHARED | more)
+
+    shared('own', *begun, cut_off(), waits(2), AGAIN, waits(3), bye())
+    shared('elsewhere', *begun, cut_off(), waits(3), other('elsewhere'), AGAIN,
+           waits(4), rec('line 6\n', 3), waits(1), bye())
+    shared('elsewhere-first', *begun, cut_off(), waits(3), other('elsewhere'),
+           other('first'), AGAIN, waits(4), bye())
+    shared('elsewhere-gap', *begun, cut_off(), waits(3), other('elsewhere'),
+           other('forgets'), AGAIN, waits(4), bye())
+    shared('elsewhere-preamble', rec('', 1), rec(PCAP[:24]), waits(3),
+           rec(PCAP[24:]), waits(2), cut_off(), waits(3), other('elsewhere'),
+           other('forgets'), rec('', 1), rec(PCAP[:24]), rec(PCAP[24:]),
+           rec(PCAP[24:] * 2), waits(4), bye())
+    shared('elsewhere-unknown', other('elsewhere'), AGAIN, waits(4), bye())
+    shared('elsewhere-part', *CAP, rec(PCAP[24:50]), waits(3), cut_off(),
+           waits(3), other('elsewhere'), *CAP, rec(PCAP[24:50]),
+           rec(PCAP[50:]), waits(4), bye())
+    shared('taken', *begun, other('taken'), LINES[3], waits(3), other('taken'),
+           AGAIN, waits(3), bye())
+    shared('taken-at-the-end', *begun, other('mute'), LINES[3], bye(),
+           other('taken'), other('mute'), waits(3))
+    shared('taken-while-asked', HELLO, waits(1), LINES[0], other('taken'),
+           waits(3), other('taken'), waits(3), bye())
+    shared('wanted', *begun, other('wanted'), LINES[3], waits(3))
+    shared('lost', *begun, other('lost'), LINES[3], waits(4), bye())
+    shared('lost-elsewhere', *begun, cut_off(), waits(3), other('elsewhere'),
+           AGAIN, waits(1), other('lost'), waits(4), bye())
+    shared('away', *begun, other('away'), LINES[3], wait(3), LINES[4], wait(3),
+           bye(), waits(2), how=ROTATE)
+    shared('mute', *begun, other('mute'), LINES[3], wait(3), LINES[4], wait(3),
+           bye(), HELLO, LINES[0], waits(2), other('mute'), waits(3),
+           how=ROTATE)
+    shared('disk-full', *begun, switch('disk'), LINES[3], wait(3), bye(),
+           waits(2), switch('disk'), waits(2), how=ROTATE)
+    shared('items', rec('', 2), meta('maltrail'), rec('a\nb\n', 255), waits(3),
+           cut_off(), waits(2), rec('', 2), meta('maltrail'),
+           rec('a\nb\n', 255), rec('c\n', 255), waits(3), bye())
+    shared('two', *begun, rec('', 3, i=1), rec('line 0\n', 3, i=1), waits(2),
+           bye(1), bye(), waits(2))
+for name, steps in {
+        'own': (HELLO, *LINES[:3], waits(2), cut_off(), AGAIN, waits(3),
+                bye()),
+        'elsewhere': (HELLO, LINES[0], waits(3), cut_off(), waits(2),
+                      other('elsewhere'), HELLO, *LINES[:2], waits(4), bye()),
+        'elsewhere-preamble': (
+            rec('', 1), rec(PCAP[:24]), waits(3), rec(PCAP[24:]), waits(2),
+            cut_off(), waits(3), other('elsewhere'), other('forgets'),
+            rec('', 1), rec(PCAP[:24]), rec(PCAP[24:]), waits(3), bye()),
+        'first': (HELLO, LINES[0], waits(3), cut_off(), waits(2),
+                  other('elsewhere'), other('first'), HELLO, *LINES[:2],
+                  waits(4), bye()),
+        'lost': (HELLO, LINES[0], waits(2), other('lost'), LINES[1], waits(3),
+                 bye())}.items():
+    recv_faulty('shared-' + name, *steps, more=SHARED | ALWAYS,
+                calls='alloc read write write:ENOSPC sync open stat lock')
 
 # ---- registries that are written to -----------------------------------------
 

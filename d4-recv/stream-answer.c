@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: ISC */
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "d4-recv/stream-keys.h"
+#include "d4-recv/stream-own.h"
+
+static void
+take_length(struct stream_session *s, long long n)
+{
+	uint64_t used = (uint64_t)n + s->since_asked;
+
+	s->asking = false;
+	s->room = used < s->limit ? s->limit - used : 0;
+	if (s->room == 0 && s->stream->s.disconnects &&
+	    !TAILQ_EMPTY(&s->pending) && s->since_asked == 0 &&
+	    s->end == STREAM_GOES_ON) {
+		s->end = STREAM_OVERFLOW;
+		s->stream->figures.noverflows++;
+	}
+	if (s->end == STREAM_OVERFLOW)
+		s->stream->eased = true;
+	stream_release(s);
+}
+
+static bool
+is_double(const struct d4_redis_reply *reply)
+{
+	return strstr(reply->text, "equal or smaller") != NULL;
+}
+
+/* An entry came before its turn: it is taken back, and from now on all that
+ * wait get new ids. */
+static void
+take_back(struct stream *st, const struct cmd *cmd)
+{
+	struct stream_session *s = cmd->session;
+	struct pipeline_cmd *other;
+	char key[STREAM_KEY];
+
+	stream_key(key, cmd->type, s->text);
+	ASK(st, CMD_SIDE, NULL, "XDEL", key, cmd->id);
+	s->renumbers = true;
+	TAILQ_FOREACH(other, &s->pending, entry)
+		cmd_of(other)->id[0] = '\0';
+}
+
+/* What went wrong waits, and what comes behind it in its session; scripts can
+ * be run twice. */
+static void
+take_refusal(struct stream *st, struct cmd *cmd, bool refused)
+{
+	struct stream_session *s = cmd->session;
+
+	if (!refused && cmd->kind == CMD_ADD)
+		take_back(st, cmd);
+	s->failing = true;
+	if (s->renumbers)
+		cmd->id[0] = '\0';
+	if (cmd->kind == CMD_ADD && s->room < s->limit)
+		s->room++;
+	stream_wait_for_turn(s, cmd);
+}
+
+/* Sessions whose data a worker refused. */
+static void
+take_refused(struct stream *st, const struct d4_redis_reply *reply)
+{
+	struct stream_session *s;
+	struct d4_redis_reply one;
+	uint8_t id[D4_UUID_LEN];
+	char key[STREAM_KEY], text[D4_UUID_TEXT];
+	size_t i;
+
+	for (i = 0; i < reply->n; i++) {
+		d4_redis_element(reply, i, &one);
+		if (d4_uuid_parse(id, one.text) == -1 ||
+		    (s = d4_table_get(st->sessions, id)) == NULL ||
+		    s->end != STREAM_GOES_ON)
+			continue;
+		memcpy(text, s->text, sizeof(text));
+		stream_key(key, s->type, text);
+		s->end = STREAM_BAD_DATA;
+		st->eased = true;
+		ASK(st, CMD_SIDE, NULL, "DEL", key);
+		ASK(st, CMD_SIDE, NULL, "SREM", "Error:IncorrectType", text);
+	}
+}
+
+/* Sensors that d4-core's web pages want out. */
+static void
+take_kicked(struct stream *st, const struct d4_redis_reply *reply)
+{
+	struct d4_redis_reply one;
+	uint8_t uuid[D4_UUID_LEN];
+	char hex[D4_UUID_HEX], key[STREAM_KEY];
+	size_t i;
+
+	for (i = 0; i < reply->n; i++) {
+		d4_redis_element(reply, i, &one);
+		if (d4_uuid_parse(uuid, one.text) == -1 ||
+		    d4_registry_kick(st->s.registry, uuid,
+		    (uint64_t)time(NULL)) == -1)
+			continue;
+		d4_uuid_hex(hex, uuid);
+		(void)snprintf(key, sizeof(key), "temp_blacklist_uuid:%s",
+		    hex);
+		ASK(st, CMD_SIDE, NULL, "SET", key, "Some Value...", "EX",
+		    "30");
+		ASK(st, CMD_SIDE, NULL, "SREM", "server:sensor_to_kick",
+		    one.text);
+	}
+}
+
+/* Somebody else has the stream, or Redis does not know what it knew: entries
+ * that come now are refused, and the sensor goes on in another session. */
+static void
+end_taken(struct stream_session *s)
+{
+	if (s->end != STREAM_GOES_ON)
+		return;
+	s->end = STREAM_TAKEN;
+	s->stream->eased = true;
+}
+
+/* Of a stream with a tail.  Whether the command is seen to. */
+static bool
+take_tailed(struct stream *st, struct cmd *cmd,
+    const struct d4_redis_reply *reply)
+{
+	struct stream_session *s = cmd->session;
+	bool lost = reply->kind == D4_REDIS_ERROR &&
+	    strncmp(reply->text, "NOSCRIPT", 8) == 0;
+
+	if (reply->kind == D4_REDIS_ERROR && !lost)
+		return false;
+	if (reply->kind != D4_REDIS_ERROR && reply->number == 1)
+		return false;
+	if (lost)
+		stream_load(st);
+	/* What comes behind a refusal waits with it, in order. */
+	if (s->end == STREAM_GOES_ON && (lost ||
+	    (reply->number == 2 && s->failing))) {
+		take_refusal(st, cmd, true);
+		return true;
+	}
+	end_taken(s);
+	stream_forget(st, cmd);
+	stream_look_after(s);
+	return true;
+}
+
+static void
+take_script(struct stream *st, bool bad, const struct d4_redis_reply *reply)
+{
+	st->loading = false;
+	if (bad || reply->len >= CMD_SHA)
+		return;
+	(void)snprintf(st->sha, sizeof(st->sha), "%s", reply->text);
+	st->eased = true;
+}
+
+static void
+take_tail_answer(struct stream_session *s, bool bad,
+    const struct d4_redis_reply *reply)
+{
+	if (!bad)
+		stream_take_tail(s, s->type, reply);
+	else
+		s->taking = false;
+}
+
+void
+stream_on_answer(void *cookie, struct pipeline_cmd *p,
+    const struct d4_redis_reply *reply)
+{
+	struct stream *st = cookie;
+	struct cmd *cmd = cmd_of(p);
+	struct stream_session *s = cmd->session;
+	bool bad = reply->kind == D4_REDIS_ERROR &&
+	    !(cmd->kind == CMD_ADD && is_double(reply));
+
+	if (s != NULL)
+		s->inflight--;
+	if (s != NULL && cmd->tailed && take_tailed(st, cmd, reply))
+		return;
+	if (bad)
+		pipeline_refuse(st->pipeline, reply->text);
+	if (s != NULL && cmd->kind != CMD_LENGTH && cmd->kind != CMD_TAKE &&
+	    s->end != STREAM_BAD_DATA &&
+	    (bad || s->failing)) {
+		take_refusal(st, cmd, bad);
+		return;
+	}
+	if (cmd->kind == CMD_ADD && !bad) {
+		st->figures.nentries++;
+		st->figures.nbytes += cmd->size;
+		pipeline_is_well(st->pipeline);
+	} else if (cmd->kind == CMD_LENGTH && s != NULL) {
+		if (bad)
+			s->asking = false;
+		else
+			take_length(s, reply->number);
+	} else if (cmd->kind == CMD_TAKE && s != NULL)
+		take_tail_answer(s, bad, reply);
+	else if (cmd->kind == CMD_LOAD)
+		take_script(st, bad, reply);
+	else if (cmd->kind == CMD_REFUSED && !bad)
+		take_refused(st, reply);
+	else if (cmd->kind == CMD_KICKED && !bad)
+		take_kicked(st, reply);
+	stream_forget(st, cmd);
+	if (s != NULL)
+		stream_look_after(s);
+}
