@@ -13,6 +13,7 @@
 #	make fuzz T=60		each fuzz program for T seconds (t/fuzz/README)
 #	make fuzz-coverage	what their corpora reach
 #	make install		under DESTDIR, PREFIX, BINDIR, MANDIR, UNITDIR
+#	make uninstall		removes that again
 #	make deps		install Debian's packages, or name them
 #
 # CC, CFLAGS, CPPFLAGS, LDFLAGS and LDLIBS are taken from outside.
@@ -101,7 +102,7 @@ d4/d4: $(patsubst %,d4/%.o,main stream options settings encap cut window \
     anchor shelf link wire relay spool spool-disk spool-form spool-keep \
     spool-recover spool-state spool-sync spool-threads spool-writer figures \
     source source-folder source-redis seen)
-d4/d4: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) -pthread
+d4/d4: NEEDS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) -pthread
 
 TAIL = tails tail tail-generation tail-load tail-match tail-other \
     tail-settle tail-log tail-blob
@@ -112,37 +113,37 @@ STORE = $(patsubst %,d4-recv/%.o,place whole complete runner hook finish \
     handler line $(STORE_ROOM) recover settle syncer $(TAIL) match \
     $(SHARE_ROOM) pipeline)
 STREAM_ROOM = stream stream-cmd stream-keys stream-tail stream-answer \
-    stream-turn
+    stream-check stream-lost stream-turn
 CONN_ROOM = conn conn-key conn-note conn-keep conn-take conn-read conn-turn
 d4-recv/d4-recv: $(patsubst %,d4-recv/%.o,main settings session filter \
     supervise reload collect $(CONN_ROOM) admit peers refusals errors faults \
     analyze figures $(STREAM_ROOM) passage) $(STORE)
-d4-recv/d4-recv: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) \
+d4-recv/d4-recv: NEEDS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) \
     -pthread
 
 d4-meta/d4-meta: d4-meta/main.o d4-meta/options.o d4-meta/settings.o \
     d4-meta/build.o d4-meta/send.o d4-meta/stream.o d4-meta/session.o \
     d4-meta/show.o d4-meta/tally.o d4-meta/summary.o d4-meta/list.o \
     d4-meta/telemetry.o d4-meta/metrics.o
-d4-meta/d4-meta: LDLIBS += $(CRYPTO) $(UUID) $(JSON)
+d4-meta/d4-meta: NEEDS += $(CRYPTO) $(UUID) $(JSON)
 t/unit/meta-stream: d4-meta/session.o d4-meta/tally.o
 t/unit/meta-metrics: d4-meta/metrics.o
 
 d4-pibs/d4-pibs: $(patsubst %,d4-pibs/%.o,main settings run intake capture \
     pcap pcapng pcap-lib window packet seen attack attack-state repeat flow \
     lines report bins plot save state out hash)
-d4-pibs/d4-pibs: LDLIBS += $(PCAP) $(REDIS) $(GZ) $(UUID) -pthread
+d4-pibs/d4-pibs: NEEDS += $(PCAP) $(REDIS) $(GZ) $(UUID) -pthread
 t/unit/pibs-seen t/unit/pibs-flow: $(patsubst %,d4-pibs/%.o,seen attack repeat \
     flow hash)
 
 d4-admin/d4-admin: $(patsubst %,d4-admin/%.o,main verbs args place table order \
     secret walk sensor sensor-set enroll block type queue stats mode check \
     check-registry export import authority tls watch)
-d4-admin/d4-admin: LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) -pthread
+d4-admin/d4-admin: NEEDS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) -pthread
 
 d4-stdout/d4-stdout: $(patsubst %,d4-stdout/%.o,main options drain supply \
     output files merge pcap figures about)
-d4-stdout/d4-stdout: LDLIBS += $(UUID) $(REDIS) $(GZ)
+d4-stdout/d4-stdout: NEEDS += $(UUID) $(REDIS) $(GZ)
 t/unit/stdout-pcap: d4-stdout/pcap.o
 t/unit/stdout-merge: $(patsubst %,d4-stdout/%.o,merge pcap output)
 
@@ -155,7 +156,7 @@ WINDOW = $(patsubst %,d4/%.o,window anchor shelf) $(SPOOL)
 FAULT = $(patsubst %.c,%.so,$(wildcard t/fault/*.c))
 
 UNITS = $(patsubst %.c,%,$(wildcard t/unit/*.c))
-$(UNITS): LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) -pthread
+$(UNITS): NEEDS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) -pthread
 t/unit/session: d4-recv/session.o
 t/unit/place: d4-recv/place.o
 t/unit/match: d4-recv/match.o
@@ -172,7 +173,7 @@ t/unit/source t/unit/source-redis: d4/source.o d4/source-folder.o \
 # Programs that try to break out once they are confined, for t/8000-confine.t:
 # what they link in the place of d4_confine_enter() is in no other program.
 ESCAPES = $(PROGS:%=%-escape)
-$(ESCAPES): LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) $(PCAP) \
+$(ESCAPES): NEEDS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) $(PCAP) \
     -pthread
 $(ESCAPES): t/escape/escape.o
 define escape
@@ -184,8 +185,8 @@ $(foreach p,$(PROGS),$(eval $(call escape,$(p))))
 TOOLS = $(patsubst %.c,%,$(wildcard t/tool/*.c))
 # What benchmarks load them with.
 LOAD = t/bench/load t/bench/sink t/bench/strangers
-t/bench/strangers: LDLIBS += -lm
-$(TOOLS) $(LOAD): LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) -pthread
+t/bench/strangers: NEEDS += -lm
+$(TOOLS) $(LOAD): NEEDS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) -pthread
 
 # -- fuzz programs ------------------------------------------------------------
 
@@ -244,14 +245,14 @@ covers-recv-tail = d4-recv/tail-log.c
 covers-spool = d4/spool-form.c
 covers-redis = $(addprefix lib/,queue-redis.c registry-redis.c \
     registry-redis-values.c registry-redis-live.c registry-redis-facts.c \
-    registry-redis-queue.c)
+    registry-redis-queue.c registry-redis-days.c)
 covers-registry = $(addprefix lib/,registry-dir.c registry-dir-facts.c \
     registry-dir-live.c registry-dir-queue.c registry-dir-tree.c)
 covers-stdout-merge = d4-stdout/merge.c d4-stdout/pcap.c
 covers-whole = d4-recv/whole.c
 covers-text = lib/base64.c lib/uuid.c lib/cidr.c lib/type.c
 
-$(REPLAY): LDLIBS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) $(PCAP) \
+$(REPLAY): NEEDS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) $(PCAP) \
     -pthread
 
 # -- rules --------------------------------------------------------------------
@@ -279,17 +280,17 @@ $(LIB): $(ROOMS:%=lib/%.o)
 	rm -f $@
 	$(AR) rc $@ $^
 
-$(REPLAY): LDFLAGS += $(FUZZ_WRAP)
+$(REPLAY): NEEDS += $(FUZZ_WRAP)
 $(PROGS) $(UNITS) $(TOOLS) $(LOAD) $(REPLAY): $(LIB)
 	$(CC) $(CFLAGS) $(LDHARDEN) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) \
-	    $(LDLIBS)
+	    $(NEEDS) $(LDLIBS)
 
 $(UNITS) $(TOOLS) $(LOAD): %: %.o
 
 escapes: $(ESCAPES)
 $(ESCAPES): $(LIB)
 	$(CC) $(CFLAGS) $(LDHARDEN) $(LDFLAGS) -Wl,--wrap=d4_confine_enter \
-	    -o $@ $(filter %.o,$^) $(LIB) $(LDLIBS)
+	    -o $@ $(filter %.o,$^) $(LIB) $(NEEDS) $(LDLIBS)
 
 $(FAULT): %.so: %.c .flags
 	$(CC) $(STD) $(WARN) $(CFLAGS) -fPIC -shared -o $@ $< -ldl
@@ -434,31 +435,52 @@ do-fuzz-coverage: $(FUZZ:%=.cover/%)
 # -- installation -------------------------------------------------------------
 
 install: all
-	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(SBINDIR) \
-	    $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 \
-	    $(DESTDIR)$(MANDIR)/man7 $(DESTDIR)$(MANDIR)/man8 \
-	    $(DESTDIR)$(DOCDIR)/conf.sample/recv \
-	    $(DESTDIR)$(DOCDIR)/conf.sample/collector $(DESTDIR)$(UNITDIR)
-	install -m 755 d4/d4 d4-pibs/d4-pibs $(DESTDIR)$(BINDIR)
-	install -m 755 d4-meta/d4-meta d4-stdout/d4-stdout $(DESTDIR)$(BINDIR)
-	install -m 755 d4-recv/d4-recv d4-admin/d4-admin $(DESTDIR)$(SBINDIR)
+	install -d "$(DESTDIR)$(BINDIR)" "$(DESTDIR)$(SBINDIR)" \
+	    "$(DESTDIR)$(MANDIR)/man1" "$(DESTDIR)$(MANDIR)/man5" \
+	    "$(DESTDIR)$(MANDIR)/man7" "$(DESTDIR)$(MANDIR)/man8" \
+	    "$(DESTDIR)$(DOCDIR)/conf.sample/recv" \
+	    "$(DESTDIR)$(DOCDIR)/conf.sample/collector" "$(DESTDIR)$(UNITDIR)"
+	install -m 755 d4/d4 d4-pibs/d4-pibs "$(DESTDIR)$(BINDIR)"
+	install -m 755 d4-meta/d4-meta d4-stdout/d4-stdout "$(DESTDIR)$(BINDIR)"
+	install -m 755 d4-recv/d4-recv d4-admin/d4-admin "$(DESTDIR)$(SBINDIR)"
 	for n in 1 5 7 8; do \
-	    install -m 644 man/*.$$n $(DESTDIR)$(MANDIR)/man$$n || exit 1; \
+	    install -m 644 man/*.$$n "$(DESTDIR)$(MANDIR)/man$$n" || exit 1; \
 	done
-	install -d $(DESTDIR)$(BASHDIR) $(DESTDIR)$(ZSHDIR)
-	install -m 644 d4-admin/completion.bash $(DESTDIR)$(BASHDIR)/d4-admin
-	install -m 644 d4-admin/completion.zsh $(DESTDIR)$(ZSHDIR)/_d4-admin
-	install -m 644 README.md SECURITY.md LICENSE $(DESTDIR)$(DOCDIR)
-	install -m 644 $(filter-out %/recv %/collector,$(wildcard conf.sample/*)) \
-	    $(DESTDIR)$(DOCDIR)/conf.sample
-	install -m 644 conf.sample/recv/* $(DESTDIR)$(DOCDIR)/conf.sample/recv
+	install -d "$(DESTDIR)$(BASHDIR)" "$(DESTDIR)$(ZSHDIR)"
+	install -m 644 d4-admin/completion.bash "$(DESTDIR)$(BASHDIR)/d4-admin"
+	install -m 644 d4-admin/completion.zsh "$(DESTDIR)$(ZSHDIR)/_d4-admin"
+	install -m 644 README.md SECURITY.md LICENSE "$(DESTDIR)$(DOCDIR)"
+	install -m 644 $(filter-out %/recv %/collector %/uuid, \
+	    $(wildcard conf.sample/*)) \
+	    "$(DESTDIR)$(DOCDIR)/conf.sample"
+	install -m 644 conf.sample/recv/* "$(DESTDIR)$(DOCDIR)/conf.sample/recv"
 	install -m 644 conf.sample/collector/* \
-	    $(DESTDIR)$(DOCDIR)/conf.sample/collector
+	    "$(DESTDIR)$(DOCDIR)/conf.sample/collector"
 	for u in systemd/*; do \
 	    sed -e 's|/usr/local/sbin/|$(SBINDIR)/|g' \
 	    -e 's|/usr/local/bin/|$(BINDIR)/|g' \
 	    -e 's|/usr/local/share/doc/d4/|$(DOCDIR)/|g' $$u \
-	    > $(DESTDIR)$(UNITDIR)/$${u#*/} || exit 1; \
+	    > "$(DESTDIR)$(UNITDIR)/$${u#*/}" || exit 1; \
+	done
+
+# Nothing but what install makes; configuration and data are elsewhere.
+uninstall:
+	for p in d4 d4-pibs d4-meta d4-stdout; do \
+	    rm -f "$(DESTDIR)$(BINDIR)/$$p" || exit 1; \
+	done
+	rm -f "$(DESTDIR)$(SBINDIR)/d4-recv" "$(DESTDIR)$(SBINDIR)/d4-admin"
+	for p in man/*.[1578]; do \
+	    rm -f "$(DESTDIR)$(MANDIR)/man$${p##*.}/$${p#man/}" || exit 1; \
+	done
+	rm -f "$(DESTDIR)$(BASHDIR)/d4-admin" "$(DESTDIR)$(ZSHDIR)/_d4-admin"
+	for f in README.md SECURITY.md LICENSE $(filter-out %/uuid, \
+	    $(wildcard conf.sample/* conf.sample/*/*)); do \
+	    [ -d "$$f" ] || rm -f "$(DESTDIR)$(DOCDIR)/$$f" || exit 1; \
+	done
+	-rmdir "$(DESTDIR)$(DOCDIR)/conf.sample/"* \
+	    "$(DESTDIR)$(DOCDIR)/conf.sample" "$(DESTDIR)$(DOCDIR)"
+	for u in systemd/*; do \
+	    rm -f "$(DESTDIR)$(UNITDIR)/$${u#*/}" || exit 1; \
 	done
 
 clean:
@@ -470,5 +492,5 @@ clean:
 FORCE:
 .PHONY: all escapes found deps deps-lint demo do-demo check do-check bench \
     bench-idle abuse lint fuzz fuzz-coverage do-fuzz do-fuzz-coverage install \
-    clean FORCE
+    uninstall clean FORCE
 .DELETE_ON_ERROR:

@@ -157,7 +157,7 @@ end_cell(struct table *t)
 	if ((bytes = d4_meta_line_bytes(t->line, &len)) == NULL)
 		t->failed = true;
 	else
-		(void)fwrite(bytes, 1, len, stdout);
+		(void)fputs(bytes, stdout);
 	d4_meta_line_clear(t->line);
 }
 

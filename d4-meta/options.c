@@ -77,8 +77,10 @@ misuse(void)
 static int
 choose(struct options *o, enum mode mode)
 {
-	if (o->mode != MODE_MAKE)
+	if (o->mode != MODE_MAKE) {
+		d4_log_warnx("-L, -s, -T and -x exclude each other");
 		return misuse();
+	}
 	o->mode = mode;
 	return -1;
 }
@@ -214,41 +216,45 @@ take_flag(struct options *o, int letter)
 	}
 }
 
-/* Whether the options go together: each line of the synopsis. */
-static bool
-fits(const struct options *o)
+/* Why the options do not go together, by the lines of the synopsis, or NULL. */
+static const char *
+misfit(const struct options *o)
 {
 	bool builds = o->encoding != NULL || o->ntags > 0 || o->nmembers > 0;
 	bool shows = o->mode == MODE_SHOW || o->mode == MODE_SUMMARY;
 	bool makes = o->mode == MODE_MAKE;
 
 	if (builds && o->type == NULL && o->mode != MODE_TELEMETRY)
-		return false;
+		return "-e, -g and -o need -t or -T";
 	if ((o->type != NULL || o->print) && !makes)
-		return false;
+		return "-t and -p do not go with -L, -s, -T and -x";
 	if (o->file != NULL && (!makes || o->type != NULL))
-		return false;
+		return "a file does not go with -L, -s, -T, -t and -x";
 	if (o->check && !makes && o->mode != MODE_TELEMETRY)
-		return false;
+		return "-n does not go with -L, -s and -x";
 	if (o->check && o->print)
-		return false;
+		return "-n and -p exclude each other";
 	if (o->keyfile != NULL && (!shows || o->dir != NULL))
-		return false;
+		return "-k needs -s or -x, and no -c";
 	if (o->gap != 0 && o->mode != MODE_SUMMARY)
-		return false;
+		return "-G needs -s";
 	if (o->json && o->mode != MODE_SUMMARY && o->mode != MODE_LIST)
-		return false;
+		return "-j needs -L or -s";
 	if (o->nmetrics > 0 && o->mode != MODE_TELEMETRY)
-		return false;
-	if (o->dir != NULL)
-		return o->mode != MODE_LIST;
+		return "-m needs -T";
+	if (o->dir != NULL && o->mode == MODE_LIST)
+		return "-L needs no -c";
 	/* Only what writes records needs a configuration. */
-	return o->mode != MODE_TELEMETRY && (!makes || o->check || o->print);
+	if (o->dir == NULL && (o->mode == MODE_TELEMETRY ||
+	    (makes && !o->check && !o->print)))
+		return "-c is needed, or -n or -p";
+	return NULL;
 }
 
 int
 options_parse(struct options *o, int argc, char *argv[])
 {
+	const char *why;
 	int ch, status;
 
 	memset(o, 0, sizeof(*o));
@@ -263,8 +269,11 @@ options_parse(struct options *o, int argc, char *argv[])
 	}
 	if (optind < argc)
 		o->file = argv[optind++];
-	if (optind < argc || !fits(o))
+	why = optind < argc ? "more than one file" : misfit(o);
+	if (why != NULL) {
+		d4_log_warnx("%s", why);
 		return misuse();
+	}
 	if (o->gap == 0)
 		o->gap = 60;
 	return -1;

@@ -4,11 +4,12 @@
 #include <string.h>
 
 #include "d4-pibs/attack-inside.h"
+#include "d4-pibs/flow-add.h"
 #include "d4-pibs/reserve.h"
 
 #define NONE		UINT32_MAX
 #define GIVING_WAY	32	/* flows among which one gives way */
-#define AHEAD		8	/* so many answers on they are fetched */
+#define AHEAD		16	/* so many answers on they are fetched */
 #define REPEATS		16	/* this part of memory knows repetitions */
 
 /* -- memory ---------------------------------------------------------------- */
@@ -118,14 +119,6 @@ take_off_wheel(struct attacks *a, const struct flow *f)
 
 /* -- the table ------------------------------------------------------------- */
 
-static inline uint32_t
-hash_flow(const struct hash_key *key, struct addr target, uint8_t proto)
-{
-	return (uint32_t)(addr_is_v4(target) ?
-	    hash_word(key, target.lo ^ (uint64_t)proto << 48) :
-	    hash_words(key, target.hi + proto, target.lo));
-}
-
 /* Heads hold the index and 1, so that 0 is none. */
 static inline uint32_t *
 head_of(const struct attacks *a, uint32_t hash)
@@ -137,8 +130,8 @@ static void
 drop(struct attacks *a, uint32_t n)
 {
 	struct flow *f = &a->flows[n];
-	uint32_t *link = head_of(a, hash_flow(&a->budget.key, f->target,
-	    f->proto));
+	uint32_t *link = head_of(a, answer_hash(f->target, f->proto,
+	    &a->budget.key));
 
 	while (*link != n + 1)
 		link = &a->flows[*link - 1].next;
@@ -222,8 +215,8 @@ attack_open(struct attacks *a, struct addr target, uint8_t proto,
 	f->target = target;
 	f->proto = proto;
 	f->used = true;
-	f->last = time;
-	head = head_of(a, hash_flow(&a->budget.key, target, proto));
+	f->first = f->last = time;
+	head = head_of(a, answer_hash(target, proto, &a->budget.key));
 	f->next = *head;
 	*head = n + 1;
 	put_on_wheel(a, n);
@@ -231,16 +224,23 @@ attack_open(struct attacks *a, struct addr target, uint8_t proto,
 	return n;
 }
 
-static struct flow *
-find_flow(const struct attacks *a, struct addr target, uint8_t proto,
-    uint32_t hash)
+/* Also puts it first of its hash, where it is looked for next. */
+static __attribute__((noinline)) struct flow *
+find_flow(struct attacks *a, struct addr target, uint8_t proto, uint32_t hash)
 {
-	uint32_t n = *head_of(a, hash);
+	uint32_t *head = head_of(a, hash), *link = head, n;
+	struct flow *f;
 
-	while (n != 0 && (!addr_equal(a->flows[n - 1].target, target) ||
-	    a->flows[n - 1].proto != proto))
-		n = a->flows[n - 1].next;
-	return n == 0 ? NULL : &a->flows[n - 1];
+	for (; (n = *link) != 0; link = &f->next) {
+		f = &a->flows[n - 1];
+		if (!addr_equal(f->target, target) || f->proto != proto)
+			continue;
+		*link = f->next;
+		f->next = *head;
+		*head = n;
+		return f;
+	}
+	return NULL;
 }
 
 /* -- time ------------------------------------------------------------------ */
@@ -273,13 +273,24 @@ finish_all(struct attacks *a, struct flow **list, size_t n)
 		finish(a, (uint32_t)(list[i] - a->flows));
 }
 
-/* One spoke of the wheel: flows that are due end, the others go on. */
+static void
+finish_few(struct attacks *a, const uint32_t *list, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		finish(a, list[i]);
+}
+
+/* One spoke of the wheel: flows that are due end, the others go on.  Most that
+ * end are of few packets, and their heads are far away: those are fetched of
+ * some before one of these ends. */
 static void
 turn(struct attacks *a, uint32_t spoke, uint64_t now)
 {
 	struct flow *over[256];
-	uint32_t n = a->wheel[spoke], next;
-	size_t nover = 0;
+	uint32_t few[64], n = a->wheel[spoke], next;
+	size_t nover = 0, nfew = 0;
 
 	for (; n != NONE; n = next) {
 		struct flow *f = &a->flows[n];
@@ -295,9 +306,17 @@ turn(struct attacks *a, uint32_t spoke, uint64_t now)
 		} else if (f->packets >= a->limits.packets &&
 		    nover < sizeof(over) / sizeof(*over))
 			over[nover++] = f;
-		else
-			finish(a, n);
+		else {
+			__builtin_prefetch(head_of(a, answer_hash(f->target,
+			    f->proto, &a->budget.key)), 1);
+			few[nfew++] = n;
+		}
+		if (nfew == sizeof(few) / sizeof(*few)) {
+			finish_few(a, few, nfew);
+			nfew = 0;
+		}
 	}
+	finish_few(a, few, nfew);
 	finish_all(a, over, nover);
 }
 
@@ -345,15 +364,8 @@ attack_prepare(struct attacks *a, struct batch *b)
 {
 	/* What lies around it changes in the other thread. */
 	const struct hash_key key = a->budget.key;
-	size_t i;
 
-	repeats_mark(a->repeats, b->answer, b->nanswers, &key);
-	for (i = 0; i < b->nanswers; i++) {
-		struct answer *w = &b->answer[i];
-
-		w->hash = hash_flow(&key, w->src, w->proto);
-		w->spot = flow_spot(w->dst, &key);
-	}
+	repeats_mark(a->repeats, b, &key);
 }
 
 /*
@@ -395,7 +407,7 @@ fetch_block(const struct flow *f, const struct answer *w)
 
 /* The flow of an answer: the one that was fetched, if it is still that. */
 static inline struct flow *
-flow_of(const struct attacks *a, const struct answer *w, struct flow *fetched)
+flow_of(struct attacks *a, const struct answer *w, struct flow *fetched)
 {
 	if (fetched != NULL && fetched->used && fetched->proto == w->proto &&
 	    addr_equal(fetched->target, w->src))
@@ -446,8 +458,10 @@ attack_add(struct attacks *a, const struct batch *b)
 
 	for (i = 0; i < n; i++) {
 		/* Another processor may have the answers in its cache. */
-		if (i + AHEAD < FRAME_BATCH)
+		if (i + AHEAD < FRAME_BATCH) {
 			__builtin_prefetch(&w[i + AHEAD]);
+			__builtin_prefetch(&b->reporter[i + AHEAD]);
+		}
 		flow[i] = fetch_flow(a, &w[i]);
 	}
 	for (i = 0; i < n; i++)

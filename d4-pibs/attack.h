@@ -45,9 +45,8 @@ void attack_watch(struct attacks *,
 /* The key for packet_decode(): of the flows, or of a state that was loaded. */
 struct hash_key attack_key(const struct attacks *);
 
-/* Sets what attack_add() takes of the answers of a batch beside what was
- * decoded: their hashes, and which are SYN/ACKs sent again.  It comes once to
- * each batch, in their order, from one thread at a time, which need not be that
+/* Marks the answers of a batch that are SYN/ACKs sent again, which attack_add()
+ * wants to know beside what was decoded.  It comes once to each batch, in their order, from one thread at a time, which need not be that
  * of attack_add() and may be ahead of it. */
 void attack_prepare(struct attacks *, struct batch *);
 

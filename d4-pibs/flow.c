@@ -2,16 +2,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "d4-pibs/flow.h"
+#include "d4-pibs/flow-add.h"
 
 #define BLOCKS_MIN	4
 
 /* What comes seldom stays out of the way of what comes with each packet. */
-#define SELDOM	static __attribute__((noinline, cold))
+#define SELDOM	__attribute__((noinline, cold))
 
 /* -- tallies --------------------------------------------------------------- */
 
-static __attribute__((noinline)) void
+void
 tally_search(struct tally *t, uint32_t key, uint32_t n)
 {
 	struct tally_entry *e = t->entry, swap;
@@ -36,18 +36,6 @@ tally_search(struct tally *t, uint32_t key, uint32_t n)
 	}
 }
 
-/* Most often it is the first. */
-static inline void
-tally_add(struct tally *t, uint32_t key, uint32_t n)
-{
-	struct tally_entry *first = t->entry;
-
-	if (first->key == key && t->n > 0 && UINT32_MAX - first->count >= n)
-		first->count += n;
-	else
-		tally_search(t, key, n);
-}
-
 static int
 compare(const void *a, const void *b)
 {
@@ -65,21 +53,6 @@ tally_sort(struct tally *t)
 }
 
 /* -- destinations ---------------------------------------------------------- */
-
-/* Where the block of the key is, or the free one where it could be.  The first
- * two are looked at without a branch between them: which it is nobody could
- * guess, but it is one of them nearly always. */
-static inline struct block *
-find_block(struct block *blocks, uint32_t max, uint64_t key, uint32_t at)
-{
-	uint64_t first = blocks[at & (max - 1)].key;
-
-	at += (first != key) & (first != 0);
-	while (blocks[at & (max - 1)].key != key &&
-	    blocks[at & (max - 1)].key != 0)
-		at++;
-	return &blocks[at & (max - 1)];
-}
 
 /* Twice as many blocks, while there is room for them. */
 static int
@@ -108,7 +81,7 @@ grow_blocks(struct detail *d, struct budget *budget)
 
 /* A block for a key that has none; NULL when there is no room for it. */
 SELDOM struct block *
-new_block(struct detail *d, uint64_t key, uint32_t at, struct budget *budget)
+flow_new_block(struct detail *d, uint64_t key, uint32_t at, struct budget *budget)
 {
 	struct block *b;
 
@@ -125,26 +98,15 @@ new_block(struct detail *d, uint64_t key, uint32_t at, struct budget *budget)
 	return b;
 }
 
-static inline void
-add_destination(struct detail *d, uint64_t dst, uint32_t at,
-    struct budget *budget)
-{
-	uint64_t key = (dst >> 8) + 1;
-	uint64_t bit = UINT64_C(1) << (dst & 63), *bits;
-	struct block *b = d->maxblocks == 0 ? NULL :
-	    find_block(d->blocks, d->maxblocks, key, at);
-
-	if ((b == NULL || b->key == 0) &&
-	    (b = new_block(d, key, at, budget)) == NULL) {
-		d->capped = true;
-		return;
-	}
-	bits = &b->bits[dst >> 6 & 3];
-	d->destinations += (*bits & bit) == 0;
-	*bits |= bit;
-}
-
 /* -- rates ----------------------------------------------------------------- */
+
+static void
+add_fresh(struct detail *d)
+{
+	d->bucket[d->newest] += d->fresh;
+	d->sum += d->fresh;
+	d->fresh = 0;
+}
 
 /* Slides of the window as corsaro: counted from the first packet's second, the
  * best sum taken before each step.  A late packet counts where it belongs. */
@@ -170,29 +132,19 @@ step_rate(struct detail *d, uint64_t at, const struct flow_limits *l,
 }
 
 SELDOM void
-add_elsewhere(struct detail *d, uint32_t sec, const struct flow_limits *l)
+flow_add_elsewhere(struct detail *d, uint32_t sec, const struct flow_limits *l)
 {
 	/* NOLINTNEXTLINE(clang-analyzer-core.DivideZero): no slide is 0 */
 	uint32_t n = l->window / l->slide;
 	uint64_t at = sec < d->base ? 0 : (sec - d->base) / l->slide;
 
+	add_fresh(d);
 	if (at > d->bucket_at)
 		step_rate(d, at, l, n);
 	if (d->bucket_at - at < n) {
 		d->bucket[at % n]++;
 		d->sum++;
 	}
-}
-
-/* Most fall into the newest bucket. */
-static inline void
-add_rate(struct detail *d, uint32_t sec, const struct flow_limits *l)
-{
-	if (sec - d->begin < l->slide) {
-		d->bucket[d->newest]++;
-		d->sum++;
-	} else
-		add_elsewhere(d, sec, l);
 }
 
 uint64_t
@@ -209,9 +161,10 @@ flow_ppm(const struct flow *f, const struct flow_limits *l)
 /* -- packets kept as they came --------------------------------------------- */
 
 SELDOM void
-keep_event(struct event *e, const struct answer *w,
-    const struct addr *reporter)
+flow_keep(struct flow *f, const struct answer *w, const struct addr *reporter)
 {
+	struct event *e = &f->early[f->packets];
+
 	*e = (struct event){
 		.time = w->time, .dst = w->dst, .bytes = w->bytes,
 		.ack = w->ack, .port = w->port, .window = w->window,
@@ -227,7 +180,7 @@ static struct answer
 answer_of(const struct event *e, const struct budget *budget)
 {
 	return (struct answer){
-		.spot = flow_spot(e->dst, &budget->key), .dst = e->dst,
+		.spot = answer_spot(e->dst, &budget->key), .dst = e->dst,
 		.sec = (uint32_t)(e->time / SECOND), .class = e->class,
 		.flags = e->flags, .port = e->port, .window = e->window,
 		.ack = e->ack, .ttl = e->ttl, .type = e->type,
@@ -237,30 +190,8 @@ answer_of(const struct event *e, const struct budget *budget)
 
 /* -- what a packet says ---------------------------------------------------- */
 
-/* n is 1 to count it, 0 not to: no branch, as RSTs with and without ACK come in
- * turns; one that is not counted stands for the first again, which changes
- * neither least nor most.  The hash of an IPv6 destination is no number of 32
- * bits. */
-static inline void
-add_isn(struct isn *i, const struct answer *w, unsigned n)
-{
-	uint32_t seq = w->ack - 1;
-
-	if (i->packets == 0) {
-		if (n == 0)
-			return;
-		i->first = i->least = i->most = seq;
-	}
-	seq = i->first ^ ((i->first ^ seq) & (0 - n));
-	i->least = seq < i->least ? seq : i->least;
-	i->most = seq > i->most ? seq : i->most;
-	i->packets += n;
-	i->same += n & (seq == i->first);
-	i->address += n & (seq == w->dst);
-}
-
-static void
-add_reporter(struct detail *d, struct addr a)
+void
+flow_add_reporter(struct detail *d, struct addr a)
 {
 	uint32_t i;
 
@@ -277,7 +208,7 @@ add_reporter(struct detail *d, struct addr a)
 }
 
 SELDOM void
-settle(struct detail *d)
+flow_add_likes(struct detail *d)
 {
 	if (d->like == 0)
 		return;
@@ -290,61 +221,14 @@ settle(struct detail *d)
 void
 flow_settle(struct flow *f)
 {
-	if (f->detail != NULL)
-		settle(f->detail);
-}
-
-/* What a packet of TCP looks like. */
-static inline void
-add_looks(struct detail *d, const struct answer *w)
-{
-	if (w->flags != d->like_flags || w->window != d->like_window ||
-	    w->ttl != d->like_ttl) {
-		settle(d);
-		d->like_flags = w->flags;
-		d->like_window = w->window;
-		d->like_ttl = w->ttl;
-	}
-	d->like++;
-}
-
-/* Nearly all the time goes here, so it is not a call. */
-static inline __attribute__((always_inline)) void
-count(struct detail *d, const struct flow *f, const struct answer *w,
-    const struct addr *reporter, const struct flow_limits *l,
-    struct budget *budget)
-{
-	add_rate(d, w->sec, l);
-	add_destination(d, w->dst, w->spot, budget);
-	if (w->port != 0)
-		tally_add(&d->ports, w->port, 1);
-	if (w->class == PACKET_ICMP) {
-		tally_add(&d->icmp, (uint32_t)w->type << 8 | w->code, 1);
-		/* A router's TTL says nothing about the target. */
-		if (w->marks & ANSWER_QUOTED &&
-		    !addr_equal(*reporter, f->target))
-			add_reporter(d, *reporter);
-		else
-			tally_add(&d->ttls, w->ttl, 1);
-	} else if (w->class == PACKET_UDP_DNS) {
-		tally_add(&d->ttls, w->ttl, 1);
-	} else {
-		add_looks(d, w);
-		add_isn(&d->isn, w, (w->flags >> 4 & 1) &
-		    ((w->marks & ANSWER_REPEATED) == 0));
-	}
-}
-
-static inline void
-add_marks(struct flow *f, unsigned marks)
-{
-	f->repeated += (marks & ANSWER_REPEATED) != 0;
-	f->quoted += (marks & ANSWER_QUOTED) != 0;
-	f->mismatched += (marks & ANSWER_MISMATCH) != 0;
+	if (f->detail == NULL)
+		return;
+	add_fresh(f->detail);
+	flow_add_likes(f->detail);
 }
 
 SELDOM struct detail *
-make_detail(struct flow *f, const struct flow_limits *l,
+flow_make_detail(struct flow *f, const struct flow_limits *l,
     struct budget *budget)
 {
 	struct detail *d;
@@ -362,39 +246,6 @@ make_detail(struct flow *f, const struct flow_limits *l,
 		count(d, f, &w, &f->early[i].reporter, l, budget);
 	}
 	return d;
-}
-
-struct detail *
-flow_detail(struct flow *f, const struct flow_limits *l, struct budget *budget)
-{
-	return f->detail != NULL ? f->detail : make_detail(f, l, budget);
-}
-
-int
-flow_add(struct flow *f, const struct answer *w,
-    const struct addr *reporter, const struct flow_limits *l,
-    struct budget *budget)
-{
-	struct detail *d = f->detail;
-	uint64_t time = w->time;
-
-	if (d == NULL && f->packets < FLOW_EARLY)
-		keep_event(&f->early[f->packets], w, reporter);
-	else if (d == NULL && (d = make_detail(f, l, budget)) == NULL)
-		return -1;
-	else
-		count(d, f, w, reporter, l, budget);
-	if (f->packets == 0)
-		f->first = f->last = time;
-	else if (time > f->last)
-		f->last = time;
-	else if (time < f->first)
-		f->first = time;
-	f->packets++;
-	f->bytes += w->bytes;
-	if (w->marks != 0)
-		add_marks(f, w->marks);
-	return 0;
 }
 
 void

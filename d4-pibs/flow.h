@@ -76,8 +76,7 @@ struct detail {
 	uint32_t	nblocks, maxblocks;	/* maxblocks a power of two */
 	uint64_t	destinations;
 	uint32_t	begin;		/* second where the newest begins */
-	uint32_t	newest;		/* index of a bucket */
-	uint32_t	sum;		/* of the buckets */
+	uint32_t	fresh;		/* in the newest, but not yet there */
 	/* Most packets of a flow look alike: those like the one before are
 	 * counted here, and in the tallies when another one comes. */
 	uint8_t		like_flags, like_ttl;
@@ -87,6 +86,8 @@ struct detail {
 	struct tally	ports;
 
 	uint32_t	base;		/* second of the first packet */
+	uint32_t	newest;		/* index of a bucket */
+	uint32_t	sum;		/* of the buckets */
 	uint32_t	bucket[FLOW_BUCKETS];
 	uint64_t	bucket_at;	/* slides since base, of the newest */
 	uint64_t	peak;		/* packets in the best window */
@@ -132,26 +133,18 @@ struct budget {
 	struct hash_key	key;
 };
 
-/* Counts an answer, of which the spot is set, and its reporter, if it quotes.
- * Returns 0, or -1 when the budget has no room for what it needs; then nothing
- * was counted. */
-int flow_add(struct flow *, const struct answer *,
-    const struct addr *reporter, const struct flow_limits *, struct budget *);
-
-/* Where the block of a destination is among those of a detail: the spot of
- * flow_add(). */
-static inline uint32_t
-flow_spot(uint64_t dst, const struct hash_key *key)
-{
-	return (uint32_t)hash_word(key, (dst >> 8) + 1);
-}
-
-/* The detail, made now of the early packets if it was not there.  NULL when
- * memory is short. */
-struct detail *flow_detail(struct flow *, const struct flow_limits *,
+/* Makes the detail of the early packets.  NULL when memory is short. */
+struct detail *flow_make_detail(struct flow *, const struct flow_limits *,
     struct budget *);
 
-/* Brings the tallies up to date. */
+/* The detail, made now if it was not there.  NULL when memory is short. */
+static inline struct detail *
+flow_detail(struct flow *f, const struct flow_limits *l, struct budget *budget)
+{
+	return f->detail != NULL ? f->detail : flow_make_detail(f, l, budget);
+}
+
+/* Brings the tallies and rates up to date. */
 void flow_settle(struct flow *);
 
 /* Gives back what the flow holds; it can be used for another. */

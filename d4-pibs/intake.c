@@ -56,7 +56,7 @@ decode_pibs(struct decoder *d, struct batch *b, const struct frame *f,
 {
 	d->small += packet_decode_pibs(&d->shadow, b->packet, f, n);
 	b->n = n;
-	b->nanswers = 0;
+	b->nanswers = b->nsynacks = 0;
 }
 
 static void

@@ -18,7 +18,7 @@
 #define PSH	0x08
 #define ACK	0x10
 #define URG	0x20
-#define ECN	0xc0
+#define ECN	0xc0u
 
 /* Tags, labels and extension headers one after another that are followed. */
 #define NESTING_MAX	8
@@ -322,54 +322,42 @@ open_ip(struct rest *r, uint16_t type, struct ip *ip)
 
 /* -- TCP ------------------------------------------------------------------- */
 
-/* As corsaro: RST counts with any other flag, and so does SYN with ACK. */
-#define CLASS(f, ack) ((f) & RST ? PACKET_RST : \
-    ((f) & (SYN | ACK)) == (SYN | ACK) ? PACKET_SYNACK : \
-    ((f) & ~ECN) == SYN ? PACKET_SYN : \
-    (f) & SYN ? PACKET_ODD : \
-    ((f) & (FIN | PSH | URG | ACK)) == (FIN | PSH | URG) ? PACKET_XMAS : \
-    (f) & FIN ? PACKET_FIN : \
-    (f) & ACK ? (ack) : \
-    ((f) & ~ECN) == 0 ? PACKET_NULL : PACKET_ODD)
-#define CLASS4(f, ack)	CLASS(f, ack), CLASS((f) + 1, ack), \
-    CLASS((f) + 2, ack), CLASS((f) + 3, ack)
-#define CLASS16(f, ack)	CLASS4(f, ack), CLASS4((f) + 4, ack), \
-    CLASS4((f) + 8, ack), CLASS4((f) + 12, ack)
-#define CLASS64(f, ack)	CLASS16(f, ack), CLASS16((f) + 16, ack), \
-    CLASS16((f) + 32, ack), CLASS16((f) + 48, ack)
-
-/* PACKET_ACK with data is PACKET_DATA. */
-static const uint8_t class_of_flags[2][256] = {
-	{ CLASS64(0, PACKET_ACK), CLASS64(64, PACKET_ACK),
-	  CLASS64(128, PACKET_ACK), CLASS64(192, PACKET_ACK) },
-	{ CLASS64(0, PACKET_DATA), CLASS64(64, PACKET_DATA),
-	  CLASS64(128, PACKET_DATA), CLASS64(192, PACKET_DATA) }
-};
-
-/* data is whether bytes follow the header on the wire. */
-static inline unsigned
+/* As corsaro: RST counts with any other flag, and so does SYN with ACK.  data is
+ * whether bytes follow the header on the wire. */
+static enum packet_class
 class_of(unsigned flags, bool data)
 {
-	return class_of_flags[data][flags];
+	if (flags & RST)
+		return PACKET_RST;
+	if (flags & SYN)
+		return flags & ACK ? PACKET_SYNACK :
+		    (flags & ~ECN) == SYN ? PACKET_SYN : PACKET_ODD;
+	if ((flags & (FIN | PSH | URG | ACK)) == (FIN | PSH | URG))
+		return PACKET_XMAS;
+	if (flags & FIN)
+		return PACKET_FIN;
+	if (flags & ACK)
+		return data ? PACKET_DATA : PACKET_ACK;
+	return (flags & ~ECN) == 0 ? PACKET_NULL : PACKET_ODD;
 }
 
 /* The addresses, ports and numbers that make two SYN/ACKs the same.  Whoever
  * makes two different ones meet has them counted as repeated, no more: no key
  * comes in. */
 static inline uint64_t
-fold(struct addr src, uint64_t dst, uint32_t ports, uint64_t numbers)
+fold(struct addr src, uint64_t dst, const uint8_t *tcp)
 {
 	uint64_t hosts = (dst ^ src.lo << 32 ^ src.lo >> 32 ^ src.hi) *
-	    UINT64_C(0x9e3779b97f4a7c15) ^ ports;
+	    UINT64_C(0x9e3779b97f4a7c15) ^ d4_get32be(tcp);
 
-	return (hosts ^ hosts >> 32) * UINT64_C(0xff51afd7ed558ccd) ^ numbers;
+	return (hosts ^ hosts >> 32) * UINT64_C(0xff51afd7ed558ccd) ^
+	    d4_get64be(tcp + 4);
 }
 
 /* From the 14 bytes up to the flags, or all 20.  What IP says is filled in. */
 static inline void
 fill_tcp(struct answer *a, const uint8_t *p, size_t len, unsigned class)
 {
-	a->same = fold(a->src, a->dst, d4_get32be(p), d4_get64be(p + 4));
 	a->port = d4_get16be(p);
 	a->ack = d4_get32be(p + 8);
 	a->window = len >= 16 ? d4_get16be(p + 14) : 0;
@@ -380,7 +368,7 @@ fill_tcp(struct answer *a, const uint8_t *p, size_t len, unsigned class)
 }
 
 static enum packet_class
-decode_tcp(struct answer *a, const struct rest *r)
+decode_tcp(struct answer *a, uint64_t *same, const struct rest *r)
 {
 	size_t header;
 
@@ -389,6 +377,7 @@ decode_tcp(struct answer *a, const struct rest *r)
 	header = (size_t)(r->p[12] >> 4) * 4;
 	if (header < 20 || header > r->wire)
 		return PACKET_BAD;
+	*same = fold(a->src, a->dst, r->p);
 	fill_tcp(a, r->p, r->len, class_of(r->p[13], header < r->wire));
 	return a->class;
 }
@@ -472,12 +461,12 @@ decode_udp(struct answer *a, const struct rest *r)
 
 /* What IP carries. */
 static enum packet_class
-decode_ip(struct answer *a, const struct rest *r, const struct ip *ip,
-    uint16_t type)
+decode_ip(struct answer *a, uint64_t *same, const struct rest *r,
+    const struct ip *ip, uint16_t type)
 {
 	switch (ip->proto) {
 	case PROTO_TCP:
-		return decode_tcp(a, r);
+		return decode_tcp(a, same, r);
 	case PROTO_UDP:
 		return decode_udp(a, r);
 	case PROTO_ICMP:
@@ -510,7 +499,6 @@ fill_ip(struct answer *a, const struct frame *f, const struct ip *ip,
 static inline void
 clear(struct answer *a)
 {
-	a->same = 0;
 	a->ack = 0;
 	a->port = a->window = 0;
 	a->flags = a->type = a->code = a->marks = 0;
@@ -542,10 +530,11 @@ open_plain(struct rest *r, struct ip *ip, const struct frame *f)
 	return true;
 }
 
-/* Any frame at all; also its sender. */
+/* Any frame at all; also its sender, and of a TCP packet what makes it the
+ * same as another. */
 static void
-decode_any(struct answer *a, struct addr *sender, const struct frame *f,
-    const struct hash_key *key)
+decode_any(struct answer *a, uint64_t *same, struct addr *sender,
+    const struct frame *f, const struct hash_key *key)
 {
 	struct rest r = { .p = f->data, .len = f->caplen };
 	enum packet_class class = PACKET_CLASSES;
@@ -561,80 +550,145 @@ decode_any(struct answer *a, struct addr *sender, const struct frame *f,
 	fill_ip(a, f, &ip, key);
 	clear(a);
 	a->class = (uint8_t)(class == PACKET_CLASSES ?
-	    decode_ip(a, &r, &ip, type) : class);
+	    decode_ip(a, same, &r, &ip, type) : class);
 }
 
 /* TCP in such a frame, with a header that is whole. */
 static inline void
-decode_plain(struct answer *a, const struct frame *f,
+decode_plain(struct answer *a, uint64_t *same, const struct frame *f,
     const struct hash_key *key, unsigned class)
 {
 	const uint8_t *p = f->data;
 	struct ip ip = { addr4(p + 26), addr4(p + 30), d4_get16be(p + 16),
 	    p[22], PROTO_TCP };
+	uint64_t dst = destination(ip.dst, key);
 
+	*same = fold(ip.src, dst, p + 34);
 	fill_ip(a, f, &ip, key);
 	fill_tcp(a, p + 34, 20, class);
+	a->hash = answer_hash(ip.src, PROTO_TCP, key);
+	a->spot = answer_spot(dst, key);
 }
 
-/* Keeps a condition one value: seeing "a & b" in an if, compilers branch on a
- * and then on b, and on a alone nobody guesses right. */
-static inline unsigned
-whole(unsigned value)
+/* An ICMP answer in such a frame; not where it quotes other than plain IPv4. */
+static inline bool
+decode_plain_icmp(struct answer *a, struct addr *sender, const struct frame *f,
+    const struct hash_key *key)
 {
-	__asm__("" : "+r" (value));
-	return value;
+	const uint8_t *p = f->data, *q = p + 42;
+	bool quotes = icmp_answer(PROTO_ICMP, p[34]) == 2;
+	struct ip ip = { addr4(p + 26), addr4(p + 30), d4_get16be(p + 16),
+	    p[22], PROTO_ICMP };
+
+	if (ip.bytes < 20 + 4 || (quotes && (ip.bytes < 20 + 8 + 24 ||
+	    f->caplen < 42 + 24 || q[0] != 0x45 || d4_get16be(q + 2) < 24 ||
+	    (d4_get16be(q + 6) & 0x1fff) != 0)))
+		return false;
+	*sender = ip.src;
+	fill_ip(a, f, &ip, key);
+	clear(a);
+	a->class = PACKET_ICMP;
+	a->type = p[34];
+	a->code = p[35];
+	if (quotes) {
+		a->src = addr4(q + 16);
+		a->proto = q[9];
+		a->marks = ANSWER_QUOTED | (d4_get32be(q + 12) == a->dst ? 0 :
+		    ANSWER_MISMATCH);
+		if (q[9] == PROTO_TCP || q[9] == PROTO_UDP)
+			a->port = d4_get16be(q + 22);
+	}
+	a->hash = answer_hash(a->src, a->proto, key);
+	a->spot = answer_spot(a->dst, key);
+	return true;
 }
 
-/* What is to be done with a plain frame. */
+/* What is to be done with a plain frame, above its class. */
 enum {
-	WANT_PACKET = 1,	/* its packet is wanted */
-	WANT_REST = 2		/* and more of it than a TCP packet */
+	CLASS_MASK = 31,
+	WANT_REST = 64,		/* more than a TCP packet */
+	WANT_PACKET = 128
 };
 
-/* Frames of which more is to be known than a TCP packet.  A class is that of
- * plain TCP, or means nothing in other plain frames, or is ANY_FRAME. */
+/* Rows of packet_wanted's todo, each of them twice: without data behind the
+ * header of TCP, and with. */
+enum { BY_FLAGS = 0, BY_TYPE = 2, BY_PROTO = 4 };
+
+/* Of any other frame all is to be found out. */
+#define ANY_FRAME	(PACKET_CLASSES | WANT_PACKET | WANT_REST)
+
+/* Frames of which more is to be known than a TCP packet: their indices, and by
+ * that what is to be done with each and which packet is its. */
 struct work {
 	size_t		n;
-	struct item {
-		uint8_t	frame, packet;	/* indices */
-		uint8_t	class;
-	} item[FRAME_BATCH];
+	uint8_t		frame[FRAME_BATCH];
+	uint8_t		todo[FRAME_BATCH], packet[FRAME_BATCH];
 };
 
-#define ANY_FRAME	PACKET_CLASSES
+/* What is to be done with plain frames of the class. */
+static uint8_t
+todo_of(const struct packet_wanted *w, enum packet_class class)
+{
+	bool tcp = class <= PACKET_TCP_LAST;
+	bool packet = tcp ? w->packets >> class & 1 : w->packets == PACKET_ALL;
+	bool rest = tcp ? w->answers >> class & 1 : packet ||
+	    (w->answers >> class & 1) != 0;
+
+	return (uint8_t)(class | packet * WANT_PACKET | rest * WANT_REST);
+}
 
 void
 packet_want(struct packet_wanted *w, uint32_t packets, uint32_t answers,
     const struct hash_key *key)
 {
-	uint8_t *proto = w->todo + PACKET_CLASSES;
-	bool all = packets == PACKET_ALL;
-	uint32_t i;
+	unsigned i, row;
 
-	w->more = all || answers != 0;
+	w->more = packets == PACKET_ALL || answers != 0;
 	w->packets = packets;
 	w->answers = answers;
 	w->key = key != NULL ? *key : (struct hash_key){ { 0 } };
-	for (i = 0; i < PACKET_CLASSES; i++)
-		w->todo[i] = (uint8_t)((packets >> i & 1) * WANT_PACKET |
-		    (answers >> i & 1) * WANT_REST);
-	memset(proto, all ? WANT_PACKET | WANT_REST : 0, 256);
-	proto[PROTO_TCP] = 0;
-	if (answers & (PACKET_BIT(PACKET_ICMP) | PACKET_BIT(PACKET_ICMP_OTHER)))
-		proto[PROTO_ICMP] |= WANT_REST;
-	if (answers & (PACKET_BIT(PACKET_UDP) | PACKET_BIT(PACKET_UDP_DNS)))
-		proto[PROTO_UDP] |= WANT_REST;
+	memset(w->row, BY_PROTO, sizeof(w->row));
+	memset(w->decisive, 23, sizeof(w->decisive));
+	w->row[PROTO_TCP] = BY_FLAGS;
+	w->decisive[PROTO_TCP] = 47;
+	w->row[PROTO_ICMP] = BY_TYPE;
+	w->decisive[PROTO_ICMP] = 34;
+	for (row = 0; row < 2; row++) {
+		for (i = 0; i < 256; i++) {
+			w->todo[BY_FLAGS + row][i] = todo_of(w,
+			    class_of(i, row));
+			w->todo[BY_TYPE + row][i] = todo_of(w,
+			    icmp_answer(PROTO_ICMP, (uint8_t)i) != 0 ?
+			    PACKET_ICMP : PACKET_ICMP_OTHER);
+			w->todo[BY_PROTO + row][i] = todo_of(w,
+			    PACKET_PROTOCOL);
+		}
+		w->todo[BY_PROTO + row][PROTO_UDP] = todo_of(w, PACKET_UDP) |
+		    todo_of(w, PACKET_UDP_DNS);
+	}
 }
 
-/* Of a plain frame: whether it is TCP, and how many bytes are behind the TCP
- * header; not where that is too long or too short. */
+/*
+ * What is to be done with a frame; false where it isn't plain, or a TCP header
+ * in it too long or too short (row - 1 is negative for TCP alone).  What a plain
+ * frame is makes no branch, since in mixed traffic nobody could guess it.
+ */
 static inline bool
-open_tcp(const uint8_t *p, unsigned *tcp, int *behind)
+look_at(const struct frame *f, const struct packet_wanted *w, bool more,
+    unsigned *todo)
 {
-	*tcp = p[23] == PROTO_TCP;
-	*behind = d4_get16be(p + 16) - 20 - (p[46] >> 2 & 0x3c);
-	return !whole(*tcp & (unsigned)((*behind | (p[46] - 0x50)) < 0));
+	const uint8_t *p = f->data;
+	int row, behind;
+
+	if (!is_plain(f))
+		return false;
+	row = w->row[p[23]];
+	behind = d4_get16be(p + 16) - 20 - (p[46] >> 2 & 0x3c);
+	if (((behind | (p[46] - 0x50)) & (row - 1)) < 0)
+		return false;
+	*todo = w->todo[(unsigned)row + (behind > 0)]
+	    [p[more ? w->decisive[p[23]] : 47]];
+	return true;
 }
 
 static inline void
@@ -649,54 +703,61 @@ fill_packet(struct packet *k, const struct frame *f, unsigned class)
 	k->class = (uint8_t)class;
 }
 
-/*
- * Takes the packets of plain TCP and puts aside what more is to be known of.
- * What a packet is makes no branch, since in mixed traffic nobody could guess
- * it.  Compiled twice: where TCP packets are all, nearly every frame has one
- * that is wanted, and it is filled in at once; else it is listed.
- */
-static inline __attribute__((always_inline)) void
-take_plain(struct batch *b, struct work *w, const struct frame *f, size_t n,
-    const uint8_t *todo_of, bool more)
+/* Puts aside a frame of which more is to be known than a TCP packet. */
+static inline void
+put_aside(struct work *w, size_t frame, unsigned todo, size_t packet)
 {
-	const uint8_t *todo_proto = todo_of + PACKET_CLASSES;
-	uint8_t frame[FRAME_BATCH], classes[FRAME_BATCH];
-	size_t i, m = 0, nitems = 0;
+	w->todo[frame] = (uint8_t)todo;
+	w->packet[frame] = (uint8_t)packet;
+	w->frame[w->n] = (uint8_t)frame;
+	w->n += todo / WANT_REST & 1;
+}
+
+/* Where TCP packets are all: nearly every frame has one that is wanted, and it
+ * is filled in at once. */
+static void
+take_packets(struct batch *b, struct work *w, const struct frame *f, size_t n,
+    const struct packet_wanted *wanted)
+{
+	struct packet *k = b->packet;
+	size_t i, m = 0;
+	unsigned todo;
 
 	for (i = 0; i < n; i++) {
-		const uint8_t *p = f[i].data;
-		unsigned tcp, class, todo;
-		int behind;
-
-		__builtin_prefetch(p + AHEAD);
-		if (!is_plain(&f[i]) || !open_tcp(p, &tcp, &behind)) {
-			w->item[nitems++] = (struct item){ (uint8_t)i,
-			    (uint8_t)m, ANY_FRAME };
-			if (more)
-				classes[m] = ANY_FRAME;
-			m++;
-			continue;
-		}
-		class = class_of(p[47], behind > 0);
-		if (!more) {
-			fill_packet(&b->packet[m], &f[i], class);
-			m += tcp & todo_of[class];
-			continue;
-		}
-		todo = (todo_of[class] & (0 - tcp)) | todo_proto[p[23]];
-		frame[m] = (uint8_t)i;
-		classes[m] = (uint8_t)class;
-		w->item[nitems] = (struct item){ (uint8_t)i, (uint8_t)m,
-		    (uint8_t)class };
-		nitems += todo / WANT_REST;
-		m += todo & WANT_PACKET;
-	}
-	for (i = 0; more && i < m; i++) {
-		if (classes[i] != ANY_FRAME)
-			fill_packet(&b->packet[i], &f[frame[i]], classes[i]);
+		__builtin_prefetch(f[i].data + AHEAD);
+		if (look_at(&f[i], wanted, false, &todo)) {
+			fill_packet(&k[m], &f[i], todo & CLASS_MASK);
+			m += todo / WANT_PACKET;
+		} else
+			put_aside(w, i, ANY_FRAME, m++);
 	}
 	b->n = m;
-	w->n = nitems;
+}
+
+/* Else the packets are listed first. */
+static void
+take_more(struct batch *b, struct work *w, const struct frame *f, size_t n,
+    const struct packet_wanted *wanted)
+{
+	struct packet *k = b->packet;
+	uint8_t frame[FRAME_BATCH];
+	size_t i, m = 0;
+	unsigned todo;
+
+	for (i = 0; i < n; i++) {
+		__builtin_prefetch(f[i].data + AHEAD);
+		if (!look_at(&f[i], wanted, true, &todo))
+			todo = ANY_FRAME;
+		put_aside(w, i, todo, m);
+		frame[m] = (uint8_t)i;
+		m += todo / WANT_PACKET;
+	}
+	for (i = 0; i < m; i++) {
+		todo = w->todo[frame[i]];
+		if (todo != ANY_FRAME)
+			fill_packet(&k[i], &f[frame[i]], todo & CLASS_MASK);
+	}
+	b->n = m;
 }
 
 static struct packet
@@ -710,30 +771,46 @@ static void
 take_rest(struct batch *b, const struct work *w, const struct frame *f,
     const struct packet_wanted *wanted)
 {
+	const struct hash_key *key = &wanted->key;
+	struct answer *a = b->answer;
+	struct addr *reporter = b->reporter;
+	struct synack *s = b->synack;
 	bool all = wanted->packets == PACKET_ALL;
-	size_t i, m = 0;
+	uint32_t m = 0;
+	size_t i;
 
 	b->unread = 0;
 	for (i = 0; i < w->n; i++) {
-		const struct item *t = &w->item[i];
-		const struct frame *g = &f[t->frame];
-		struct answer *a = &b->answer[m];
+		const struct frame *g = &f[w->frame[i]];
+		unsigned todo = w->todo[w->frame[i]];
+		unsigned class = todo & CLASS_MASK;
 
-		if (t->class != ANY_FRAME && g->data[23] == PROTO_TCP) {
-			decode_plain(a, g, &wanted->key, t->class);
-			m++;
-			continue;
+		if (class <= PACKET_TCP_LAST)
+			decode_plain(a, &s->same, g, key, class);
+		else if (class != PACKET_ICMP || all ||
+		    !decode_plain_icmp(a, reporter, g, key)) {
+			decode_any(a, &s->same, reporter, g, key);
+			if (todo == ANY_FRAME || all)
+				b->packet[w->packet[w->frame[i]]] =
+				    packet_of(a);
+			if (a->class == PACKET_NOT_IP &&
+			    !frame_link_known(g->link)) {
+				b->unread++;
+				b->unread_link = g->link;
+			}
+			if ((wanted->answers >> a->class & 1) == 0)
+				continue;
+			a->hash = answer_hash(a->src, a->proto, key);
+			a->spot = answer_spot(a->dst, key);
 		}
-		decode_any(a, &b->reporter[m], g, &wanted->key);
-		if (t->class == ANY_FRAME || all)
-			b->packet[t->packet] = packet_of(a);
-		if (a->class == PACKET_NOT_IP && !frame_link_known(g->link)) {
-			b->unread++;
-			b->unread_link = g->link;
-		}
-		m += wanted->answers >> a->class & 1;
+		s->sec = g->sec;
+		s->answer = m++;
+		s += a->class == PACKET_SYNACK;
+		a++;
+		reporter++;
 	}
 	b->nanswers = m;
+	b->nsynacks = (size_t)(s - b->synack);
 }
 
 void
@@ -742,10 +819,11 @@ packet_decode(struct batch *b, const struct frame *f, size_t n,
 {
 	struct work w;
 
+	w.n = 0;
 	if (wanted->more)
-		take_plain(b, &w, f, n, wanted->todo, true);
+		take_more(b, &w, f, n, wanted);
 	else
-		take_plain(b, &w, f, n, wanted->todo, false);
+		take_packets(b, &w, f, n, wanted);
 	take_rest(b, &w, f, wanted);
 }
 

@@ -44,6 +44,7 @@ enum packet_class {
 	PACKET_XMAS,		/* FIN, PSH and URG */
 	PACKET_NULL,		/* no flag */
 	PACKET_ODD,		/* any other flags */
+	PACKET_TCP_LAST = PACKET_ODD,
 	PACKET_ICMP,		/* ICMP answers that count, errors included */
 	PACKET_ICMP_OTHER,
 	PACKET_UDP_DNS,		/* UDP from port 53 */
@@ -82,14 +83,8 @@ struct answer {
 					 * number, else a hash but the low 8
 					 * bits */
 	uint64_t	time;		/* nanoseconds since 1970 */
-	union {
-		uint64_t	same;	/* addresses, ports and numbers of TCP
-					 * folded: what is sent again has the
-					 * same */
-		struct {		/* set by attack_prepare() */
-			uint32_t	hash, spot;
-		};
-	};
+	uint32_t	hash;		/* answer_hash() */
+	uint32_t	spot;		/* answer_spot() */
 	uint32_t	sec;
 	uint32_t	ack;
 	uint32_t	bytes;		/* of the IP packet */
@@ -103,16 +98,42 @@ struct answer {
 	uint8_t		marks;		/* ANSWER_ */
 };
 
+/* A SYN/ACK among the answers. */
+struct synack {
+	uint64_t	same;		/* addresses, ports and numbers of TCP
+					 * folded: what is sent again has the
+					 * same */
+	uint32_t	sec;		/* since 1970 */
+	uint32_t	answer;		/* index */
+};
+
 /* What some frames hold, in their order: packets and, apart, answers. */
 struct batch {
-	size_t		n, nanswers;
+	size_t		n, nanswers, nsynacks;
 	size_t		unread;		/* frames of links that are not read */
 	uint16_t	unread_link;	/* of one of those */
 	struct packet	packet[FRAME_BATCH];
 	struct answer	answer[FRAME_BATCH];
 	struct addr	reporter[FRAME_BATCH];	/* of an answer that quotes: who
 						 * sent it */
+	struct synack	synack[FRAME_BATCH];
 };
+
+/* Under which hash the flow of an answer is found. */
+static inline uint32_t
+answer_hash(struct addr target, uint8_t proto, const struct hash_key *key)
+{
+	return (uint32_t)(addr_is_v4(target) ?
+	    hash_word(key, target.lo ^ (uint64_t)proto << 48) :
+	    hash_words(key, target.hi + proto, target.lo));
+}
+
+/* Where its destination is looked for among those of the flow. */
+static inline uint32_t
+answer_spot(uint64_t dst, const struct hash_key *key)
+{
+	return (uint32_t)hash_word(key, (dst >> 8) + 1);
+}
 
 /* One word for each class, static. */
 const char *packet_class_name(enum packet_class);
@@ -126,12 +147,13 @@ const char *packet_class_name(enum packet_class);
 /* What is to be known of frames. */
 struct packet_wanted {
 	uint32_t	packets, answers;	/* sets of classes */
-	struct hash_key	key;			/* for destinations of IPv6 */
-	/* For packet_decode(): whether this is more than TCP packets; what is
-	 * to be done with a class of TCP, and behind those with another
-	 * protocol. */
+	struct hash_key	key;			/* of the answers' hashes */
+	/* For packet_decode(): whether this is more than TCP packets; for plain
+	 * frames by protocol, which of their bytes decides what is to be done,
+	 * and in which row of todo that stands. */
 	bool		more;
-	uint8_t		todo[PACKET_CLASSES + 256];
+	uint8_t		decisive[256], row[256];
+	uint8_t		todo[6][256];
 };
 
 /* Sets it: packets of classes of TCP, or PACKET_ALL; answers of any.  The key

@@ -37,37 +37,32 @@ repeats_free(struct repeats *r)
 	free(r);
 }
 
-/* ANSWER_REPEATED when one of that hash was there before. */
-static inline uint8_t
-mark(uint64_t *slot, uint64_t hash, uint32_t sec)
+/* Whether one of that hash was there before. */
+static inline bool
+replace(uint64_t *slot, uint64_t hash, uint32_t sec)
 {
 	uint64_t old = *slot;
-	bool repeated = (((old ^ hash) & ~SECOND_MASK) == 0) &
-	    (((sec - old) & SECOND_MASK) <= SECONDS);
 
 	*slot = (hash & ~SECOND_MASK) | (sec & SECOND_MASK);
-	return repeated ? ANSWER_REPEATED : 0;
+	if (((old ^ hash) & ~SECOND_MASK) != 0)
+		return false;
+	return ((sec - old) & SECOND_MASK) <= SECONDS;
 }
 
 void
-repeats_mark(struct repeats *r, struct answer *w, size_t n,
-    const struct hash_key *key)
+repeats_mark(struct repeats *r, struct batch *b, const struct hash_key *key)
 {
+	const struct synack *s = b->synack;
 	uint64_t hash[FRAME_BATCH], *slots = r->slots;
-	uint8_t index[FRAME_BATCH];
-	size_t mask = r->nslots - 1, nhashes = 0, i;
+	size_t mask = r->nslots - 1, n = b->nsynacks, i;
 
-	/* Each slot is far away: all are fetched before one is looked at.
-	 * Which are SYN/ACKs makes no branch, as nobody could guess it. */
+	/* Each slot is far away: all are fetched before one is looked at. */
 	for (i = 0; i < n; i++) {
-		hash[nhashes] = hash_word(key, w[i].same);
-		index[nhashes] = (uint8_t)i;
-		__builtin_prefetch(&slots[hash[nhashes] & mask], 1);
-		nhashes += w[i].class == PACKET_SYNACK;
+		hash[i] = hash_word(key, s[i].same);
+		__builtin_prefetch(&slots[hash[i] & mask], 1);
 	}
-	for (i = 0; i < nhashes; i++) {
-		struct answer *a = &w[index[i]];
-
-		a->marks |= mark(&slots[hash[i] & mask], hash[i], a->sec);
+	for (i = 0; i < n; i++) {
+		if (replace(&slots[hash[i] & mask], hash[i], s[i].sec))
+			b->answer[s[i].answer].marks |= ANSWER_REPEATED;
 	}
 }

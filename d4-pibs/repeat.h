@@ -24,10 +24,8 @@ struct repeats *repeats_new(size_t limit);
 /* Takes NULL. */
 void repeats_free(struct repeats *);
 
-/* Marks the SYN/ACKs among n <= FRAME_BATCH answers, in their order, that were
- * sent before: the same under this key, at most 120 seconds ago.  Of all of
- * them same is still there. */
-void repeats_mark(struct repeats *, struct answer *, size_t n,
-    const struct hash_key *);
+/* Marks the SYN/ACKs of a batch, in their order, that were sent before: the
+ * same under this key, at most 120 seconds ago. */
+void repeats_mark(struct repeats *, struct batch *, const struct hash_key *);
 
 #endif

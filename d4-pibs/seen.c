@@ -338,32 +338,37 @@ struct asked {
 	bool		mixed;		/* not all are IPv4 */
 };
 
-/* Has the memory fetched that the packets of the classes up to most need. */
+/* Has the memory fetched that the packets of the classes up to most need: of all
+ * as if they were IPv4, then of those that are not. */
 static void
 fetch(const struct seen *s, const struct packet *k, size_t n,
     enum packet_class most, struct asked *q)
 {
 	const struct table v4 = s->v4, v6 = s->v6;
+	uint64_t others = 0;
 	size_t i, m = 0;
-	bool mixed = false;
 
 	for (i = 0; i < n; i++) {
 		size_t home = home_of(&v4, 1, k[i].src);
 
 		/* Another processor may have it in its cache. */
 		__builtin_prefetch(&k[i + 16]);
+		__builtin_prefetch(v4.slots + home, 1);
 		q->index[m] = (uint8_t)i;
-		if (!addr_is_v4(k[i].src)) {
-			mixed = true;
-			home = home_of(&v6, 3, k[i].src);
-			__builtin_prefetch(v6.slots + home * 3, 1);
-		} else
-			__builtin_prefetch(v4.slots + home, 1);
 		q->home[m] = home;
+		others |= k[i].src.hi | (k[i].src.lo ^ ADDR_V4) >> 32;
 		m += k[i].class <= most;
 	}
 	q->n = m;
-	q->mixed = mixed;
+	q->mixed = others != 0;
+	for (i = 0; q->mixed && i < m; i++) {
+		struct addr a = k[q->index[i]].src;
+
+		if (addr_is_v4(a))
+			continue;
+		q->home[i] = home_of(&v6, 3, a);
+		__builtin_prefetch(v6.slots + q->home[i] * 3, 1);
+	}
 }
 
 static void

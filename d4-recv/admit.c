@@ -91,14 +91,15 @@ admit_sensor(struct conn_context *ctx, struct conn *c,
 	return reason != 0 ? reason : take_key(ctx, c, &sensor);
 }
 
-/* The older connection, when it is one of this worker's; else NULL. */
+/* The older connection, when it is one of this worker's; else NULL.  This one
+ * has no claim yet. */
 static const struct conn *
 find_older(const struct conn_context *ctx, const struct conn *c)
 {
 	const struct conn *older;
 
 	for (older = ctx->first; older != NULL; older = older->next) {
-		if (older->claim != NULL && older != c &&
+		if (older->claim != NULL &&
 		    older->session.type == c->session.type &&
 		    memcmp(older->session.uuid, c->session.uuid,
 		    sizeof(c->session.uuid)) == 0)
@@ -133,8 +134,7 @@ admit_same_stream(const struct conn_context *ctx, const struct conn *c)
 	if (!c->resumes)
 		return NULL;
 	for (older = ctx->first; older != NULL; older = older->next) {
-		if (older != c && older->state != CONN_DEAD &&
-		    older->claim != NULL && older->resumes &&
+		if (older->claim != NULL && older->resumes &&
 		    memcmp(older->hello, c->hello, sizeof(c->hello)) == 0)
 			break;
 	}

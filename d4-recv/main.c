@@ -18,6 +18,7 @@
  *	errors.[ch]	the same as the registry keeps it, in d4-core's words
  *	stream.[ch]	sessions in Redis Streams: stream-*.c; stream-keys.[ch]
  *			the keys around them, stream-cmd.[ch] their commands,
+ *			stream-check.[ch] what became of those,
  *			passage.[ch] what is there already
  *	share.[ch]	tails in Redis, for other stores: share-*.c
  *	pipeline.[ch]	commands to Redis, kept until they are answered
@@ -172,6 +173,8 @@ parse_options(struct options *o, int argc, char *argv[])
 			return rc;
 	}
 	if (o->dir == NULL || optind != argc) {
+		d4_log_warnx("%s", optind != argc ?
+		    "nothing goes behind the options" : "-c is needed");
 		usage(stderr);
 		return 2;
 	}
@@ -191,6 +194,33 @@ load(struct settings *s, const struct options *o)
 	faults = settings_load(s, conf, NULL, o->insecure_key);
 	d4_conf_close(conf);
 	return faults == 0 ? 0 : -1;
+}
+
+static int
+check_user(const struct settings *s)
+{
+	char words[D4_CONFINE_WORDS];
+
+	if (*s->user == '\0' || d4_confine_has_user(s->user, words) == 0)
+		return 0;
+	d4_log_warnx("user: %s", words);
+	return -1;
+}
+
+/* For -n, whether the files of TLS are some: else who opens them says it.
+ * Returns an exit status. */
+static int
+check(const struct settings *s)
+{
+	struct d4_tls_context *tls;
+
+	if (*s->server_pem != '\0') {
+		if ((tls = reload_open_tls(s)) == NULL)
+			return 2;
+		d4_tls_context_free(tls);
+	}
+	settings_print(s);
+	return d4_log_flush(stdout);
 }
 
 /* All is open but what the meta header is written to. */
@@ -406,21 +436,21 @@ run_workers(struct collect_settings *c, const struct options *o)
 	int fds[LISTENERS], n, rc = -1;
 	bool shared;
 
-	if ((n = open_listeners(s, fds, &shared)) == -1)
-		return -1;
+	/* What is wrong with them is wrong with the configuration. */
 	if (s->addr.kind == D4_NET_TLS) {
 		if ((tls = reload_open_tls(s)) == NULL)
-			return -1;
+			return 2;
 		/* cppcheck-suppress autoVariables ; until the end of this */
 		c->tls = &tls;
 	}
-	if (give_up(c, o) == 0)
+	if ((n = open_listeners(s, fds, &shared)) != -1 && give_up(c, o) == 0)
 		rc = supervise_run(c, fds, (size_t)n, s->workers, shared);
 	c->tls = NULL;
 	d4_tls_context_free(tls);
-	if (s->addr.kind == D4_NET_UNIX && getenv("LISTEN_FDS") == NULL)
+	if (n != -1 && s->addr.kind == D4_NET_UNIX &&
+	    getenv("LISTEN_FDS") == NULL)
 		(void)unlink(s->addr.path);
-	return rc;
+	return rc == 0 ? 0 : 1;
 }
 
 static int
@@ -433,12 +463,12 @@ run_collector(struct settings *s, const struct options *o)
 	int runners[WORKERS];
 
 	if (start_runner(s, o, runners) == -1)
-		return -1;
+		return 1;
 	if (s->keeps_files)
 		c.runners = runners;
 	if (s->listens)
 		return run_workers(&c, o);
-	return give_up(&c, o) == 0 && collect_run(&c) == COLLECT_OK ? 0 : -1;
+	return give_up(&c, o) == 0 && collect_run(&c) == COLLECT_OK ? 0 : 1;
 }
 
 int
@@ -458,16 +488,15 @@ main(int argc, char *argv[])
 		d4_log_warn("memory");
 		return 1;
 	}
-	if (load(s, &o) == -1)
+	if (load(s, &o) == -1 || check_user(s) == -1)
 		status = 2;
-	else if (o.check) {
-		settings_print(s);
-		status = d4_log_flush(stdout);
-	} else if (d4_stop_install(s->stores) == -1) {
+	else if (o.check)
+		status = check(s);
+	else if (d4_stop_install(s->stores) == -1) {
 		d4_log_warn("signals");
 		status = 1;
 	} else if (s->stores)
-		status = run_collector(s, &o) == 0 ? 0 : 1;
+		status = run_collector(s, &o);
 	else
 		status = run_filter(s, &o) == 0 ? 0 : 1;
 	settings_free(s);

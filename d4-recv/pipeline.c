@@ -44,6 +44,12 @@ pipeline_put(struct pipeline *p, struct pipeline_cmd *cmd)
 	p->figures.nwaiting++;
 }
 
+struct pipeline_cmd *
+pipeline_first(struct pipeline *p)
+{
+	return TAILQ_FIRST(&p->queue);
+}
+
 void
 pipeline_withdraw(struct pipeline *p, struct pipeline_cmd *cmd)
 {
@@ -57,12 +63,17 @@ pipeline_withdraw(struct pipeline *p, struct pipeline_cmd *cmd)
 static void
 take_answer(struct pipeline *p, const struct d4_redis_reply *reply)
 {
-	struct pipeline_cmd *cmd = TAILQ_FIRST(&p->queue);
+	struct pipeline_cmd *cmd;
+	bool goes_on;
 
-	TAILQ_REMOVE(&p->queue, cmd, entry);
-	p->figures.waiting -= cmd->len;
-	p->figures.nwaiting--;
-	p->s.answer(p->s.cookie, cmd, reply);
+	do {
+		cmd = TAILQ_FIRST(&p->queue);
+		goes_on = cmd->goes_on;
+		TAILQ_REMOVE(&p->queue, cmd, entry);
+		p->figures.waiting -= cmd->len;
+		p->figures.nwaiting--;
+		p->s.answer(p->s.cookie, cmd, reply);
+	} while (goes_on);
 }
 
 /* -- well or not ----------------------------------------------------------- */

@@ -25,6 +25,8 @@ struct pipeline_cmd {
 	TAILQ_ENTRY(pipeline_cmd) entry;	/* the caller's, when not here */
 	const char		*bytes;		/* as in resp.h */
 	size_t			 len;
+	bool			 goes_on;	/* with the next one: they are
+						 * one command */
 };
 
 TAILQ_HEAD(pipeline_cmds, pipeline_cmd);
@@ -38,8 +40,9 @@ struct pipeline_settings {
 	int			 epoll;		/* which waits for us */
 	void			*tag;		/* with this data */
 
-	/* The command was answered and is the caller's again.  The reply is
-	 * good until this returns. */
+	/* The command was answered and is the caller's again: each piece of
+	 * it, in their order, with the same reply, that is good until this
+	 * returns. */
 	void (*answer)(void *cookie, struct pipeline_cmd *,
 	    const struct d4_redis_reply *);
 
@@ -68,7 +71,9 @@ void pipeline_free(struct pipeline *);
 /* Takes a command: it is sent in its turn. */
 void pipeline_put(struct pipeline *, struct pipeline_cmd *);
 
-/* Gives back a command that was not answered, in ready() alone. */
+/* In ready() alone: the first command that was not answered, which others
+ * follow by their entries; gives one of them, that is of one piece, back. */
+struct pipeline_cmd *pipeline_first(struct pipeline *);
 void pipeline_withdraw(struct pipeline *, struct pipeline_cmd *);
 
 /* Sends and receives what can be, and connects when it is time to. */

@@ -154,6 +154,11 @@ load_ends(struct settings *s, struct d4_conf *conf)
 		    "is no path (a slash is needed)", destination);
 		faults += fault(conf);
 	}
+	if (strncmp(s->destination, "redis:", 6) == 0) {
+		(void)d4_conf_refuse(conf, "destination",
+		    "is no directory (Redis is for stream)", destination);
+		faults += fault(conf);
+	}
 	if (s->listens && !s->stores && faults == 0) {
 		(void)d4_conf_refuse(conf, "destination",
 		    "many sensors do not fit into one stream",

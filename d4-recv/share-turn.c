@@ -138,7 +138,7 @@ share_on_answer(void *cookie, struct pipeline_cmd *p,
 	if (cmd->kind == TAKE && !bad)
 		share_take_answer(s, reply);
 	else if (cmd->kind == RELEASE)
-		s->holds = false;
+		s->holds = bad;
 	else if (!bad && cmd->kind != TAKE)
 		take_number(s, cmd, reply->number);
 	free(cmd);

@@ -53,8 +53,10 @@ take_refusal(struct stream *st, struct cmd *cmd, bool refused)
 {
 	struct stream_session *s = cmd->session;
 
-	if (!refused && cmd->kind == CMD_ADD)
+	if (!refused && cmd->kind == CMD_ADD) {
+		s->added += cmd->type == s->type;
 		take_back(st, cmd);
+	}
 	s->failing = true;
 	if (s->renumbers)
 		cmd->id[0] = '\0';
@@ -124,31 +126,49 @@ end_taken(struct stream_session *s)
 	s->stream->eased = true;
 }
 
-/* Of a stream with a tail.  Whether the command is seen to. */
-static bool
+void
+stream_count(struct stream *st, const struct cmd *cmd)
+{
+	st->figures.nentries++;
+	st->figures.nbytes += cmd->size;
+	cmd->session->added += cmd->type == cmd->session->type;
+	pipeline_is_well(st->pipeline);
+}
+
+/* One of a batch.  It is there, or comes again: what comes behind a refusal
+ * waits with it, in order; or it belongs to another session. */
+static void
 take_tailed(struct stream *st, struct cmd *cmd,
     const struct d4_redis_reply *reply)
 {
 	struct stream_session *s = cmd->session;
-	bool lost = reply->kind == D4_REDIS_ERROR &&
-	    strncmp(reply->text, "NOSCRIPT", 8) == 0;
+	struct d4_redis_reply there = *reply, refusal = *reply;
+	bool waits, lost;
 
-	if (reply->kind == D4_REDIS_ERROR && !lost)
-		return false;
-	if (reply->kind != D4_REDIS_ERROR && reply->number == 1)
-		return false;
-	if (lost)
-		stream_load(st);
-	/* What comes behind a refusal waits with it, in order. */
-	if (s->end == STREAM_GOES_ON && (lost ||
-	    (reply->number == 2 && s->failing))) {
-		take_refusal(st, cmd, true);
-		return true;
+	if (reply->kind == D4_REDIS_ARRAY) {
+		d4_redis_element(reply, 0, &there);
+		d4_redis_element(reply, 1, &refusal);
 	}
-	end_taken(s);
+	lost = reply->kind == D4_REDIS_ERROR &&
+	    strncmp(reply->text, "NOSCRIPT", 8) == 0;
+	waits = reply->kind != D4_REDIS_INTEGER ||
+	    (reply->number == -2 && s->failing);
+	if (there.number > (long long)cmd->place) {
+		stream_count(st, cmd);
+	} else {
+		if (lost)
+			stream_load(st);
+		else if (reply->kind != D4_REDIS_INTEGER)
+			pipeline_refuse(st->pipeline, refusal.text);
+		if (waits && s->end == STREAM_GOES_ON) {
+			take_refusal(st, cmd, true);
+			return;
+		}
+		if (!waits)
+			end_taken(s);
+	}
 	stream_forget(st, cmd);
 	stream_look_after(s);
-	return true;
 }
 
 static void
@@ -181,10 +201,22 @@ stream_on_answer(void *cookie, struct pipeline_cmd *p,
 	bool bad = reply->kind == D4_REDIS_ERROR &&
 	    !(cmd->kind == CMD_ADD && is_double(reply));
 
+	if (cmd->kind == CMD_BATCH) {
+		stream_forget(st, cmd);
+		return;
+	}
 	if (s != NULL)
 		s->inflight--;
-	if (s != NULL && cmd->tailed && take_tailed(st, cmd, reply))
+	if (cmd->tailed) {
+		take_tailed(st, cmd, reply);
 		return;
+	}
+	if (cmd->kind == CMD_CHECK) {
+		stream_forget(st, cmd);
+		stream_take_check(s, reply);
+		stream_look_after(s);
+		return;
+	}
 	if (bad)
 		pipeline_refuse(st->pipeline, reply->text);
 	if (s != NULL && cmd->kind != CMD_LENGTH && cmd->kind != CMD_TAKE &&
@@ -194,9 +226,7 @@ stream_on_answer(void *cookie, struct pipeline_cmd *p,
 		return;
 	}
 	if (cmd->kind == CMD_ADD && !bad) {
-		st->figures.nentries++;
-		st->figures.nbytes += cmd->size;
-		pipeline_is_well(st->pipeline);
+		stream_count(st, cmd);
 	} else if (cmd->kind == CMD_LENGTH && s != NULL) {
 		if (bad)
 			s->asking = false;

@@ -3,19 +3,18 @@
 #include <string.h>
 
 #include "d4-recv/stream-cmd.h"
-#include "d4-recv/tail-blob.h"
-#include "lib/bytes.h"
 #include "lib/resp.h"
 
 /* Room for what stands before an entry's fields: "XADD", the key and an id. */
 #define HEAD	(2 * D4_RESP_HEAD + 4 + D4_RESP_WORD(STREAM_KEY) + \
     D4_RESP_WORD(STREAM_ID))
 
-/* And before those of one with a tail. */
-#define TAIL_HEAD	(HEAD + 16 * D4_RESP_HEAD + \
-    D4_RESP_WORD(CMD_SHA) + 2 * D4_RESP_WORD(CMD_TAIL) + \
-    D4_RESP_WORD(D4_UUID_TEXT) + D4_RESP_WORD(BLOB_HEAD + MATCH_SHORT) + \
-    D4_RESP_WORD(MATCH_TAG))
+/* And for what stands before the payloads of a batch. */
+#define BATCH_HEAD(n)	(13 * D4_RESP_HEAD + 16 + D4_RESP_WORD(CMD_SHA) + \
+    D4_RESP_WORD(STREAM_KEY) + 2 * D4_RESP_WORD(CMD_TAIL) + \
+    D4_RESP_WORD(D4_UUID_TEXT) + D4_RESP_WORD((n) * MATCH_SHORT) + \
+    D4_RESP_WORD(MATCH_TAG) + D4_RESP_WORD(D4_UUID_HEX) + \
+    6 * D4_RESP_WORD(D4_RESP_DIGITS))
 
 #define WORD(at, text)	d4_resp_word(at, text, sizeof(text) - 1)
 
@@ -97,25 +96,36 @@ cmd_words(struct cmd_spares *spares, enum cmd_kind kind,
 	return cmd;
 }
 
-struct cmd *
-cmd_entry(struct cmd_spares *spares, const struct d4_header *h,
-    const char uuid[D4_UUID_HEX], const uint8_t *payload,
-    const struct cmd_tail *tail)
+/* All that is not the same in a whole batch. */
+static struct cmd *
+make_piece(struct cmd_spares *spares, const struct d4_header *h,
+    const uint8_t *payload, const struct cmd_tail *tail)
 {
-	size_t head = tail != NULL ? TAIL_HEAD : HEAD;
-	struct cmd *cmd;
-	char *at;
+	struct cmd *cmd = make(spares, CMD_ADD, D4_RESP_WORD(h->size));
 
-	cmd = make(spares, CMD_ADD, head + D4_RESP_WORD(h->size) +
-	    7 * D4_RESP_WORD(D4_UUID_HEX));
 	if (cmd == NULL)
 		return NULL;
-	cmd->type = h->type;
-	cmd->size = h->size;
-	cmd->head = head;
-	if ((cmd->tailed = tail != NULL))
-		cmd->tail = *tail;
-	at = WORD(cmd->bytes + head, "message");
+	cmd->tailed = true;
+	cmd->tail = *tail;
+	cmd->timestamp = h->timestamp;
+	cmd->version = h->version;
+	cmd->p.len = (size_t)(d4_resp_word(cmd->bytes, payload, h->size) -
+	    cmd->bytes);
+	return cmd;
+}
+
+static struct cmd *
+make_entry(struct cmd_spares *spares, const struct d4_header *h,
+    const char uuid[D4_UUID_HEX], const uint8_t *payload)
+{
+	struct cmd *cmd = make(spares, CMD_ADD, HEAD + D4_RESP_WORD(h->size) +
+	    7 * D4_RESP_WORD(D4_UUID_HEX));
+	char *at;
+
+	if (cmd == NULL)
+		return NULL;
+	cmd->head = HEAD;
+	at = WORD(cmd->bytes + HEAD, "message");
 	at = d4_resp_word(at, payload, h->size);
 	at = WORD(at, "uuid");
 	at = d4_resp_word(at, uuid, D4_UUID_HEX - 1);
@@ -123,7 +133,23 @@ cmd_entry(struct cmd_spares *spares, const struct d4_header *h,
 	at = d4_resp_number(at, h->timestamp);
 	at = WORD(at, "version");
 	at = d4_resp_number(at, h->version);
-	cmd->fields = (size_t)(at - cmd->bytes) - head;
+	cmd->fields = (size_t)(at - cmd->bytes) - HEAD;
+	return cmd;
+}
+
+struct cmd *
+cmd_entry(struct cmd_spares *spares, const struct d4_header *h,
+    const char uuid[D4_UUID_HEX], const uint8_t *payload,
+    const struct cmd_tail *tail)
+{
+	struct cmd *cmd = tail != NULL ?
+	    make_piece(spares, h, payload, tail) :
+	    make_entry(spares, h, uuid, payload);
+
+	if (cmd == NULL)
+		return NULL;
+	cmd->type = h->type;
+	cmd->size = h->size;
 	return cmd;
 }
 
@@ -139,17 +165,6 @@ make_id(struct cmd *cmd, uint64_t ms, unsigned n)
 	return (size_t)(at - cmd->id);
 }
 
-/* What stands before the fields ends where these begin. */
-static void
-set_head(struct cmd *cmd, const char *head, size_t len)
-{
-	char *at = cmd->bytes + cmd->head - len;
-
-	memcpy(at, head, len);
-	cmd->p.bytes = at;
-	cmd->p.len = len + cmd->fields;
-}
-
 void
 cmd_set_id(struct cmd *cmd, const char session[D4_UUID_TEXT], uint64_t ms,
     unsigned n)
@@ -161,35 +176,62 @@ cmd_set_id(struct cmd *cmd, const char session[D4_UUID_TEXT], uint64_t ms,
 	at = WORD(at, "XADD");
 	at = d4_resp_word(at, key, stream_key(key, cmd->type, session));
 	at = d4_resp_word(at, cmd->id, len);
-	set_head(cmd, head, (size_t)(at - head));
+	/* It ends where the fields begin. */
+	len = (size_t)(at - head);
+	cmd->p.bytes = memcpy(cmd->bytes + cmd->head - len, head, len);
+	cmd->p.len = len + cmd->fields;
 }
 
-void
-cmd_set_tailed(struct cmd *cmd, const char session[D4_UUID_TEXT], uint64_t ms,
-    unsigned n, const char sha[CMD_SHA], const char tail[CMD_TAIL])
-{
-	const struct cmd_tail *t = &cmd->tail;
-	uint8_t blob[BLOB_HEAD + MATCH_SHORT];
-	char head[TAIL_HEAD], key[STREAM_KEY], *at;
-	size_t len = make_id(cmd, ms, n);
+/* -- batches --------------------------------------------------------------- */
 
-	d4_put32le(blob, t->wire);
-	memcpy(blob + BLOB_HEAD, t->tag, MATCH_SHORT);
-	at = d4_resp_count(head, 21);
+/* What is of the preamble, or known and sent again, comes alone. */
+bool
+cmd_joins(const struct cmd *first, const struct cmd *cmd)
+{
+	return cmd->tailed && cmd->type == first->type &&
+	    cmd->timestamp == first->timestamp &&
+	    cmd->version == first->version && !first->tail.preamble &&
+	    !first->tail.known && !cmd->tail.preamble && !cmd->tail.known;
+}
+
+struct cmd *
+cmd_batch(struct cmd_spares *spares, const struct cmd_batch *b)
+{
+	const struct cmd_tail *t = &b->first->tail;
+	const struct cmd *each = b->first;
+	uint8_t tags[CMD_BATCH_MAX * MATCH_SHORT];
+	size_t len = t->known ? 0 : b->n * MATCH_SHORT;
+	char key[STREAM_KEY], *at;
+	struct cmd *cmd;
+	unsigned i;
+
+	if ((cmd = make(spares, CMD_BATCH, BATCH_HEAD(b->n))) == NULL)
+		return NULL;
+	for (i = 0; i < b->n; i++) {
+		memcpy(tags + i * MATCH_SHORT, each->tail.tag, MATCH_SHORT);
+		each = cmd_of(TAILQ_NEXT(&each->p, entry));
+	}
+	at = d4_resp_count(cmd->bytes, 16 + (size_t)b->n);
 	at = WORD(at, "EVALSHA");
-	at = d4_resp_word(at, sha, CMD_SHA - 1);
+	at = d4_resp_word(at, b->sha, CMD_SHA - 1);
 	at = WORD(at, "3");
-	at = d4_resp_word(at, key, stream_key(key, cmd->type, session));
+	at = d4_resp_word(at, key, stream_key(key, b->first->type,
+	    b->session));
 	/* The list's key is the hash's with more behind it. */
-	at = d4_resp_word(at, tail, strlen(tail) - strlen(CMD_TAGS));
-	at = d4_resp_word(at, tail, strlen(tail));
-	at = d4_resp_word(at, session, D4_UUID_TEXT - 1);
+	at = d4_resp_word(at, b->tail, strlen(b->tail) - strlen(CMD_TAGS));
+	at = d4_resp_word(at, b->tail, strlen(b->tail));
+	at = d4_resp_word(at, b->session, D4_UUID_TEXT - 1);
 	at = d4_resp_number(at, t->n);
-	at = d4_resp_number(at, t->wire);
-	at = d4_resp_number(at, t->trims);
-	at = d4_resp_word(at, blob, t->known ? 0 : sizeof(blob));
+	at = d4_resp_number(at, b->trims);
+	at = d4_resp_word(at, tags, len);
 	at = d4_resp_word(at, t->tag, t->preamble && !t->known ?
 	    MATCH_TAG : 0);
-	at = d4_resp_word(at, cmd->id, len);
-	set_head(cmd, head, (size_t)(at - head));
+	at = d4_resp_number(at, b->ms);
+	at = d4_resp_number(at, b->seq);
+	at = d4_resp_word(at, b->uuid, D4_UUID_HEX - 1);
+	at = d4_resp_number(at, b->first->timestamp);
+	at = d4_resp_number(at, b->first->version);
+	cmd->p.len = (size_t)(at - cmd->bytes);
+	cmd->p.goes_on = true;
+	return cmd;
 }

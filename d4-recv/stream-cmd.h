@@ -24,11 +24,23 @@
 #define CMD_TAIL	96	/* of the key of a tail, with CMD_TAGS */
 #define CMD_TAGS	":tags"
 #define CMD_SPARE	((size_t)8 << 20)	/* bytes that are kept at most */
+#define CMD_BATCH_MAX	64	/* entries with a tail that are one command */
+#define CMD_BATCH_BYTES	((size_t)64 << 10)	/* of these, and one more */
 
 enum cmd_kind {
 	CMD_ADD, CMD_LENGTH, CMD_SIDE, CMD_REFUSED, CMD_KICKED,
 	CMD_TAKE,		/* the tail of a stream */
-	CMD_LOAD		/* the script that adds to it */
+	CMD_LOAD,		/* the script that adds to it */
+	CMD_BATCH,		/* what stands before entries that it adds */
+	CMD_CHECK		/* which entries are there */
+};
+
+/* Whether an entry is there. */
+enum cmd_found {
+	FOUND_UNKNOWN,
+	FOUND_THERE,		/* or it was */
+	FOUND_REFUSED,
+	FOUND_NEW			/* the server has not seen it */
 };
 
 /* What makes an entry one of a stream with a tail. */
@@ -38,7 +50,6 @@ struct cmd_tail {
 	uint32_t	 wire;		/* its bytes with header */
 	bool		 known;		/* its tag is there already */
 	bool		 preamble;
-	bool		 trims;		/* the list is to be cut */
 };
 
 struct stream_session;
@@ -54,9 +65,14 @@ struct cmd {
 	uint32_t		 size;		/* of the payload */
 	size_t			 fields;	/* bytes behind the id */
 	size_t			 head;		/* room before them */
-	bool			 tailed;
-	struct cmd_tail		 tail;		/* if it is */
 	char			 id[STREAM_ID];	/* "" before it has one */
+	enum cmd_found		 found;		/* by stream-check.h */
+	bool			 tailed;
+	/* Of those with a tail, instead of these four: */
+	struct cmd_tail		 tail;
+	uint64_t		 timestamp;
+	uint8_t			 version;
+	unsigned		 place;		/* in its batch, from 0 on */
 	char			 bytes[];
 };
 
@@ -72,7 +88,7 @@ struct cmd *cmd_words(struct cmd_spares *, enum cmd_kind,
     const char *const words[]);
 
 /* The entry of a record of that sensor, without an id yet; tail is NULL but for a
- * stream that has one. */
+ * stream that has one: then it is a piece of a batch. */
 struct cmd *cmd_entry(struct cmd_spares *, const struct d4_header *,
     const char uuid[D4_UUID_HEX], const uint8_t *payload,
     const struct cmd_tail *tail);
@@ -81,10 +97,25 @@ struct cmd *cmd_entry(struct cmd_spares *, const struct d4_header *,
 void cmd_set_id(struct cmd *, const char session[D4_UUID_TEXT], uint64_t ms,
     unsigned n);
 
-/* The same for one with a tail, by the script of this SHA-1. */
-void cmd_set_tailed(struct cmd *, const char session[D4_UUID_TEXT],
-    uint64_t ms, unsigned n, const char sha[CMD_SHA],
-    const char tail[CMD_TAIL]);
+/* Entries with a tail, that follow one another in their list. */
+struct cmd_batch {
+	const struct cmd	*first;
+	unsigned		 n;
+	const char		*session;	/* its text */
+	const char		*uuid;		/* digits */
+	const char		*sha;		/* of the script */
+	const char		*tail;		/* the key with CMD_TAGS */
+	uint64_t		 ms;		/* the first one's id */
+	unsigned		 seq;
+	bool			 trims;		/* the list is to be cut */
+};
+
+/* Whether an entry can be one of the batch that begins with the first. */
+bool cmd_joins(const struct cmd *first, const struct cmd *);
+
+/* What stands before their payloads; session is NULL.  NULL when memory is
+ * short. */
+struct cmd *cmd_batch(struct cmd_spares *, const struct cmd_batch *);
 
 /* What pipeline_cmds hold. */
 struct cmd *cmd_of(struct pipeline_cmd *);

@@ -72,6 +72,18 @@ const char stream_beat_script[] =
     "redis.call('SREM', p..'receivers', r) end end "
     "return 0";
 
+const char stream_check_script[] =
+    "local all = {'0-0', -1, ''} "
+    "local f = redis.pcall('XINFO', 'STREAM', KEYS[1]) "
+    "if f.err then return {'0-0', 0, ''} end "
+    "for i = 1, #f, 2 do "
+    "if f[i] == 'last-generated-id' then all[1] = f[i + 1] end "
+    "if f[i] == 'entries-added' then all[2] = f[i + 1] end "
+    "if f[i] == 'max-deleted-entry-id' then all[3] = f[i + 1] end end "
+    "for _, e in ipairs(redis.call('XRANGE', KEYS[1], unpack(ARGV))) do "
+    "all[#all + 1] = e[1] end "
+    "return all";
+
 #define LIFE	"604800"	/* seconds that a tail is kept */
 
 /* Of a sensor and type as many are kept as stores do, but none that was added to
@@ -93,18 +105,30 @@ const char stream_take_script[] =
     "all[#all + 1] = b end "
     "return all";
 
+/* What is refused is refused at the first entry, but by stores that are none of
+ * Redis' own: those before it count. */
 const char stream_add_script[] =
-    "local k, l, n = KEYS[2], KEYS[3], tonumber(ARGV[2]) "
+    "local k, l, n, count = KEYS[2], KEYS[3], tonumber(ARGV[2]), #ARGV - 10 "
     "local h = redis.call('HMGET', k, 'holder', 'n', 'bytes') "
-    "if h[1] ~= ARGV[1] then return 0 end "
-    "if n <= tonumber(h[2]) then return 1 end "
-    "if n > tonumber(h[2]) + 1 then return 2 end "
-    "local r = redis.pcall('XADD', KEYS[1], ARGV[7], unpack(ARGV, 8)) "
-    "if type(r) == 'table' and r.err then return r end "
+    "if h[1] ~= ARGV[1] then return -1 end "
+    "local has = tonumber(h[2]) "
+    "if n > has + 1 then return -2 end "
+    "local from, done, more, refusal = has - n + 1, has - n + 1, 0, nil "
+    "while done < count do "
+    "local m = ARGV[11 + done] "
+    "local r = redis.pcall('XADD', KEYS[1], "
+    "ARGV[6]..'-'..string.format('%d', ARGV[7] + done), 'message', m, "
+    "'uuid', ARGV[8], 'timestamp', ARGV[9], 'version', ARGV[10]) "
+    "if type(r) == 'table' and r.err then refusal = r break end "
+    "done, more = done + 1, more + #m + 62 end "
+    "if done == from then return refusal or count end "
     "local bytes = tonumber(h[3] or '0') "
-    "if ARGV[5] ~= '' then redis.call('RPUSH', l, ARGV[5]) "
-    "bytes = bytes + tonumber(ARGV[3]) end "
-    "if ARGV[4] == '1' then "
+    "if ARGV[4] ~= '' then "
+    "redis.call('RPUSH', l, string.char(more % 256, "
+    "math.floor(more / 256) % 256, math.floor(more / 65536) % 256, "
+    "math.floor(more / 16777216))..ARGV[4]:sub(8 * from + 1, 8 * done)) "
+    "bytes = bytes + more end "
+    "if ARGV[3] == '1' then "
     "local f = redis.call('LINDEX', l, 0) "
     "while f do local a, b, c, d = f:byte(1, 4) "
     "local covers = a + 256 * (b + 256 * (c + 256 * d)) "
@@ -113,10 +137,12 @@ const char stream_add_script[] =
     "f = redis.call('LINDEX', l, 0) end "
     "redis.call('EXPIRE', k, " LIFE ") "
     "redis.call('EXPIRE', l, " LIFE ") end "
-    "redis.call('HMSET', k, 'n', n, 'bytes', bytes) "
-    "if ARGV[6] ~= '' then redis.call('HSET', k, 'preamble', "
-    "(redis.call('HGET', k, 'preamble') or '')..ARGV[6]) end "
-    "return 1";
+    "redis.call('HMSET', k, 'n', string.format('%d', n + done - 1), "
+    "'bytes', bytes) "
+    "if ARGV[5] ~= '' then redis.call('HSET', k, 'preamble', "
+    "(redis.call('HGET', k, 'preamble') or '')..ARGV[5]) end "
+    "if refusal then return {done, refusal.err} end "
+    "return count";
 
 /* For each entry: so by hand. */
 size_t

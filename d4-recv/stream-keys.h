@@ -33,6 +33,13 @@ extern const char stream_close_script[];
  * are ended, for nobody else does. */
 extern const char stream_beat_script[];
 
+/* What there is of some entries of a session's stream, which is the key;
+ * arguments are the first one's id and the last one's.  The last id that the stream ever
+ * had; how many entries were ever added to it, and the last id that was taken
+ * away, or -1 and "" (Redis 7 knows these); and the ids of those of them that
+ * are there. */
+extern const char stream_check_script[];
+
 /*
  * A stream that may be gone on with (d4-resume(7)) has a tail beside its
  * entries, so that these and it change in one step:
@@ -50,11 +57,13 @@ extern const char stream_beat_script[];
  */
 extern const char stream_take_script[];
 
-/* Adds an entry and its tag; KEYS are the session's stream, hash and list,
- * arguments the session, the record's number in it, its bytes with header, 1 to
- * trim the list, what is added to list and preamble, or "", the entry's id and
- * fields.  1: it is there; 0: another session has taken the stream; 2: the one
- * before is not there. */
+/* Adds entries that follow one another, and their tags; KEYS are the session's
+ * stream, hash and list, arguments the session, the number in it of the first
+ * record, 1 to trim the list, what is added to list and preamble, or "", the two
+ * halves of the first entry's id, whose second grows by one with each, uuid,
+ * timestamp and version of all, then each payload.  How many of them are there,
+ * from the first on, and the refusal of the next if that is not all; -1: another
+ * session has taken the stream; -2: the one before is not there. */
 extern const char stream_add_script[];
 
 #endif

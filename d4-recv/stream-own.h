@@ -4,6 +4,8 @@
 
 /* Within the room of streams: what its files share. */
 
+#include <sys/queue.h>
+
 #include "d4-recv/passage.h"
 #include "d4-recv/pipeline.h"
 #include "d4-recv/stream-cmd.h"
@@ -35,6 +37,8 @@ struct stream_session {
 	uint64_t		 since_asked;
 	bool			 asking;
 	int64_t			 asked_ms;
+	uint64_t		 added;		/* entries, of the last type */
+	bool			 checks;	/* which of them are there */
 	uint64_t		 last_ms;	/* of the last entry's id */
 	unsigned		 last_n;
 
@@ -45,6 +49,8 @@ struct stream_session {
 	char			 tail[CMD_TAIL];	/* its list's key */
 	bool			 judged;	/* the record that comes now */
 	struct cmd_tail		 next;		/* so */
+	TAILQ_ENTRY(stream_session) due;
+	bool			 is_due;	/* to be released this turn */
 	uint32_t		 untrimmed;
 	size_t			 unsure;	/* bytes that are not answered */
 	bool			 held;		/* somebody was told of those */
@@ -58,6 +64,7 @@ struct stream {
 	char			 sha[CMD_SHA];	/* of the script, or "" */
 	bool			 loading;	/* it was handed over */
 	struct d4_table		*sessions;
+	TAILQ_HEAD(, stream_session) due;
 	struct cmd_spares	 spares;
 	bool			 full;
 	bool			 blocked;	/* somebody was told so */
@@ -112,6 +119,20 @@ void stream_take_tail(struct stream_session *, uint8_t type,
 /* For the pipeline. */
 void stream_on_answer(void *, struct pipeline_cmd *,
     const struct d4_redis_reply *);
+
+/* An entry is there. */
+void stream_count(struct stream *, const struct cmd *);
+
+/* -- stream-lost.c: entries whose answers were lost --------------------------- */
+
+/* Connected again: what was not answered is taken back from the pipeline, so
+ * that it is sent again only where it is not there.  Batches know that by
+ * themselves, and sessions that have some wait with them. */
+void stream_take_unanswered(struct stream *);
+
+/* Looks what became of what waits; then it goes on. */
+void stream_check(struct stream_session *);
+void stream_take_check(struct stream_session *, const struct d4_redis_reply *);
 
 /* -- stream-turn.c: turns ----------------------------------------------------- */
 

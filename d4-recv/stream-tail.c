@@ -8,8 +8,6 @@
 #include "d4-recv/tail-blob.h"
 #include "lib/digest.h"
 
-#define TRIM_BYTES	((uint32_t)256 << 10)	/* between two cuts of a list */
-
 void
 stream_resume(struct stream_session *s, const uint8_t hello[D4_HMAC_LEN])
 {
@@ -77,10 +75,6 @@ stream_judge(struct stream_session *s, const struct d4_header *h,
 	s->next.wire = h->size + D4_HEADER_LEN;
 	s->next.known = *verdict == MATCH_PREAMBLE;
 	s->next.preamble = preamble;
-	s->untrimmed += s->next.wire;
-	s->next.trims = s->untrimmed > TRIM_BYTES;
-	if (s->next.trims)
-		s->untrimmed = 0;
 	return 1;
 }
 

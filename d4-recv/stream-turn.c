@@ -5,8 +5,8 @@
 #include "d4-recv/stream-own.h"
 #include "lib/clock.h"
 
-#define WINDOW		((size_t)16 << 20)	/* bytes not answered, then */
-#define WINDOW_LOW	((size_t)8 << 20)	/* sensors wait until so few */
+#define WINDOW		((size_t)4 << 20)	/* bytes not answered, then */
+#define WINDOW_LOW	((size_t)2 << 20)	/* sensors wait until so few */
 #define WALK_MS		20	/* between two looks at all sessions */
 #define ASK_MS		100	/* between two questions for the length */
 
@@ -34,7 +34,9 @@ announce(struct stream_session *s)
 void
 stream_on_ready(void *cookie)
 {
+	stream_take_unanswered(cookie);
 	on_session(cookie, announce);
+	on_session(cookie, stream_check);
 }
 
 static void
@@ -51,14 +53,39 @@ go_on(struct stream_session *s)
 		stream_ask_length(s);
 }
 
+static void
+release_due(struct stream *st)
+{
+	struct stream_session *s;
+
+	while ((s = TAILQ_FIRST(&st->due)) != NULL) {
+		TAILQ_REMOVE(&st->due, s, due);
+		s->is_due = false;
+		stream_release(s);
+	}
+}
+
+/* Who waited for the window goes on at once: less than it holds is done in a
+ * few milliseconds. */
+static void
+look_at_window(struct stream *st)
+{
+	size_t waiting = pipeline_figures(st->pipeline)->waiting;
+	bool was_full = st->full;
+
+	st->full = waiting > (was_full ? WINDOW_LOW : WINDOW);
+	if (was_full && !st->full && st->blocked) {
+		st->blocked = false;
+		st->eased = true;
+	}
+}
+
 /* Looks which sessions have room again, and has those who wait ask anew. */
 static void
 walk(struct stream *st)
 {
-	size_t waiting = pipeline_figures(st->pipeline)->waiting;
 	int64_t now = d4_clock_ms();
 
-	st->full = waiting > (st->full ? WINDOW_LOW : WINDOW);
 	if (now - st->walked_ms < WALK_MS)
 		return;
 	st->walked_ms = now;
@@ -72,8 +99,10 @@ walk(struct stream *st)
 void
 stream_run(struct stream *st)
 {
+	release_due(st);
 	walk(st);
 	pipeline_run(st->pipeline);
+	look_at_window(st);
 }
 
 int

@@ -11,6 +11,7 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 
+#define TRIM_BYTES	((uint32_t)256 << 10)	/* between two cuts of a list */
 #define UNSURE		((size_t)512 << 10)	/* bytes of a stream with a tail */
 #define UNSURE_LOW	((size_t)256 << 10)	/* not answered, likewise */
 
@@ -149,11 +150,10 @@ stream_set_limit(struct stream_session *s, uint64_t limit)
 	stream_ask_length(s);
 }
 
-/* Gives it the next id: greater than any before, of whatever clock. */
+/* Gives out the next n ids: greater than any before, of whatever clock. */
 static void
-number(struct cmd *cmd)
+number(struct stream_session *s, unsigned n)
 {
-	struct stream_session *s = cmd->session;
 	struct timespec ts;
 	uint64_t now;
 
@@ -161,14 +161,9 @@ number(struct cmd *cmd)
 	now = (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 	if (now > s->last_ms) {
 		s->last_ms = now;
-		s->last_n = 0;
+		s->last_n = n - 1;
 	} else
-		s->last_n++;
-	if (cmd->tailed)
-		cmd_set_tailed(cmd, s->text, s->last_ms, s->last_n,
-		    s->stream->sha, s->tail);
-	else
-		cmd_set_id(cmd, s->text, s->last_ms, s->last_n);
+		s->last_n += n;
 }
 
 /* The first of them that wait; NULL when there is none. */
@@ -179,27 +174,82 @@ first_pending(const struct stream_session *s)
 	    cmd_of(TAILQ_FIRST(&s->pending));
 }
 
+/* Moves one that waits, or several that are one command, into the pipeline. */
+static void
+move(struct stream_session *s, unsigned n)
+{
+	struct cmd *cmd;
+	unsigned i;
+
+	for (i = 0; i < n; i++) {
+		cmd = first_pending(s);
+		TAILQ_REMOVE(&s->pending, &cmd->p, entry);
+		if (cmd->kind == CMD_ADD) {
+			s->room--;
+			s->since_asked++;
+		}
+		cmd->place = i;
+		cmd->p.goes_on = i + 1 < n;
+		enqueue(s->stream, cmd);
+	}
+}
+
+/* The first that waits has a tail: all that can be added with it. */
+static int
+release_batch(struct stream_session *s, struct cmd *first)
+{
+	struct stream *st = s->stream;
+	struct cmd_batch b = { .first = first, .session = s->text,
+		.uuid = s->uuid, .sha = st->sha, .tail = s->tail };
+	struct pipeline_cmd *p = &first->p;
+	struct cmd *head;
+	size_t bytes = 0;
+
+	do {
+		b.n++;
+		bytes += p->len;
+		s->untrimmed += cmd_of(p)->tail.wire;
+		p = TAILQ_NEXT(p, entry);
+	} while (p != NULL && b.n < CMD_BATCH_MAX && b.n < s->room &&
+	    bytes < CMD_BATCH_BYTES && cmd_joins(first, cmd_of(p)));
+	if ((b.trims = s->untrimmed > TRIM_BYTES))
+		s->untrimmed = 0;
+	number(s, b.n);
+	b.ms = s->last_ms;
+	b.seq = s->last_n - (b.n - 1);
+	if ((head = cmd_batch(&st->spares, &b)) == NULL) {
+		d4_log_warn("%s", pipeline_name(st->pipeline));
+		return -1;
+	}
+	enqueue(st, head);
+	move(s, b.n);
+	return 0;
+}
+
 void
 stream_release(struct stream_session *s)
 {
 	struct stream *st = s->stream;
 	struct cmd *cmd;
 
-	if ((s->failing && s->inflight > 0) || pipeline_pauses(st->pipeline))
+	if ((s->failing && s->inflight > 0) || s->checks ||
+	    pipeline_pauses(st->pipeline))
 		return;
 	s->failing = s->renumbers = false;
 	while ((cmd = first_pending(s)) != NULL) {
 		if (cmd->kind == CMD_ADD && s->room == 0)
 			return;
-		TAILQ_REMOVE(&s->pending, &cmd->p, entry);
-		if (cmd->kind == CMD_ADD) {
-			/* What may be there already keeps its id. */
-			if (cmd->id[0] == '\0')
-				number(cmd);
-			s->room--;
-			s->since_asked++;
+		if (cmd->tailed) {
+			if (release_batch(s, cmd) == -1)
+				return;
+			continue;
 		}
-		enqueue(st, cmd);
+		/* What may be there already keeps its id. */
+		if (cmd->kind == CMD_ADD && cmd->id[0] == '\0') {
+			number(s, 1);
+			cmd_set_id(cmd, s->text, s->last_ms, s->last_n);
+		}
+		move(s, 1);
 	}
 	if (s->room < s->limit / 2 && s->since_asked > s->limit / 8)
 		stream_ask_length(s);
@@ -215,6 +265,7 @@ stream_add(struct stream_session *s, const struct d4_header *h,
 	if (h->type != s->type) {
 		s->type = h->type;
 		s->room = s->limit;
+		s->added = 0;
 		stream_run_script(s, stream_become_script, "");
 	}
 	cmd = cmd_entry(&s->stream->spares, h, s->uuid, payload,
@@ -230,7 +281,13 @@ stream_add(struct stream_session *s, const struct d4_header *h,
 		s->stored = true;
 		stream_run_script(s, stream_stored_script, "");
 	}
-	stream_release(s);
+	/* Those with a tail wait for what comes in the same turn. */
+	if (!cmd->tailed) {
+		stream_release(s);
+	} else if (!s->is_due) {
+		s->is_due = true;
+		TAILQ_INSERT_TAIL(&s->stream->due, s, due);
+	}
 	return 0;
 }
 
@@ -254,8 +311,11 @@ is_full(const struct stream_session *s)
 bool
 stream_is_full(struct stream_session *s)
 {
-	bool full = is_full(s);
+	bool full;
 
+	if (s->is_due)
+		stream_release(s);
+	full = is_full(s);
 	s->held = is_unsure(s);
 	s->stream->blocked = s->stream->blocked || (full && !s->held);
 	return full;
@@ -300,6 +360,8 @@ free_session(void *item)
 	struct stream_session *s = item;
 
 	forget_pending(s);
+	if (s->is_due)
+		TAILQ_REMOVE(&s->stream->due, s, due);
 	passage_free(s->passage);
 	free(s->hello);
 	free(s);
@@ -383,6 +445,7 @@ stream_new(const struct stream_settings *settings, char why[256])
 	if ((st = calloc(1, sizeof(*st))) == NULL)
 		return NULL;
 	st->s = *settings;
+	TAILQ_INIT(&st->due);
 	d4_uuid_new(token);
 	d4_uuid_hex(st->token, token);
 	memcpy(st->probe, (const char *[]){ "EVAL", stream_beat_script, "0",

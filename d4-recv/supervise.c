@@ -96,12 +96,14 @@ is_hopeless(const struct worker *w, int status)
 	    w->starts == 1;
 }
 
-/* Says how a worker ended; returns whether it ended well. */
+/* Says how a worker ended, who had not said it; returns whether it ended well. */
 static bool
 explain(pid_t pid, int status)
 {
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return true;
+	if (WIFEXITED(status) && WEXITSTATUS(status) == COLLECT_NOT_BEGUN)
+		return false;
 	if (WIFSIGNALED(status))
 		d4_log_warnx("worker %ld: killed by signal %d", (long)pid,
 		    WTERMSIG(status));

@@ -308,30 +308,35 @@ login(struct options *o, const char *dir)
 	return rc == 1 ? -1 : 2;
 }
 
-/* Whether the options go together: each line of the synopsis. */
-static bool
-fits(const struct options *o, const struct parts *p)
+/* Why the options do not go together, by the lines of the synopsis, or NULL. */
+static const char *
+misfit(const struct options *o, const struct parts *p)
 {
 	bool tcp = p->ip != NULL || p->port != NULL;
 	bool looks = o->list || o->show > 0;
 
 	if (*o->type == '\0' || *o->uuid == '\0')
-		return false;
-	if ((o->store != NULL) + (p->socket != NULL) + tcp > 1 ||
-	    (o->store != NULL && p->login != NULL))
-		return false;
+		return "-t and -u are needed";
+	if ((o->store != NULL) + (p->socket != NULL) + tcp > 1)
+		return "-d, -S and -i with -p exclude each other";
+	if (o->store != NULL && p->login != NULL)
+		return "--login is for Redis, not for -d";
 	if ((p->inflate || p->merge || o->root != NULL) && !p->files)
-		return false;
+		return "-m, -z and --root need -f";
 	if (p->merge && (p->inflate || o->newline))
-		return false;
-	return !looks || !(p->files || o->newline || o->acknowledge ||
-	    o->drain || o->count > 0 || o->stats_s > 0 || o->metrics != NULL);
+		return "-m excludes -n and -z";
+	if (looks && (p->files || o->newline || o->acknowledge || o->drain ||
+	    o->count > 0 || o->stats_s > 0 || o->metrics != NULL))
+		return "-l and -k take nothing, so that only -t, -u and where "
+		    "the queue is go with them";
+	return NULL;
 }
 
 int
 options_parse(struct options *o, int argc, char *argv[])
 {
 	struct parts p = { .ip = NULL };
+	const char *why;
 	int ch, rc;
 
 	memset(o, 0, sizeof(*o));
@@ -340,8 +345,12 @@ options_parse(struct options *o, int argc, char *argv[])
 		if ((rc = take(o, &p, ch)) != -1)
 			return rc;
 	}
-	if (optind != argc || !fits(o, &p))
+	why = optind != argc ? "nothing goes behind the options" :
+	    misfit(o, &p);
+	if (why != NULL) {
+		d4_log_warnx("%s", why);
 		return misuse();
+	}
 	o->content = p.merge ? CONTENT_MERGED : p.inflate ? CONTENT_INFLATED :
 	    p.files ? CONTENT_FILE : CONTENT_ITEM;
 	if (o->store != NULL)

@@ -159,6 +159,11 @@ options_parse(struct options *o, int argc, char *argv[])
 	while ((ch = getopt_long(argc, argv, "c:hnVv", longs, NULL)) != -1) {
 		switch (ch) {
 		case 'c':
+			/* As -ce and -cc of d4-goclient would be. */
+			if (o->dir != NULL) {
+				d4_log_warnx("-c: %s: given twice", optarg);
+				return 2;
+			}
 			o->dir = optarg;
 			break;
 		case 'h':
@@ -179,6 +184,9 @@ options_parse(struct options *o, int argc, char *argv[])
 		}
 	}
 	if (optind != argc || o->genkey == (o->dir != NULL)) {
+		d4_log_warnx("%s", optind != argc ?
+		    "nothing goes behind the options" : o->genkey ?
+		    "-c and --genkey exclude each other" : "-c is needed");
 		usage(stderr);
 		return 2;
 	}

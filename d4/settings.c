@@ -17,6 +17,7 @@
 #define SPOOL_DEFAULT	((uint64_t)1 << 30)
 #define SPOOL_MAX	((uint64_t)1 << 50)
 #define KEY_SHORT	16	/* bytes; fewer can be guessed */
+#define KEY_LONG	100	/* that d4-core and d4-goclient take of a key */
 
 static int
 fault(const struct d4_conf *conf)
@@ -77,6 +78,15 @@ load_login(struct settings *s, struct d4_conf *conf)
 	return rc == -1;
 }
 
+/* Whether it begins with a word that is no path, and goes on: a blank at its end,
+ * or what another client knows. */
+static bool
+is_nearly(const char *value, const char *word)
+{
+	return strncmp(value, word, strlen(word)) == 0 &&
+	    strcmp(value, word) != 0 && strchr(value, '/') == NULL;
+}
+
 static int
 load_source(struct settings *s, struct d4_conf *conf)
 {
@@ -94,6 +104,14 @@ load_source(struct settings *s, struct d4_conf *conf)
 		    "the name of a list") == -1)
 			faults += fault(conf);
 		faults += load_login(s, conf);
+	} else if (is_nearly(s->source, "stdin")) {
+		(void)d4_conf_refuse(conf, "source", "is nearly stdin (a "
+		    "path needs a slash)", expected);
+		faults += fault(conf);
+	} else if (strcmp(s->source, "folder") == 0) {
+		(void)d4_conf_refuse(conf, "source", "does not say which "
+		    "folder", "folder:PATH");
+		faults += fault(conf);
 	} else if (strncmp(s->source, "unix:", 5) != 0 &&
 	    strncmp(s->source, "folder:", 7) != 0 &&
 	    d4_net_is_addr(s->source)) {
@@ -117,6 +135,11 @@ load_destination(struct settings *s, struct d4_conf *conf)
 	if (s->network && d4_net_parse(&s->addr, s->destination, false,
 	    &why) == -1) {
 		(void)d4_conf_refuse(conf, "destination", why, expected);
+		return fault(conf);
+	}
+	if (is_nearly(s->destination, "stdout")) {
+		(void)d4_conf_refuse(conf, "destination", "is nearly stdout "
+		    "(a path needs a slash)", expected);
 		return fault(conf);
 	}
 	return 0;
@@ -210,6 +233,9 @@ load_key(struct settings *s, struct d4_conf *conf)
 	}
 	if (s->keylen < KEY_SHORT)
 		d4_log_warnx("key: is shorter than %d bytes", KEY_SHORT);
+	if (s->keylen > KEY_LONG)
+		d4_log_warnx("key: is longer than %d bytes; a D4 core server "
+		    "may know no more of it", KEY_LONG);
 	return guard(s, conf, "key");
 }
 

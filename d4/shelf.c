@@ -7,13 +7,14 @@
 
 #define CHUNK_RECORDS	1024	/* what a batch of record.h takes at most */
 #define SEAL_CHUNKS	64	/* sealed together */
+#define SPARES		8	/* 2 MiB: what one read takes, and more */
 
 struct chunk {
 	struct chunk		*next;
 	struct d4_record	*batch;
 	uint64_t		 pos;
 	size_t			 n;		/* records in it */
-	uint8_t			 flags[CHUNK_RECORDS];
+	struct run_record	 records[CHUNK_RECORDS];
 };
 
 struct shelf {
@@ -25,7 +26,8 @@ struct shelf {
 	struct chunk		*head, *tail;	/* oldest first */
 	struct chunk		*unsealed;	/* the first that may be */
 	struct chunk		*at;		/* asked for last, or NULL */
-	struct chunk		*spare;		/* one kept for the next need */
+	struct chunk		*spare;		/* kept for the next need */
+	size_t			 nspare;
 	uint64_t		 end;
 };
 
@@ -48,24 +50,28 @@ shelf_new(const struct d4_header *header, size_t snaplen, struct d4_mac *mac,
 static void
 chunk_free(struct chunk *c)
 {
-	if (c == NULL)
-		return;
 	d4_record_free(c->batch);
 	free(c);
+}
+
+static void
+free_chunks(struct chunk *c)
+{
+	struct chunk *next;
+
+	for (; c != NULL; c = next) {
+		next = c->next;
+		chunk_free(c);
+	}
 }
 
 void
 shelf_free(struct shelf *s)
 {
-	struct chunk *c;
-
 	if (s == NULL)
 		return;
-	while ((c = s->head) != NULL) {
-		s->head = c->next;
-		chunk_free(c);
-	}
-	chunk_free(s->spare);
+	free_chunks(s->head);
+	free_chunks(s->spare);
 	free(s);
 }
 
@@ -75,7 +81,9 @@ chunk_new(struct shelf *s)
 	struct chunk *c = s->spare;
 
 	if (c != NULL) {
-		s->spare = NULL;
+		s->spare = c->next;
+		s->nspare--;
+		c->next = NULL;
 		return c;
 	}
 	if ((c = calloc(1, sizeof(*c))) == NULL)
@@ -88,18 +96,20 @@ chunk_new(struct shelf *s)
 	return c;
 }
 
-/* Gives a chunk back that nothing refers to any more. */
+/* Gives a chunk back that nothing refers to any more.  Those that come and go
+ * all the time stay, for their pages cost more than what is put there. */
 static void
 chunk_drop(struct shelf *s, struct chunk *c)
 {
-	if (s->spare != NULL) {
+	if (s->nspare == SPARES) {
 		chunk_free(c);
 		return;
 	}
 	d4_record_clear(c->batch);
-	c->next = NULL;
 	c->n = 0;
+	c->next = s->spare;
 	s->spare = c;
+	s->nspare++;
 }
 
 static int
@@ -124,13 +134,17 @@ int
 shelf_add(struct shelf *s, uint8_t type, const void *data, size_t len,
     uint8_t flags)
 {
+	struct run_record *record;
+
 	if ((s->tail == NULL || s->tail->n == CHUNK_RECORDS ||
 	    d4_record_put(s->tail->batch, type, data, len) == -1) &&
 	    (chunk_append(s) == -1 ||
 	    d4_record_put(s->tail->batch, type, data, len) == -1))
 		return -1;
-	s->tail->flags[s->tail->n++] = flags;
-	s->end += D4_HEADER_LEN + len;
+	record = &s->tail->records[s->tail->n++];
+	record->len = (uint32_t)(D4_HEADER_LEN + len);
+	record->flags = flags;
+	s->end += record->len;
 	return 0;
 }
 
@@ -176,7 +190,7 @@ shelf_run(struct shelf *s, uint64_t pos, struct run *run)
 	s->at = c;
 	run->pos = c->pos;
 	run->bytes = d4_record_bytes(c->batch, &run->len);
-	run->flags = c->flags;
+	run->records = c->records;
 	run->n = c->n;
 	return 1;
 }

@@ -14,12 +14,18 @@
 
 struct shelf;
 
+/* What is asked about a record long after its bytes have left the cache. */
+struct run_record {
+	uint32_t	 len;		/* of header and payload */
+	uint8_t		 flags;		/* the caller's */
+};
+
 /* Whole records that lie one behind the other. */
 struct run {
 	uint64_t	 pos;		/* of the first */
 	const uint8_t	*bytes;
 	size_t		 len;
-	const uint8_t	*flags;		/* one for each */
+	const struct run_record *records;
 	size_t		 n;
 };
 

@@ -115,7 +115,7 @@ struct spool {
 	uint64_t	 read_pos;	/* of its next frame */
 	uint8_t		*records;
 	size_t		 cap;
-	uint8_t		*flags;
+	struct run_record *of_run;	/* what lies there */
 	struct run	 run;
 };
 

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "d4/spool-own.h"
-#include "lib/bytes.h"
 #include "lib/clock.h"
 
 /*
@@ -160,10 +159,10 @@ frame_parts(struct writer *w, const struct making *m, const struct part *p,
 	for (*bytes = 0;; p = p->next) {
 		record.in = p->run.bytes;
 		for (i = 0; i < p->run.n; i++) {
-			len = D4_HEADER_LEN +
-			    (size_t)d4_get32le(record.in + D4_SIZE_AT);
+			len = p->run.records[i].len;
 			form_put_frame(w->frames[n / 2], &m->segment,
-			    m->at + *bytes, p->run.flags[i], record.in, len);
+			    m->at + *bytes, p->run.records[i].flags,
+			    record.in, len);
 			w->iov[n].iov_base = w->frames[n / 2];
 			w->iov[n++].iov_len = FORM_FRAME;
 			w->iov[n].iov_base = record.out;
@@ -187,10 +186,9 @@ take_parts(struct spool *sp, const struct part *p, size_t nparts)
 	for (; nparts > 0; nparts--, p = p->next) {
 		record = p->run.bytes;
 		for (i = 0; i < p->run.n; i++, record += len) {
-			len = D4_HEADER_LEN +
-			    (size_t)d4_get32le(record + D4_SIZE_AT);
-			if (progress_take(&m->now, p->run.flags[i], record,
-			    len) == -1)
+			len = p->run.records[i].len;
+			if (progress_take(&m->now, p->run.records[i].flags,
+			    record, len) == -1)
 				return -1;
 		}
 	}

@@ -12,7 +12,6 @@
 
 #include "d4/spool-own.h"
 #include "d4/window.h"
-#include "lib/bytes.h"
 
 #define SEGMENT_MAX	((uint64_t)16 << 20)
 #define SEGMENTS	8		/* a spool has room for, at least */
@@ -72,7 +71,7 @@ make(uint64_t size, size_t queue)
 	sp->queue_max = queue;
 	sp->segment_bytes = size / SEGMENTS < SEGMENT_MAX ? size / SEGMENTS :
 	    SEGMENT_MAX;
-	sp->flags = malloc(RUN_RECORDS);
+	sp->of_run = calloc(RUN_RECORDS, sizeof(*sp->of_run));
 	(void)pthread_mutex_init(&sp->mutex, NULL);
 	(void)pthread_condattr_init(&attr);
 	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -90,7 +89,7 @@ spool_open(const char *dir, uint64_t size, size_t queue, char why[SPOOL_WHY],
 	struct spool *sp = make(size, queue);
 	int err;
 
-	if (sp != NULL && sp->flags != NULL && open_wake(sp) == 0 &&
+	if (sp != NULL && sp->of_run != NULL && open_wake(sp) == 0 &&
 	    (mkdir(dir, 0700) == 0 || errno == EEXIST) &&
 	    (sp->dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) != -1 &&
 	    open_lock(sp) == 0 && recover(sp) == 0 &&
@@ -138,7 +137,7 @@ spool_close(struct spool *sp)
 	(void)pthread_mutex_destroy(&sp->mutex);
 	free(sp->segments);
 	free(sp->records);
-	free(sp->flags);
+	free(sp->of_run);
 	free(sp->state);
 	free(sp);
 	errno = err;
@@ -255,7 +254,7 @@ extend(struct spool *sp, const struct run *run)
 	struct run *last = &sp->last->run;
 
 	if (sp->unwritten == NULL || last->bytes + last->len != run->bytes ||
-	    last->flags + last->n != run->flags ||
+	    last->records + last->n != run->records ||
 	    last->len + run->len > PART_BYTES ||
 	    last->n + run->n > PART_RECORDS)
 		return false;
@@ -295,14 +294,13 @@ split(struct run *run)
 
 	part.len = part.n = 0;
 	do {
-		len = D4_HEADER_LEN + (size_t)d4_get32le(run->bytes +
-		    D4_SIZE_AT);
+		len = run->records->len;
 		part.len += len;
 		part.n++;
 		run->pos += len;
 		run->bytes += len;
 		run->len -= len;
-		run->flags++;
+		run->records++;
 		run->n--;
 	} while (run->n > 0 && part.n < PART_RECORDS && part.len < PART_BYTES);
 	return part;
@@ -546,6 +544,7 @@ keep_record(struct spool *sp, const struct form_frame *f)
 {
 	size_t cap = sp->run.len + f->len > RUN_BYTES ?
 	    sp->run.len + f->len : RUN_BYTES;
+	struct run_record *record;
 
 	if (sp->cap < cap) {
 		uint8_t *records = realloc(sp->records, cap);
@@ -556,7 +555,9 @@ keep_record(struct spool *sp, const struct form_frame *f)
 		sp->cap = cap;
 	}
 	memcpy(sp->records + sp->run.len, f->record, f->len);
-	sp->flags[sp->run.n++] = (uint8_t)f->flags;
+	record = &sp->of_run[sp->run.n++];
+	record->len = (uint32_t)f->len;
+	record->flags = (uint8_t)f->flags;
 	sp->run.len += f->len;
 	return 0;
 }
@@ -581,7 +582,7 @@ load(struct spool *sp, const struct segment *s)
 		sp->read_pos += f.len;
 	}
 	sp->run.bytes = sp->records;
-	sp->run.flags = sp->flags;
+	sp->run.records = sp->of_run;
 	return 0;
 }
 

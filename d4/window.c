@@ -302,7 +302,7 @@ give(struct window *w, const struct run *run)
 	rest.pos = w->given;
 	rest.bytes += w->given - run->pos;
 	rest.len -= (size_t)(w->given - run->pos);
-	rest.flags += n;
+	rest.records += n;
 	rest.n -= n;
 	w->given = run->pos + run->len;
 	w->given_run = run->pos;
@@ -416,7 +416,7 @@ look(struct window *w)
 		return rc;
 	w->next = 0;
 	for (at = w->run.pos; at < w->next_at; w->next++)
-		at += record_len(w->run.bytes + (at - w->run.pos));
+		at += w->run.records[w->next].len;
 	return rc;
 }
 
@@ -486,15 +486,14 @@ pass(struct window *w, const uint8_t *record, size_t len, int flags)
 static int
 pass_some(struct window *w)
 {
-	const uint8_t *record;
-	size_t len;
+	const struct run_record *record;
 
 	while (w->next < w->run.n) {
-		record = w->run.bytes + (w->next_at - w->run.pos);
-		len = record_len(record);
-		if (w->next_at + len > w->sent)
+		record = &w->run.records[w->next];
+		if (w->next_at + record->len > w->sent)
 			break;
-		if (pass(w, record, len, w->run.flags[w->next]) == -1)
+		if (pass(w, w->run.bytes + (w->next_at - w->run.pos),
+		    record->len, record->flags) == -1)
 			return -1;
 	}
 	return 0;
@@ -542,7 +541,7 @@ static bool
 head_resets(struct window *w)
 {
 	return w->sent < w->end && look(w) == 1 &&
-	    (w->run.flags[w->next] & WINDOW_RESET) != 0;
+	    (w->run.records[w->next].flags & WINDOW_RESET) != 0;
 }
 
 /* Another hello, which no stream of this sensor had. */

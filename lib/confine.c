@@ -336,17 +336,31 @@ is_user(const struct passwd *pw)
 	    getgid() == pw->pw_gid && getegid() == pw->pw_gid;
 }
 
+static struct passwd *
+find_user(const char *name, char words[D4_CONFINE_WORDS])
+{
+	struct passwd *pw;
+
+	errno = 0;
+	if ((pw = getpwnam(name)) == NULL)
+		(void)snprintf(words, D4_CONFINE_WORDS, "%.256s: %s", name,
+		    errno == 0 ? "no such user" : strerror(errno));
+	return pw;
+}
+
+int
+d4_confine_has_user(const char *name, char words[D4_CONFINE_WORDS])
+{
+	return find_user(name, words) != NULL ? 0 : -1;
+}
+
 int
 d4_confine_user(const char *name, char words[D4_CONFINE_WORDS])
 {
 	struct passwd *pw;
 
-	errno = 0;
-	if ((pw = getpwnam(name)) == NULL) {
-		(void)snprintf(words, D4_CONFINE_WORDS, "%.256s: %s", name,
-		    errno == 0 ? "no such user" : strerror(errno));
+	if ((pw = find_user(name, words)) == NULL)
 		return -1;
-	}
 	if (is_user(pw))
 		return 0;
 	/* Groups, the group, the user: each needs what the next gives up. */

@@ -80,6 +80,9 @@ void d4_confine_begin(void);
 int d4_confine_enter(const struct d4_confine *,
     char words[D4_CONFINE_WORDS]);
 
+/* Whether there is such a user.  Returns 0, or -1 with words. */
+int d4_confine_has_user(const char *name, char words[D4_CONFINE_WORDS]);
+
 /*
  * Becomes that user for good, with the user's groups: setgroups(2), setgid(2),
  * setuid(2), verified.  Who is that user already stays so.  Between the two

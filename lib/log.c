@@ -10,7 +10,8 @@
 #include "lib/log.h"
 #include "lib/utf8.h"
 
-#define LINE_MAX_LEN	1024
+/* With the program's name no more than PIPE_BUF, which a pipe takes whole. */
+#define LINE_MAX_LEN	3900
 
 static const char *name = "d4";
 static int verbosity;
@@ -58,13 +59,16 @@ static void
 emit(int priority, int err, const char *fmt, va_list ap)
 {
 	char text[LINE_MAX_LEN], line[LINE_MAX_LEN + 128];
-	size_t n;
+	const char *reason = err != 0 ? strerror(err) : "";
+	size_t n, most = sizeof(text) - strlen(reason) - 8;
 	int len;
 
 	len = vsnprintf(text, sizeof(text), fmt, ap);
-	if (err != 0 && len >= 0 && (size_t)len < sizeof(text))
-		(void)snprintf(text + len, sizeof(text) - (size_t)len, ": %s",
-		    strerror(err));
+	/* An object that is too long does not take its reason along. */
+	if (err != 0 && len >= 0)
+		(void)snprintf(text + ((size_t)len < most ? (size_t)len : most),
+		    strlen(reason) + 8, "%s: %s",
+		    (size_t)len < most ? "" : "...", reason);
 	n = (size_t)snprintf(line, 64, "%s: ", name);
 	n += show(line + n, sizeof(line) - n - 1, text);
 	if (use_syslog) {

@@ -110,7 +110,7 @@ dir_slurp(struct dir *dir, const struct tree *tree, const char *path,
 {
 	int fd, r, tries;
 	bool again;
-	size_t size;
+	size_t size = 0;
 
 	for (tries = 0;; tries++) {
 		if ((fd = open_file(dir, tree, path, max, &size)) < 0)

@@ -135,7 +135,7 @@ make_context(const SSL_METHOD *method)
 	/* The system's configuration may hold what would hide a cut. */
 	SSL_CTX_clear_options(ctx, SSL_OP_IGNORE_UNEXPECTED_EOF);
 	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE |
-	    SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+	    SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	(void)SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	if (SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) == 1 &&
 	    SSL_CTX_set_cipher_list(ctx, SUITES) == 1 &&
@@ -221,6 +221,9 @@ set_server(SSL_CTX *ctx, const struct d4_tls_server *server, char why[WHY])
 {
 	STACK_OF(X509_NAME) *names;
 
+	/* Of many connections most are idle.  A client has one, and would get
+	 * a buffer anew for each TLS record. */
+	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
 	/* NOLINTNEXTLINE(clang-analyzer-core.*): it is one or the other */
 	if (load_pair(ctx, server->cert, server->cert, why) == -1)
 		return -1;

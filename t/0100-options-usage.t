@@ -33,7 +33,8 @@ for program in "$D4" "$RECV"; do
 		# shellcheck disable=SC2086 # several words
 		run "$program" $wrong < /dev/null
 		is "$status" 2 "$name $wrong: exit 2"
-		like "$(cat err)" "usage: $name " "and a usage line"
+		like "$(cat err)" "^[^ ]*$name: .*
+usage: $name " "and the reason, and a usage line"
 		is "$(wc -c < out)" 0 "and nothing on stdout"
 	done
 
@@ -66,6 +67,9 @@ done
 
 # ---- -n -------------------------------------------------------------------
 
+# -cc is an option of d4-goclient.
+refuses 'd4: a directory given twice' 2 '^d4: -c: c: given twice$' '' \
+    "$D4" -c c -cc
 run "$D4" -n -c c < /dev/null
 is "$status" 0 'd4 -n: exit 0'
 for line in 'version: 1' 'type: 1 \(pcap\)' "uuid: $UUID" 'key: 21 bytes' \

@@ -132,8 +132,8 @@ is_wrong d4 snaplen 0 1000001 -1 +1 ' 1' '1 ' 4k 0x1000 4096.0 $'1\n2' \
 is_wrong d4 uuid not-a-uuid 0f3c2a9e-5b71-1c8d-9a64-7e2d1b0c9f35 \
     0f3c2a9e-5b71-4c8d-1a64-7e2d1b0c9f35 "$UUID " " $UUID" "${UUID}0" \
     00000000-0000-0000-0000-000000000000
-is_wrong d4 source tcp:nowhere:1 ''
-is_wrong d4 destination tcp: ''
+is_wrong d4 source tcp:nowhere:1 '' 'stdin ' stdin_as_d4 folder
+is_wrong d4 destination tcp: '' 'stdout ' stdout2
 
 is_right d4 version '1' '1\n' '1\r\n' '255\n' '2\n'
 is_right d4 type '1' '1\r\n' '254\n' '2\n' '99\n'
@@ -141,8 +141,9 @@ is_right d4 snaplen '1\n' '1000000\n' '7\r\n'
 is_right d4 key 'a' 'a\n' 'a\r\n' '  two words \n' 'a\n\n' '\0377\n'
 is_right d4 uuid "$UUID" "$UUID\\r\\n" "{$UUID}\\n" "${UUID//-/}\\n" \
     "urn:uuid:$UUID\\n" "${UUID^^}\\n"
-is_right d4 source 'stdin' 'stdin\r\n' './some file\n' '/dev/null\n'
-is_right d4 destination 'stdout' 'stdout\r\n' '/dev/null\n'
+is_right d4 source 'stdin' 'stdin\r\n' './some file\n' '/dev/null\n' \
+    './stdin \n' ' stdin\n' './folder\n'
+is_right d4 destination 'stdout' 'stdout\r\n' '/dev/null\n' './stdout \n'
 
 # ---- d4-recv ----------------------------------------------------------------
 
@@ -180,5 +181,17 @@ conf "$name" version=x
 run bin/d4 -c "$name"
 is "$(lines err)" 1 'control characters of a name begin no line'
 is "$(tr -d '\n' < err | tr -cd '\000-\037' | wc -c)" 0 'nor reach the terminal'
+
+# One that is too long for a line, or nearly so, keeps its reason.
+for n in 250 2000 3900 20000; do
+	long=$(head -c "$n" /dev/zero | tr '\0' a)
+	for program in d4 d4-recv; do
+		run "bin/$program" -c "$long"
+		like "$(cat err)" "^$program: a{200}a*(\.\.\.)?: [A-Z][a-z]" \
+		    "$program: $n bytes of a name keep the reason"
+		ok 'in a line that a pipe takes whole' \
+		    test "$(wc -c < err)" -le 4096
+	done
+done
 
 done_testing

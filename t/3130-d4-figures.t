@@ -267,7 +267,8 @@ ok 'another each time' test "$(cat out)" != "$(cat key)"
 "$D4" --genkey > /dev/full 2> err
 is $? 1 'a full disk is told of'
 run "$D4" --genkey -c c
-like "$status $(cat err)" '^2 usage: ' '--genkey takes no configuration'
+like "$status $(cat err)" '^2 d4: -c and --genkey exclude each other' \
+    '--genkey takes no configuration'
 
 conf c key='private key to change'
 run "$D4" -c c < /dev/null
@@ -276,6 +277,13 @@ is "$status $(cat err)" '0 d4: key: is the sample; everybody knows it' \
 conf c key=short
 run "$D4" -c c < /dev/null
 is "$status $(cat err)" '0 d4: key: is shorter than 16 bytes' 'of a short one'
+conf c key="$(printf %0100d 0)"
+run "$D4" -c c < /dev/null
+is "$status $(cat err)" '0 ' 'none of 100 bytes'
+conf c key="$(printf %0101d 0)"
+run "$D4" -c c < /dev/null
+is "$status $(cat err)" '0 d4: key: is longer than 100 bytes; a D4 core server may know no more of it' \
+    'of one that existing servers would cut'
 conf c
 chmod 644 c/key
 refuses 'one that all can read' 2 \

@@ -242,4 +242,23 @@ is "$(($(grep -c '127.0.0.1' log) + suppressed))" 25 'and counted'
 stop
 is "$status" 0 'exit 0'
 
+# -- what can't work is said before anything is done --------------------------
+
+conf_recv bad source=127.0.0.1:0 destination=./never max_connections=9
+printf 'junk\n' > bad/server.pem
+chmod 600 bad/server.pem
+for check in -n ''; do
+	refuses "server.pem is none $check" 2 \
+	    '^d4-recv: bad/server.pem: no certificate in PEM$' '' \
+	    "$RECV" $check -c bad
+done
+echo tcp:127.0.0.1:0 > bad/source
+echo redis:127.0.0.1:6379/0 > bad/destination
+refuses 'files in Redis' 2 '^d4-recv: bad/destination: is no directory' '' \
+    "$RECV" -n -c bad
+echo /dev/null > bad/destination
+refuses 'a store that is none: one line' 1 \
+    '^d4-recv: /dev/null/registry: Not a directory$' '' "$RECV" -c bad
+ok 'nothing was made' test ! -e never
+
 done_testing

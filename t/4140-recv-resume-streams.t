@@ -93,7 +93,7 @@ ok "a tail of $(r LLEN "$key") records takes $usage bytes" \
 # handed over is less than what a sensor sends again.
 perl -e 'srand 5; printf "%d %s\n", $_, "x" x rand 200 for 1 .. 400000' > big
 forget
-"$RESUME" "${at[a]},${at[b]}" big type=3 slow=2 window=4000000 > said &
+"$RESUME" "${at[a]},${at[b]}" big type=3 slow=6 window=4000000 > said &
 started
 sensor=$pid
 has_some() {

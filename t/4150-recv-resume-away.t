@@ -4,6 +4,7 @@
 # While Redis is away, or refuses, a collector says nothing, and finishes files
 # of which nothing is told.  When it is back another does not take it for dead
 # at once, and takes no stream from it that it has: each byte is stored once.
+# What it let go meanwhile it lets go then, so that nobody waits for it.
 
 # Checks are reached by their names.
 # shellcheck disable=SC2317,SC2154
@@ -102,5 +103,33 @@ redis_again one --appendonly yes --appendfsync always
 sleep 5
 wakes
 done_with 'Redis was away for long'
+
+# That a lets go is refused once, for want of memory: it says so again, and b
+# does not wait for it as long as for one that lives.
+two rotate_size=500000
+"$TOP/t/tool/redis-between.pl" "$redis" \
+    "refuse=redis.call('HSET', k, 'holder', '')" > between &
+started
+within 5 [ -s between ]
+echo "redis:127.0.0.1:$(head -1 between)/1" > a/registry
+die a
+begin a
+to_b=$(for ((i = 0; i < 300; i++)); do echo -n ",${at[b]}"; done)
+"$RESUME" "${at[a]}$to_b" in3 type=3 slow=60 give_up=100 > said &
+started
+sensor=$pid
+within 20 has_some
+sleep 1
+holder() {
+	r -n 1 HGET "$(r -n 1 KEYS 'd4toolkit:tail:*' | grep -v tags)" holder
+}
+moved() {
+	[ "$(holder)" != "$before" ]
+}
+before=$(holder)
+kill -USR1 "$sensor"
+ok 'it is refused to let go' within 10 grep -q refused between
+ok 'and does so soon' within 7 moved
+done_with 'refused to let go'
 
 done_testing

@@ -22,6 +22,7 @@ usage() {
 	shift
 	run "$STDOUT" "$@"
 	if [ "$status" = 2 ] && [ ! -s out ] &&
+	    grep -q '^[^ ]*d4-stdout: ' err &&
 	    grep -q '^usage: d4-stdout ' err; then
 		pass "$name"
 	else

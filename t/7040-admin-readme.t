@@ -11,9 +11,11 @@
 . "$(dirname "$0")/lib.sh"
 
 PORT=$(free_port)
-for name in conf.sample d4 d4-admin d4-recv; do
+for name in d4 d4-admin d4-recv; do
 	ln -s "$TOP/$name" .
 done
+# A link would be copied as one, and the uuid made in the samples.
+cp -R "$TOP/conf.sample" .
 
 # readme from to: its commands from the first that matches to one that does.
 readme() {
@@ -29,6 +31,8 @@ readme 'cp -R conf.sample conf$' 'echo hello' > pipe.sh
 is "$(lines pipe.sh)" 2 'a pipe'
 run bash -e pipe.sh
 is "$status $(cat out)" '0 hello' 'a line goes through it'
+ok 'the samples have no uuid: each sensor makes its own' test ! -e \
+    "$TOP/conf.sample/uuid" -a -s conf/uuid
 
 readme 'cp -R conf.sample.collector' 'd4-recv' > collector.sh
 is "$(lines collector.sh)" 5 'a collector'

@@ -240,7 +240,9 @@ kill "$pid"
 finish "$pid"
 is "$status" 0 'exit 0'
 echo nobody-at-all > collect/user
-refuses 'no such user' 1 'user: nobody-at-all: no such user' '' \
-    "$RECV" -c collect
+for check in '' -n; do
+	refuses "no such user $check" 2 'user: nobody-at-all: no such user' '' \
+	    "$RECV" $check -c collect
+done
 
 done_testing

@@ -77,6 +77,23 @@ def lose(path):
             sys.stdout.buffer.write(r)
 
 
+def double(path):
+    sys.stdout.buffer.write(head(path))
+    for r in records(path):
+        sys.stdout.buffer.write(r + r)
+
+
+def doubled(truth, out):
+    """Each SYN/ACK was sent again at once, and no packet is another's."""
+    want = {a['victim']: a['packets'] for a in json.load(open(truth))['attacks']
+            if a['above_thresholds'] and a['kind'] in ('synack', 'ecnack')}
+    got = {a['target']: a for a in map(json.loads, open(out))}
+    assert want and set(want) <= set(got), set(want) - set(got)
+    for v, n in want.items():
+        assert (got[v]['packets'], got[v]['repeated_synacks']) == (2 * n, n), \
+            got[v]
+
+
 def split(path, parts):
     rs = list(records(path))
     parts = int(parts)

@@ -29,6 +29,14 @@ sub median {
 	return $sorted[@sorted / 2];
 }
 
+# Of each column of the rows.
+sub medians {
+	my @rows = @_;
+
+	return map { my $at = $_; median(map { $_->[$at] } @rows) }
+	    0 .. $#{$rows[0]};
+}
+
 # A capture with packets of a few usual sizes.
 sub make_capture {
 	my @sizes = (60, 66, 74, 1514, 90, 1514, 342, 1514, 60, 590);
@@ -62,15 +70,24 @@ sub timed {
 	return time - $begin;
 }
 
+# Seconds of CPU that ended children used.
+sub cpu {
+	my @times = times;
+
+	return $times[2] + $times[3];
+}
+
+# Returns the seconds, then those of CPU at either end.
 sub ours {
 	my ($size) = @_;
+	my @before = (cpu(), Collector::cpu_seconds());
 	my $t = timed("$top/d4/d4 -c sensor < input");
 	my ($file) = Collector::wait_for('the finished file',
 	    sub { return (Collector::files())[0] });
 
 	-s $file == $size or die "$file: is not what was sent\n";
 	unlink $file;
-	return $t;
+	return [$t, cpu() - $before[0], Collector::cpu_seconds() - $before[1]];
 }
 
 # socat of a relay, into a file.
@@ -88,14 +105,16 @@ sub socats {
 	# A connection to look whether it listens would be its only one.
 	Collector::wait_for('socat', sub { Collector::slurp('/proc/net/tcp')
 	    =~ /^\s*\d+: 0100007F:@{[ sprintf '%04X', $port ]} \S+ 0A/m });
+	my $before = cpu();
 	my $t = timed("socat -u FILE:input OPENSSL:localhost:$port," .
 	    'cafile=server.crt,verify=1');
+	my $middle = cpu();
 	my $begin = time;
 	waitpid $pid, 0;
 	$t += time - $begin;
 	-s 'received' == $size or die "received: is not what was sent\n";
 	unlink 'received';
-	return $t;
+	return [$t, $middle - $before, cpu() - $middle];
 }
 
 sub captures {
@@ -110,14 +129,19 @@ sub captures {
 		push @ours, $a;
 		push @socats, $b;
 	}
-	my ($a, $b) = (median(@ours), median(@socats));
+	my ($a, @cpu) = medians(@ours);
+	my ($b, @socat_cpu) = medians(@socats);
+	my $gib = $size / 2**30;
+	my $line = "%7.2f s %7.0f MB/s  CPU s per GiB %.2f and %.2f\n";
 	printf "\nA capture of %d MiB over TLS into a file, medians of %d runs" .
-	    " in turns\n  d4 to d4-recv   %7.2f s %7.0f MB/s\n" .
-	    "  socat to socat  %7.2f s %7.0f MB/s\n  ratio %.2f\n", $mib,
-	    $runs, $a, $size / 1e6 / $a, $b, $size / 1e6 / $b, $b / $a;
+	    " in turns\n  d4 to d4-recv   $line  socat to socat  $line" .
+	    "  ratio %.2f\n", $mib, $runs,
+	    $a, $size / 1e6 / $a, map({ $_ / $gib } @cpu),
+	    $b, $size / 1e6 / $b, map({ $_ / $gib } @socat_cpu), $b / $a;
 	unlink 'input';
 	return { bytes => $size, seconds => $a, socat_seconds => $b,
-	    ratio => $b / $a };
+	    ratio => $b / $a, cpu_seconds => \@cpu,
+	    socat_cpu_seconds => \@socat_cpu };
 }
 
 sub small_records {

@@ -3,14 +3,15 @@
 /*
  * Many sensors in one process, over TLS to a collector on loopback:
  *
- *	load -C ca.crt -k keyfile [-b bytes] [-n sensors] [-r records]
- *	    [-s seconds] [-u] port
+ *	load -C ca.crt -k keyfile [-b bytes] [-n sensors] [-o]
+ *	    [-r records] [-s seconds] [-u] port
  *
  * Connects all, then has all send log lines of so many bytes, a record each,
  * for so many seconds or until each has sent that many records or a few more,
  * and prints how many records were sent, how long it took from the first to
  * the answer that the last was stored, and the rate.  With -u the sensors are
- * 00000000-0000-4000-8000-000000000000 and those that follow.
+ * 00000000-0000-4000-8000-000000000000 and those that follow.  With -o each opens
+ * with an empty record, as those do that go on with their streams.
  *
  *	load -i -C ca.crt -k keyfile [-a at_once] [-n sensors] port
  *
@@ -57,6 +58,7 @@ struct sensor {
 	struct d4_tls	*tls;
 	short		 events;
 	uint8_t		*batch;		/* records, sealed */
+	size_t		 start;		/* of what is sent again */
 	size_t		 len;
 	size_t		 at;		/* of them that was sent */
 	size_t		 nsent;		/* batches */
@@ -71,6 +73,7 @@ struct load {
 	size_t			 nrecords;	/* of a sensor's batch */
 	size_t			 nbatches;	/* of each, or 0: any number */
 	bool			 numbered;	/* uuids are */
+	bool			 opens;		/* with an empty record */
 	unsigned		 ncreated;
 	uint64_t		 sent;		/* bytes of records */
 };
@@ -108,28 +111,32 @@ static void
 seal(struct load *l, struct sensor *s)
 {
 	struct d4_header header = { .version = 1, .type = 3 };
-	size_t i, len = D4_HEADER_LEN + l->bytes;
+	size_t i, n = l->nrecords + l->opens, len = D4_HEADER_LEN + l->bytes;
 	struct d4_mac_job *jobs;
+	uint8_t *at;
 
 	if (l->numbered)
 		number_uuid(header.uuid, l->ncreated);
 	else
 		d4_uuid_new(header.uuid);
 	header.timestamp = (uint64_t)time(NULL);
-	header.size = (uint32_t)l->bytes;
-	s->len = l->nrecords * len;
+	s->start = l->opens ? D4_HEADER_LEN : 0;
+	s->len = s->start + l->nrecords * len;
 	if ((s->batch = malloc(s->len)) == NULL ||
-	    (jobs = calloc(l->nrecords, sizeof(*jobs))) == NULL)
+	    (jobs = calloc(n, sizeof(*jobs))) == NULL)
 		die("memory", "not enough");
-	for (i = 0; i < l->nrecords; i++) {
+	for (i = 0, at = s->batch; i < n; i++, at += jobs[i - 1].len) {
+		header.size = l->opens && i == 0 ? 0 : (uint32_t)l->bytes;
 		jobs[i].key = l->key;
-		jobs[i].record = s->batch + i * len;
-		jobs[i].len = len;
-		d4_header_encode(jobs[i].record, &header);
-		memset(jobs[i].record + D4_HEADER_LEN, 'x', l->bytes - 1);
-		jobs[i].record[len - 1] = '\n';
+		jobs[i].record = at;
+		jobs[i].len = D4_HEADER_LEN + header.size;
+		d4_header_encode(at, &header);
+		if (header.size == 0)
+			continue;
+		memset(at + D4_HEADER_LEN, 'x', l->bytes - 1);
+		at[len - 1] = '\n';
 	}
-	if (d4_mac_seal(l->mac, jobs, l->nrecords) == -1)
+	if (d4_mac_seal(l->mac, jobs, n) == -1)
 		die("HMAC", "cannot be computed");
 	free(jobs);
 }
@@ -289,7 +296,7 @@ send_all(struct load *l, struct sensor *sensors, size_t n, unsigned seconds)
 			if (sensors[i].state != SENDING ||
 			    sensors[i].at < sensors[i].len)
 				continue;
-			sensors[i].at = 0;
+			sensors[i].at = sensors[i].start;
 			if (++sensors[i].nsent == l->nbatches || over) {
 				sensors[i].state = ENDING;
 				step(l, &sensors[i]);
@@ -311,7 +318,8 @@ stream(struct load *l, size_t n, unsigned seconds)
 	began = now();
 	send_all(l, sensors, n, seconds);
 	took = now() - began;
-	records = l->sent / (D4_HEADER_LEN + l->bytes);
+	records = (l->sent - n * sensors[0].start) /
+	    (D4_HEADER_LEN + l->bytes);
 	printf("%llu records, %.3f s, %.0f records/s\n",
 	    (unsigned long long)records, took, (double)records / took);
 	free(sensors);
@@ -414,7 +422,7 @@ main(int argc, char *argv[])
 	int ch;
 
 	(void)signal(SIGPIPE, SIG_IGN);
-	while ((ch = getopt(argc, argv, "a:b:C:ik:n:r:s:u")) != -1) {
+	while ((ch = getopt(argc, argv, "a:b:C:ik:n:or:s:u")) != -1) {
 		switch (ch) {
 		case 'a':
 			at_once = number(optarg, 50000);
@@ -433,6 +441,9 @@ main(int argc, char *argv[])
 			break;
 		case 'n':
 			sensors = number(optarg, 50000);
+			break;
+		case 'o':
+			l.opens = true;
 			break;
 		case 'r':
 			records = number(optarg, UINT_MAX);

@@ -8,7 +8,8 @@
 #
 # What each program needs of a CPU for a record is said with it: on two cores,
 # which Redis, receiver and sensors share, it tells what the rate would be on
-# more.
+# more.  Then the same of sensors that go on with their streams, each entry of
+# which has a tag beside it.
 #
 #	BENCH_RECORDS=n	of each run, 100000
 #	BENCH_RUNS=n	3
@@ -54,20 +55,23 @@ note() {
 	echo "$2 $3 $total" | awk '{ printf "%.2f\n", ($2 - $1) / $3 }' >> "$1"
 }
 
-# as sensors do, into the receiver of $worker
+# file [option...]: as sensors do, into the receiver of $worker
 ours() {
-	local a b c
+	local a b c file=$1
+	shift
 	r FLUSHDB > /dev/null
 	a=$(used "$worker") b=$(used "$redis_pid") c=$(children)
-	"$TOP/t/bench/load" -C cert.pem -k key -b 4096 -n 8 -u \
+	"$TOP/t/bench/load" -C cert.pem -k key -b 4096 -n 8 -u "$@" \
 	    -r $((records / 8)) "$port" > load.out || exit 1
 	total=$(cut -d ' ' -f 1 load.out)
 	note sensors "$c" "$(children)"
 	note receiver "$a" "$(used "$worker")"
 	note redis "$b" "$(used "$redis_pid")"
+	# What opens a stream is an entry, too.
 	[ "$(r KEYS 'stream:*' | sed 's/^/XLEN /' | r |
-	    awk '{ n += $1 } END { print n }')" = "$total" ] || exit 1
-	sed 's/.* \([0-9]*\) records.*/\1/' load.out >> ours
+	    awk '{ n += $1 } END { print n }')" = \
+	    $((total + ($# > 0 ? 8 : 0))) ] || exit 1
+	sed 's/.* \([0-9]*\) records.*/\1/' load.out >> "$file"
 }
 
 # option...: as redis-benchmark does
@@ -103,13 +107,11 @@ compare() {
 		exit 1
 	}
 	worker=$(pgrep -P "$recv")
-	rm -f ours theirs sensors receiver redis bench bench_redis
+	rm -f ours theirs opened sensors receiver redis bench bench_redis
 	for ((i = 0; i < runs; i++)); do
-		ours
+		ours ours
 		theirs "$@"
 	done
-	kill "$recv"
-	finish "$recv"
 	printf 'records of 4 KiB from 8 TLS sensors into streams, %s: %d/s; ' \
 	    "$name" "$(most ours)"
 	printf 'redis-benchmark XADD -P 32: %d/s; ratio %s\n' \
@@ -119,6 +121,16 @@ compare() {
 	    "$(least sensors)" "$(least receiver)" "$(least redis)"
 	printf 'redis-benchmark %s, Redis %s\n' "$(least bench)" \
 	    "$(least bench_redis)"
+	rm sensors receiver redis
+	for ((i = 0; i < runs; i++)); do
+		ours opened -o
+	done
+	kill "$recv"
+	finish "$recv"
+	printf '  of sensors that go on with their streams: %d/s; ' \
+	    "$(most opened)"
+	printf 'us of CPU: sensors %s, receiver %s, Redis %s\n' \
+	    "$(least sensors)" "$(least receiver)" "$(least redis)"
 }
 
 for ((n = 0; n < 8; n++)); do

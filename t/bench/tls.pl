@@ -1,14 +1,15 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: ISC
 #
-# tls.pl TOP PORT: the measurements of tls.sh, in its directory.
+# tls.pl TOP PORT SINK: the measurements of tls.sh, in its directory; the sink's
+# pid.
 
 use strict;
 use warnings;
 use Time::HiRes 'time';
 
-my ($top, $port) = @ARGV;
-my $mib = $ENV{BENCH_TLS_MIB} || 512;
+my ($top, $port, $sink) = @ARGV;
+my $mib = $ENV{BENCH_TLS_MIB} || 1024;
 my $runs = $ENV{BENCH_RUNS} || 5;
 my $socat = "socat -u STDIN OPENSSL:localhost:$port,verify=1,cafile=s.crt";
 my $large = $socat =~ s/-u/-u -b 65536/r;
@@ -23,7 +24,7 @@ my @commands = (
 	['d4, lines', "$top/d4/d4 -c conf < input", type => 3],
 	['d4, pcap', "$top/d4/d4 -c conf < input", type => 1],
 );
-my %times;
+my (%times, %cpu, %sink_cpu);
 
 sub put {
 	my ($name, $text) = @_;
@@ -49,6 +50,15 @@ sub make_input {
 	close $out or die "input: $!\n";
 }
 
+# Seconds of CPU: of all commands so far, and of the sink.
+sub cpu {
+	my @commands = times;
+
+	open my $in, '<', "/proc/$sink/stat" or die "sink: $!\n";
+	my @stat = split ' ', <$in>;
+	return ($commands[2] + $commands[3], ($stat[13] + $stat[14]) / 100);
+}
+
 make_input();
 for my $run (0 .. $runs) {
 	for (@commands) {
@@ -56,10 +66,14 @@ for my $run (0 .. $runs) {
 
 		%value = (destination => "localhost:$port", type => 1, %value);
 		put("conf/$_", "$value{$_}\n") for keys %value;
-		my $begin = time;
+		my ($begin, @before) = (time, cpu());
 		system('sh', '-c', $command) == 0 or die "failed: $command\n";
 		# The first run warms the caches.
-		push @{$times{$name}}, time - $begin if $run > 0;
+		next if $run == 0;
+		push @{$times{$name}}, time - $begin;
+		my @after = cpu();
+		push @{$cpu{$name}}, $after[0] - $before[0];
+		push @{$sink_cpu{$name}}, $after[1] - $before[1];
 	}
 }
 
@@ -70,11 +84,15 @@ sub median {
 }
 
 printf "\nOver TLS on loopback, %d MiB, medians of %d runs in turns\n" .
-    "  %-22s %8s %10s\n", $mib, $runs, '', 'MB/s', 'to socat';
+    "  %-22s %8s %10s %13s %6s\n", $mib, $runs, '', 'MB/s', 'to socat',
+    'CPU s per GiB', 'sink';
 my $socat_s = median(@{$times{$commands[0][0]}});
 for (@commands) {
 	my $s = median(@{$times{$_->[0]}});
+	my $gib = (-s 'input') / 2**30;
 
-	printf "  %-22s %8.0f %10.2f\n", $_->[0], (-s 'input') / 1e6 / $s,
-	    $socat_s / $s;
+	printf "  %-22s %8.0f %10.2f %13.2f %6.2f\n", $_->[0],
+	    (-s 'input') / 1e6 / $s, $socat_s / $s,
+	    median(@{$cpu{$_->[0]}}) / $gib,
+	    median(@{$sink_cpu{$_->[0]}}) / $gib;
 }

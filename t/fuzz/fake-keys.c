@@ -379,11 +379,12 @@ do_rpoplpush(struct fake_reply *r, int n, const struct text w[], int how)
 	(void)pop(r, &w[1], false, &w[2]);
 }
 
-/* All at once, each key once. */
+/* All at once, each key once but for the first, which may come again. */
 static void
 do_scan(struct fake_reply *r, int n, const struct text w[], int how)
 {
 	size_t i, len = n > 3 && w[3].len > 0 ? w[3].len - 1 : 0;
+	const struct row *first = NULL;
 	struct fake_reply *keys;
 
 	(void)how;
@@ -391,11 +392,15 @@ do_scan(struct fake_reply *r, int n, const struct text w[], int how)
 	string(&r->elements[0], &(struct text){ "0", 1 });
 	fake_reply_array(keys = fake_reply_more(r), 0);
 	for (i = 0; i < nrows; i++) {
-		if (rows[i].key.len >= len && memcmp(rows[i].key.bytes,
-		    w[3].bytes, len) == 0 &&
-		    find(&rows[i].key, NULL) == &rows[i])
-			string(fake_reply_more(keys), &rows[i].key);
+		if (rows[i].key.len < len || memcmp(rows[i].key.bytes,
+		    w[3].bytes, len) != 0 ||
+		    find(&rows[i].key, NULL) != &rows[i])
+			continue;
+		string(fake_reply_more(keys), &rows[i].key);
+		first = first == NULL ? &rows[i] : first;
 	}
+	if (first != NULL)
+		string(fake_reply_more(keys), &first->key);
 }
 
 static const struct command commands[] = {

@@ -15,6 +15,7 @@
 
 #include "d4-recv/tail.h"
 #include "d4-recv/whole.h"
+#include "lib/bytes.h"
 #include "lib/log.h"
 #include "t/fuzz/fake-recv.h"
 #include "t/fuzz/faults.h"
@@ -32,6 +33,10 @@ struct d4_registry_claim {
 
 static struct d4_registry_claim *claims;
 
+/* What Redis has of streams that are gone on with: beginnings of HMACs. */
+static uint64_t *known;
+static size_t nknown;
+
 void
 fake_begin(void)
 {
@@ -45,6 +50,9 @@ fake_end(void)
 	assert(fake.nopen == 0 && fake.nclaims == 0 && fake.nstreams == 0);
 	assert(claims == NULL);
 	free(fake.out);
+	free(known);
+	known = NULL;
+	nknown = 0;
 	(void)nftw(scratch_path("%s", TAIL_DIR), scratch_on_entry, 16,
 	    FTW_DEPTH | FTW_PHYS);
 }
@@ -300,7 +308,7 @@ d4_registry_sensor(struct d4_registry *reg, const uint8_t uuid[D4_UUID_LEN],
 
 	(void)reg;
 	memset(sensor, 0, sizeof(*sensor));
-	if (is_mute())
+	if (is_mute() || faults_next(FAULT_ANSWER) != 0)
 		return -1;
 	sensor->block_address = fake.blames;
 	if (uuid[1] == FAKE_OWN_KEY || fake.other_key) {
@@ -324,6 +332,9 @@ d4_registry_sensor(struct d4_registry *reg, const uint8_t uuid[D4_UUID_LEN],
 		break;
 	case FAKE_BROKEN:
 		return -1;
+	case FAKE_UNREGISTERED:
+		sensor->known = true;
+		break;
 	default:
 		break;
 	}
@@ -358,7 +369,8 @@ d4_registry_mode(struct d4_registry *reg, enum d4_registry_mode *mode)
 {
 	(void)reg;
 	*mode = fake.has_types ? D4_MODE_REGISTRATION : D4_MODE_CONFIGURED;
-	return fake.broken && fake.has_types ? -1 : 0;
+	return (fake.broken && fake.has_types) ||
+	    faults_next(FAULT_ANSWER) != 0 ? -1 : 0;
 }
 
 int
@@ -509,21 +521,25 @@ d4_registry_facts(struct d4_registry *reg, const uint8_t uuid[D4_UUID_LEN],
 	(void)reg;
 	(void)uuid;
 	seen[0].last = seen[1].last = fake.heard;
+	if (!fake.elsewhere || faults_next(FAULT_ANSWER) != 0)
+		return -1;
 	facts->seen = seen;
 	facts->nseen = 2;
-	return fake.elsewhere ? 0 : -1;
+	return 0;
 }
 
 void
 d4_registry_facts_free(struct d4_registry_facts *facts)
 {
-	assert(facts->nseen == 2);
+	assert(facts->nseen == 2 || facts->nseen == 0);
 }
 
 /* -- d4-core's streams ------------------------------------------------------ */
 
 struct stream_session {
 	uint64_t	n;
+	bool		resumes;
+	struct match	match;
 };
 
 struct stream_session *
@@ -547,33 +563,56 @@ stream_resume(struct stream_session *s, const uint8_t hello[D4_HMAC_LEN])
 {
 	assert(s != NULL);
 	(void)hello;
+	s->resumes = true;
 }
 
-/* Nothing is known of any stream. */
 int
 stream_judge(struct stream_session *s, const struct d4_header *h,
     const uint8_t *payload, enum match_verdict *verdict)
 {
-	assert(s != NULL);
-	(void)h;
+	size_t i;
+	void *p;
+
 	(void)payload;
 	*verdict = MATCH_NEW;
+	if (!s->resumes)
+		return 1;
+	if (fake.stream_full)
+		return 0;
+	if ((p = malloc(1)) == NULL)
+		return -1;
+	free(p);
+	for (i = 0; i < nknown; i++) {
+		if (known[i] == d4_get64le(h->hmac)) {
+			s->match.nstored++;
+			*verdict = MATCH_STORED;
+			return 1;
+		}
+	}
+	s->match.end = MATCH_COMPLETE;
 	return 1;
 }
 
 const struct match *
 stream_match(const struct stream_session *s)
 {
-	assert(s != NULL);
-	return NULL;
+	return s->resumes ? &s->match : NULL;
 }
 
 int
 stream_add(struct stream_session *s, const struct d4_header *h,
     const uint8_t *payload)
 {
+	bool were = faults_pause();
+
 	put(payload, h->size);
 	s->n++;
+	if (s->resumes) {
+		known = realloc(known, (nknown + 1) * sizeof(*known));
+		assert(known != NULL);
+		known[nknown++] = d4_get64le(h->hmac);
+	}
+	faults_resume(were);
 	return fake.broken ? -1 : 0;
 }
 
@@ -596,14 +635,15 @@ stream_end(const struct stream_session *s)
 {
 	(void)s;
 	return !fake.stream_over ? STREAM_GOES_ON :
-	    fake.broken ? STREAM_BAD_DATA : STREAM_OVERFLOW;
+	    fake.broken ? STREAM_BAD_DATA :
+	    fake.elsewhere ? STREAM_TAKEN : STREAM_OVERFLOW;
 }
 
 bool
 stream_settled(struct stream_session *s)
 {
 	(void)s;
-	return !fake.stream_full;
+	return !fake.stream_full && !fake.busy;
 }
 
 void

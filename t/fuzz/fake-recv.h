@@ -18,7 +18,7 @@
 #include "lib/tls.h"
 
 /* Who the sensors are, by the second byte of their uuid; all else is that of a
- * version 4 uuid. */
+ * version 4 uuid.  What is asked of the registry may fail by FAULT_ANSWER. */
 enum fake_sensor {
 	FAKE_KNOWN,		/* registered, with the default key */
 	FAKE_OWN_KEY,		/* registered, with FAKE_KEY and limits */
@@ -26,6 +26,8 @@ enum fake_sensor {
 	FAKE_BLOCKED,
 	FAKE_BLOCKS_ADDRESS,
 	FAKE_BROKEN,		/* the registry can't say */
+	FAKE_UNREGISTERED,	/* known, and no more */
+	FAKE_NOBODY,		/* not registered, no uuid of version 4 */
 	FAKE_SENSORS
 };
 

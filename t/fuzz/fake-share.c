@@ -190,12 +190,14 @@ answer(struct share_stream *s)
 		answer_question(s);
 	} else if (fake_share.taken) {
 		s->state = SHARE_GONE;
+	} else if (fake_share.lost && (s->uploaded || s->confirmed ||
+	    s->state == SHARE_SETTLED)) {
+		s->lacks_all = true;
+		s->uploaded = s->confirmed = false;
 	} else if (s->uploaded || s->confirmed) {
 		s->uploaded = s->confirmed = false;
 		s->state = SHARE_SETTLED;
 		s->arrived = s->ticket;
-	} else if (s->state == SHARE_SETTLED && fake_share.lost) {
-		s->lacks_all = true;
 	} else if (s->state == SHARE_SETTLED) {
 		take_push(s);
 	}

@@ -3,7 +3,8 @@
 /*
  * Whole sessions of d4-recv: what up to three sensors send at a time, through
  * socket pairs, to the connections, sessions, borders, handlers and store that
- * d4-recv has; clock, disk and registry are faked (fake-recv.h).
+ * d4-recv has; clock, disk and registry are faked (fake-recv.h), and so are
+ * other stores, where the choice wants some (fake-share.h).
  *
  * The first byte says what the collector is like, and the choice that may be
  * behind all what else, with faults (faults.h).  In between are steps, a byte
@@ -57,6 +58,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 #define BINDS_UUID	16
 #define LEAVES		32	/* ends while there is no room */
 #define SHARES		64	/* tails, with other stores */
+#define NO_ROTATION	128	/* unless by size */
 
 /* A sensor: our end of its connection, and what it has not sent yet. */
 struct sensor {
@@ -131,7 +133,8 @@ begin_store(struct world *w, uint8_t how, unsigned choice)
 {
 	struct store_settings set = {
 		.finish = fake_finish(),
-		.rotate = (how & ROTATES) != 0 ? 2 : 300,
+		.rotate = (how & ROTATES) != 0 ? 2 :
+		    (choice & NO_ROTATION) != 0 ? 0 : 300,
 		.rotate_size = (how & BY_SIZE) != 0 ? 100 : 0,
 		.compress = (how & COMPRESSES) != 0 ? D4_GZ_GZIP : D4_GZ_PLAIN,
 		.max_files = (how & FEW_FILES) != 0 ? 2 : 0,
@@ -279,11 +282,12 @@ end(struct world *w, struct result *r)
 
 	/* There is room again for what waits, and nothing fails. */
 	leaves = (faults_choice() & LEAVES) != 0;
-	if (!leaves)
+	if (!leaves) {
 		fake.disk_full = fake.busy = fake.items_full = false;
+		memset(&fake_share, 0, sizeof(fake_share));
+	}
 	fake.disk_broken = false;
 	fake.stream_full = false;
-	memset(&fake_share, 0, sizeof(fake_share));
 	/* A thread is done when it is, and a server answers when it does. */
 	r->was_full = w->was_full || faults_any() || w->shares ||
 	    w->settings.sync == STORE_SYNC_SECOND;

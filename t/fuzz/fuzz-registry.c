@@ -281,6 +281,7 @@ crowd(void)
 {
 	uint8_t uuid[D4_UUID_LEN] = { 0xff };
 	const char *path = scratch_path("pending");
+	static const struct timespec times[2];
 	int dir, fd, i;
 	bool were = faults_pause();
 	char name[40];
@@ -289,8 +290,14 @@ crowd(void)
 		return;
 	for (i = 0; i < D4_REGISTRY_PENDING; i++) {
 		(void)snprintf(name, sizeof(name), "%032x", i);
+		/* One that no stranger is called. */
+		if (i == 7)
+			(void)strcat(name, "x");
 		fd = openat(dir, name, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
 		assert(fd != -1);
+		/* Some came before, or at the same time. */
+		if (i % 1000 < 3)
+			assert(futimens(fd, times) == 0);
 		(void)close(fd);
 	}
 	faults_resume(were);
@@ -316,7 +323,7 @@ do_choice(unsigned choice)
 	} else if (choice == 130) {
 		crowd();
 	} else {
-		write_registry(reg, 6);
+		write_registry(reg, 7);
 	}
 }
 

@@ -10,8 +10,8 @@
 void read_registry(struct d4_registry *, bool files);
 
 /* Writes there, of the same sensor and another: by the number what is set of
- * them, registrations, sets, queues, claims, facts, or all of these.  Whatever
- * comes of it, what it finds there is what it has to stand. */
+ * them, registrations, sets, queues, claims, facts, many at a time, or all of
+ * these.  Whatever comes of it, what it finds there is what it has to stand. */
 void write_registry(struct d4_registry *, unsigned what);
 
 #endif

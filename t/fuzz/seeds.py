@@ -693,7 +693,8 @@ seed('place', 'made-capture-of-4', b'\0', UUID, bytes(32),
 
 # ---- sessions of d4-recv ----------------------------------------------------
 
-KNOWN, OWN_KEY, STRANGER, BLOCKED, BLOCKS_ADDRESS, BROKEN = range(6)
+KNOWN, OWN_KEY, STRANGER, BLOCKED, BLOCKS_ADDRESS, BROKEN, UNREGISTERED, \
+    NOBODY = range(8)
 WRONG_KEY, BIT_TURNED, BYTE_MORE, HUGE, OTHER_VERSION = 16, 24, 32, 64, 128
 REGISTERED, ROTATE, BY_SIZE, COMPRESS, FEW_FILES, NO_FILES, STREAMS, TLS = (
     1 << i for i in range(8))
@@ -737,7 +738,7 @@ def switch(name):
 
 
 def hello(i=0, peer=2):
-    return bytes([x for x in range(64 * peer, 256)
+    return bytes([x for x in range([0, 64, 128, 216][peer], 256)
                   if x % 8 == 7 and x // 8 % 3 == i][:1])
 
 
@@ -820,7 +821,9 @@ recv('kicked', rec('a\n', 3), switch('kick'), wait(1, True), rec('b\n', 3),
      bye())
 recv('other-version', rec('a\n', 3, OTHER_VERSION), bye())
 recv('sealed-by-others', raw(record(b'a\n', 3, key=b'x')), bye())
-recv('no-version-4', rec('a\n', 3, 7), bye())
+recv('no-version-4', rec('a\n', 3, NOBODY), bye())
+recv('no-version-4-refused', rec('a\n', 3, NOBODY), bye(), how=REGISTERED)
+recv('unregistered', rec('a\n', 3, UNREGISTERED), bye(), how=REGISTERED)
 recv('wrong-key', rec('a\n', 3, WRONG_KEY), bye())
 recv('wrong-key-later', rec('a\n', 3), rec('b\n', 3, WRONG_KEY), bye())
 for bit, part in ((0, 2), (1, 20), (5, 40), (7, 58), (2, 61)):
@@ -1012,6 +1015,7 @@ queue('limit', *[(ITEM % (1700000000000000000 + i, 3), 'abc')
 queue('limit-none', ('a', 'b'), limit='0')
 queue('limit-bad', ('a', 'b'), limit='2x')
 queue('limit-negative', ('a', 'b'), limit='-1')
+queue('limit-letter', ('a', 'b'), limit='x1')
 
 # ---- files for one stream ---------------------------------------------------
 
@@ -1062,10 +1066,11 @@ seed('pibs-state', 'cut-off', b'\1', HEAD, long(80, 0, 0))
 seed('pibs-state', 'damaged', b'\1', HEAD, long(8, 1, 0))
 
 
-def state_flow(target, proto=6, packets=30, detail=None, early=2, buckets=32):
+def state_flow(target, proto=6, packets=30, detail=None, early=2, buckets=32,
+               marks=(3, 2, 1)):
     out = long(0, 0xffff << 32 | target, proto, 1700000000 * 10**9)
     out += long(1690000000 * 10**9, packets, packets * 40, 0, 0, 0)
-    out += long(*[17 - i for i in range(17)]) * early
+    out += long(*[17 - i for i in range(14)], *marks) * early
     if detail is None:
         return out + long(0)
     peak, newest, nreporters, tally, nblocks, maxblocks = detail
@@ -1097,6 +1102,18 @@ state('flow-odd-blocks', state_flow(A_TARGET, 6, 30, (4, 2, 1, 2, 1, 3)))
 state('flow-many-values', state_flow(A_TARGET, 6, 30, (4, 2, 1, 33, 1, 4)))
 state('flow-far-bucket', state_flow(A_TARGET, 6, 30, (4, 99, 1, 2, 1, 4)))
 state('flow-other-limits', state_flow(A_TARGET), limits=(60, 60, 10))
+state('flow-other-window', state_flow(A_TARGET), limits=(300, 61, 10))
+state('flow-other-slide', state_flow(A_TARGET), limits=(300, 60, 11))
+state('flow-no-blocks', state_flow(A_TARGET, 6, 30, (4, 2, 1, 2, 0, 0)))
+state('flow-unmarked', state_flow(A_TARGET, marks=(0, 0, 0)))
+state('flow-cut-blocks', state_flow(A_TARGET, 6, 30, (4, 2, 1, 2, 0, 64))[:-900])
+state('flow-too-many-blocks', state_flow(A_TARGET, 6, 30, (4, 2, 1, 2, 0, 0)
+                                         )[:-16] + long(1 << 20, 0))
+for n in (4, 12, 30, 60, 200, 260, 400, 500):
+    state('flow-cut-at-%d' % n, state_flow(A_TARGET, 6, 30,
+                                           (4, 2, 1, 2, 1, 4))[:n])
+seed('pibs-state', 'flows-and-more', b'\0', long(0), long(300, 60, 10),
+     long(3, 5, 7), long(1700000000 * 10**9, 0, 0, 0, 0), long(0), b'more')
 
 # ---- what a Redis server answers --------------------------------------------
 
@@ -1512,12 +1529,14 @@ recv('goes-on-write-fails', HELLO, LINES[0], wait(3), switch('write'), LINES[1],
      wait(3), LINES[2], wait(1), bye(), how=ROTATE, more=ALWAYS)
 
 
-def recv_faulty(name, *steps, how=0, more=0, calls):
+def recv_faulty(name, *steps, how=0, more=0, calls, ks=(0,)):
     for call in calls.split():
         what, _, way = call.partition(':')
-        seed('recv', 'faulty-%s-%s' % (call.replace(':', '-'), name),
-             bytes([how]), *steps, *[choice(more)] * (more > 0),
-             fault(what, way or 'EIO', sweep=True))
+        for k in ks:
+            seed('recv', 'faulty-%s-%s%s' % (call.replace(':', '-'), name,
+                                             '-%d' % k if k > 0 else ''),
+                 bytes([how]), *steps, *[choice(more)] * (more > 0),
+                 fault(what, way or 'EIO', k, sweep=True))
 
 
 def huge(payload, type_=1, i=0):
@@ -1678,13 +1697,113 @@ for name, steps in {
     recv_faulty('shared-' + name, *steps, more=SHARED | ALWAYS,
                 calls='alloc read write write:ENOSPC sync open stat lock')
 
+# ---- who else is there ------------------------------------------------------
+
+recv('elsewhere-among-others', hello(2), rec('a\n', 8), rec('a\n', 3, OWN_KEY, 1),
+     switch('elsewhere'), rec('a\n', 3, i=2), bye(2), bye(1), bye())
+recv('elsewhere-and-clock-set-back', bytes([8 * 27 + 6]), CLOCK,
+     rec('a\n', 3), bye())
+recv('elsewhere-alone', switch('elsewhere'), HELLO, LINES[0], bye(),
+     how=NO_FILES)
+recv_faulty('elsewhere', switch('elsewhere'), rec('a\n', 3), bye(),
+            calls='answer')
+recv('goes-on-among-others', rec('a\n', 8), rec('', 3, OWN_KEY, 1),
+     rec('', 3, i=2), rec('line 0\n', 3, i=2), bye(2), bye(1), bye())
+recv('goes-on-where-one-is', rec('a\n', 3), rec('', 3, i=1),
+     rec('line 0\n', 3, i=1), bye(1), bye())
+recv('goes-on-in-an-older-one', hello(0), rec('', 3, i=1),
+     rec('line 0\n', 3, i=1), rec('', 3), LINES[0], bye(), bye(1))
+recv('older-has-ended', rec('a\n', 3), switch('items'), rec('b\nc\n', 3),
+     rec('d\n', 3), bye(), rec('e\n', 3, i=1), wait(1), switch('items'),
+     wait(1), bye(1))
+recv('older-is-condemned', switch('items'), rec('b\nc\n', 3), rec('d\n', 3),
+     rec('e\n', 3, WRONG_KEY), rec('f\n', 3), wait(1), rec('e\n', 3, i=1),
+     wait(1), switch('items'), wait(1), bye(1), bye())
+recv('bound-without-tls', rec('a\n', 3), bye(), more=BIND)
+recv('strangers-of-many-addresses', hello(0, 1), hello(1), rec('a\n', 3, i=2),
+     bye(2))
+recv('too-many', rec('a\n', 3), switch('tls-slow'), bye(), hello(0, 1),
+     rec('a\n', 8), rec('a\n', 3, OWN_KEY, 1), hello(2), rec('b\n', 3, STRANGER,
+                                                         2), how=TLS)
+recv('judged-streams', rec('a\n', 8), wait(1, True), rec('b\n', 8), bye(),
+     how=STREAMS)
+recv_faulty('judged', rec('a\n', 3, OWN_KEY), wait(1, True), switch('types'),
+            wait(1, True), bye(), how=STREAMS, calls='answer')
+recv('streams-taken', rec('a\n', 8), switch('elsewhere'), switch('over'),
+     wait(1), how=STREAMS)
+recv('streams-bad-data', rec('a\n', 8), switch('registry'), switch('over'),
+     wait(1), how=STREAMS)
+recv('streams-not-settled', rec('a\n', 8), switch('busy'), bye(), wait(1),
+     switch('busy'), wait(1), how=STREAMS)
+recv('streams-full-within-a-record', rec('a\n', 8), raw(record(b'abc')[:30]),
+     switch('stream'), raw('x'), switch('stream'), wait(1), how=STREAMS)
+recv('streams-alone-go-on', HELLO, *LINES[:3], cut_off(), HELLO, *LINES, bye(),
+     how=NO_FILES)
+recv('streams-alone-full', switch('stream'), HELLO, *LINES[:2], wait(1),
+     switch('stream'), wait(1), bye(), how=NO_FILES)
+recv('streams-alone-backwards', HELLO, rec('even', 3), rec('odd', 3,
+                                                          OTHER_VERSION),
+     bye(), how=NO_FILES, more=MONOTONIC)
+recv('streams-alone-monotonic', rec('a\n', 3), rec('b\n', 3), bye(),
+     how=NO_FILES, more=MONOTONIC)
+recv('streams-alone-max-age', HELLO, LINES[0], bye(), how=NO_FILES,
+     more=MAX_AGE)
+recv_faulty('streams-alone', HELLO, *LINES[:2], bye(), how=NO_FILES,
+            calls='alloc')
+recv_faulty('monotonic', rec('even', 3, OTHER_VERSION), wait(1), bye(),
+            more=MONOTONIC, calls='open write rename sync')
+recv('goes-on-huge-full', rec('', 5), rec(PCAPNG[:28], 5), rec(PCAPNG[28:48], 5),
+     switch('disk'), *[bytes([224, KNOWN, 5]) + given(PCAPNG[48:] * 12)] * 4,
+     wait(1), wait(1), switch('disk'), wait(1), bye())
+recv('goes-on-bad-at-the-end', rec('', 2), meta('ja3-jl'),
+     rec(JA3['raw-number'] + '\n', 255), bye())
+recv('goes-on-full-then-backwards', HELLO, rec('even\n', 3), switch('items'),
+     rec('a\nb\n', 3), rec('odd', 3, OTHER_VERSION), wait(1), switch('items'),
+     wait(1), more=MONOTONIC)
+recv('goes-on-preamble-alone', rec('', 5), rec(PCAPNG[:28], 5),
+     rec(PCAPNG[28:48], 5), rec(PCAPNG[48:], 5), cut_off(), rec('', 5),
+     rec(PCAPNG[28:48], 5), bye())
+recv('goes-on-type-4-in-parts', rec('', 4), rec('ab', 4), rec('cd\n', 4), bye())
+recv('goes-on-nowhere', HELLO, rec('', 3), bye())
+for name, text in (('capture', PCAP[:24]), ('lines', 'sixsix'), ('less', 'odd'),
+                   ('nothing', '')):
+    recv('too-old-4-%s' % name, rec('', 4), wait(6), rec(text, 4,
+                                                        OTHER_VERSION), bye(),
+         more=MAX_AGE)
+recv('too-old-within-a-unit', *CAP, rec(PCAP[24:50]), wait(6),
+     rec('six' * 3, 1, OTHER_VERSION), bye(), more=MAX_AGE)
+recv('batch', rec('a\n', 3), wait(1), rec('', 3) * 1100, rec('b\n', 3), bye())
+recv('batch-wrong-key', rec('a\n', 3), wait(1), rec('x', 3, WRONG_KEY),
+     rec('', 3) * 1100, bye())
+recv('few-files-rotated', rec('a\n', 3), rec('b\n', 3, OWN_KEY, 1), wait(3),
+     rec('c\n', 3), wait(3), bye(), bye(1), how=FEW_FILES | ROTATE)
+recv('few-files-never-rotated', rec('a\n', 3), rec('b\n', 3, OWN_KEY, 1), wait(6),
+     bye(), bye(1), how=FEW_FILES, more=128)
+recv('never-rotated', rec('a\n', 3), wait(31), rec('b\n', 3), bye(), more=128)
+recv('rotated-behind-a-preamble', rec(PCAPNG, 5), wait(3), rec(PCAPNG[:48], 5),
+     rec(PCAPNG[48:], 5), rec(PCAPNG[48:], 5), bye(), how=ROTATE)
+recv('rotated-on-a-full-disk', rec(PCAP), wait(1), switch('write'),
+     rec(PCAP[24:]), wait(3), rec(PCAP[24:]), wait(3), bye(), how=ROTATE)
+recv('shared-leaves', HELLO, *LINES[:3], waits(3), other('mute'), LINES[3],
+     bye(), waits(1), more=SHARED | 32)
+recv('shared-lost-at-once', HELLO, LINES[0], waits(1), other('lost'), waits(3),
+     bye(), more=SHARED)
+recv_faulty('shared-taken', HELLO, *LINES[:3], waits(3), other('taken'),
+            LINES[3], waits(3), other('taken'), AGAIN, waits(3), bye(),
+            more=SHARED | ALWAYS, calls='open sync alloc', ks=(0, 40, 80))
+recv_faulty('goes-on', HELLO, *LINES[:2], cut_off(), HELLO, *LINES[:3], bye(),
+            calls='alloc', ks=(40, 80))
+recv('shared-part', HELLO, rec('one\ntw', 3), waits(3), cut_off(), waits(3),
+     other('elsewhere'), HELLO, rec('one\ntw', 3), rec('o\n', 3), waits(4),
+     bye(), more=SHARED)
+
 # ---- registries that are written to -----------------------------------------
 
 SEEN = (entry('sensor', 'key', 'its key\n'), entry('facts', HEX + '.0', FACTS),
         entry('day', HEX + '.0', COUNTS), entry('claims', HEX + '-1', claim()),
         entry('queue', 'max_size', '10\n'), entry('group', HEX))
 for i, what in enumerate(['sensor', 'registration', 'sets', 'queues', 'claims',
-                          'facts', 'all']):
+                          'facts', 'many', 'all']):
     seed('registry', 'written-' + what, choice(i + 1))
     seed('registry', 'written-to-' + what, *SEEN, choice(i + 1))
     # All of it would take long.
@@ -1741,7 +1860,7 @@ faulty('registry', 'live', entry('claims', 'a', claim()),
 for name, text in (('dead', claim(slot=3)), ('alive', claim()),
                    ('bad', claim(slot=1024)), ('free', '-\n'),
                    ('number', claim(2)), ('other', claim(token=SESSION))):
-    for i in (5, 7):
+    for i in (5, 8):
         seed('registry', 'old-claim-%s-%d' % (name, i), entry(
             'claims', 'o', text), entry('claims', HEX + '-1', text), choice(i))
     for call in ('read', 'open', 'stat', 'lock', 'lock:EINTR', 'remove'):
@@ -1840,6 +1959,19 @@ ALL_KEPT = SENSOR_KEPT + SETS_KEPT + FACTS_KEPT + QUEUES_KEPT
 WAYS_KEPT = 'EIO ENOSPC EAGAIN ENOENT EACCES EMFILE EEXIST short none EINTR'
 kept('all', *ALL_KEPT, says=(array(), array(), LIVES))
 kept('core', *SENSOR_KEPT, *CORE_KEPT)
+CORE_IP, CORE_TYPE = ('stat_uuid_%s:%s:%s' % (x, DAY, HEX)
+                      for x in ('ip', 'type'))
+for name, *more in (
+        ('addresses', 'HSET %s 192.0.2.2 3' % CORE_IP),
+        ('types', 'HSET %s 8 3' % CORE_TYPE),
+        ('both', 'HSET %s 8 3' % CORE_TYPE, 'HSET %s 192.0.2.2 3' % CORE_IP),
+        ('no-type', 'HSET %s x 3' % CORE_TYPE),
+        ('no-address', ('HSET', CORE_IP, 'a\tb', '3')),
+        ('no-number', 'HSET %s 1 x' % CORE_TYPE),
+        ('no-uuid', 'HSET daily_uuid:%s x 3' % DAY)):
+    kept('core-' + name, *SENSOR_KEPT, *CORE_KEPT, *more)
+for k in (0, 40, 80):
+    kept('core-days', *CORE_KEPT, sweeps='alloc:EIO', k=k)
 
 BAD_KEPT = {
     'type': ['HSET analyzer:%s type 256' % UUID_TEXT],
@@ -1916,7 +2048,7 @@ for k in (0, 40, 80):
 kept('swept', *SENSOR_KEPT, *CORE_KEPT, sweeps=WAYS_KEPT, k=52)
 CLAIMED = (array(number(0), string('')),) * 60
 for i, what in enumerate(['sensor', 'registration', 'sets', 'queues', 'claims',
-                          'facts', 'all']):
+                          'facts', 'many', 'all']):
     kept('written-' + what, says=CLAIMED, what=i + 1)
     kept('written-to-' + what, *ALL_KEPT, says=CLAIMED, what=i + 1)
     for k in (0, 40)[:0 if what == 'all' else None]:

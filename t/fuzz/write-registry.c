@@ -205,12 +205,36 @@ write_facts(struct d4_registry *reg)
 	(void)d4_registry_forget_day(reg, DAY);
 }
 
+/* What is changed until the end is there then, or nothing is. */
+static void
+write_many(struct d4_registry *reg)
+{
+	static const struct d4_registry_registration some = { .key = "a key",
+	    .keylen = 5, .description = "one", .mail = "a@example.org" };
+	uint8_t many[D4_UUID_LEN];
+	uint8_t i;
+
+	if (d4_registry_begin(reg) == -1)
+		return;
+	write_sensor(reg);
+	(void)d4_registry_set(reg, other, D4_FIELD_DESCRIPTION, "one", 3);
+	(void)d4_registry_set(reg, other, D4_FIELD_DESCRIPTION, NULL, 0);
+	(void)d4_registry_register(reg, other, &some, true);
+	(void)d4_registry_register(reg, other, &some, true);
+	memcpy(many, other, sizeof(many));
+	for (i = 0; i < 16; i++) {
+		many[0] = i;
+		(void)d4_registry_register(reg, many, &some, true);
+	}
+	(void)d4_registry_commit(reg);
+}
+
 void
 write_registry(struct d4_registry *reg, unsigned what)
 {
 	static void (*const parts[])(struct d4_registry *) = { write_sensor,
 	    write_registration, write_sets, write_queues, write_claims,
-	    write_facts };
+	    write_facts, write_many };
 	const size_t n = sizeof(parts) / sizeof(*parts);
 	size_t i;
 

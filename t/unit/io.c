@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 
@@ -279,6 +280,29 @@ test_hold(void)
 	    "reading and writing them fails, open ones stay");
 }
 
+static void
+test_is_file(void)
+{
+	FILE *one = tmpfile(), *other = tmpfile();
+	struct stat st, null;
+	int fd = open("/dev/null", O_RDWR), again;
+
+	if (one == NULL || other == NULL || fd == -1 ||
+	    fstat(fileno(one), &st) == -1 || fstat(fd, &null) == -1 ||
+	    (again = dup(fileno(one))) == -1) {
+		(void)ok(false, "there are files to compare");
+		return;
+	}
+	ok(d4_io_is_file(again, &st), "a file is itself");
+	ok(!d4_io_is_file(fileno(other), &st), "and not another one");
+	ok(!d4_io_is_file(fd, &null), "a device may be read and written");
+	ok(!d4_io_is_file(-1, &st), "nothing is no file");
+	close(again);
+	close(fd);
+	fclose(one);
+	fclose(other);
+}
+
 int
 main(void)
 {
@@ -296,5 +320,6 @@ main(void)
 	test_interrupted_read(false, "blocking");
 	test_interrupted_read(true, "non-blocking");
 	test_hold();
+	test_is_file();
 	return tap_done();
 }

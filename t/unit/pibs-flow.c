@@ -32,7 +32,7 @@ static struct answer
 synack(uint32_t target, uint32_t to, double when)
 {
 	return (struct answer){ .src = { 0, ADDR_V4 | target },
-	    .dst = to, .same = (uint64_t)to << 32 | target,
+	    .dst = to,
 	    .time = (uint64_t)(when * 1e9), .class = PACKET_SYNACK,
 	    .flags = 0x12, .port = 80, .ack = to * 7 + 1, .bytes = 40,
 	    .ttl = 50, .proto = 6 };
@@ -44,8 +44,16 @@ add_answer(struct attacks *a, const struct answer *w)
 	static struct batch b = { .nanswers = 1,
 	    .reporter = { { 0, ADDR_V4 | 77 } } };
 
+	struct hash_key key = attack_key(a);
+	uint32_t sec = (uint32_t)(w->time / SECOND);
+
 	b.answer[0] = *w;
-	b.answer[0].sec = (uint32_t)(w->time / SECOND);
+	b.answer[0].sec = sec;
+	b.answer[0].hash = answer_hash(w->src, w->proto, &key);
+	b.answer[0].spot = answer_spot(w->dst, &key);
+	b.nsynacks = w->class == PACKET_SYNACK;
+	b.synack[0] = (struct synack){ .same = w->dst << 32 | (w->src.lo &
+	    UINT32_MAX), .sec = sec };
 	attack_prepare(a, &b);
 	attack_add(a, &b);
 }
