@@ -151,8 +151,9 @@ SPOOL = $(patsubst %,d4/%.o,spool spool-disk spool-form spool-keep \
     spool-recover spool-state spool-sync spool-threads spool-writer)
 WINDOW = $(patsubst %,d4/%.o,window anchor shelf) $(SPOOL)
 
-# Preloaded into the programs by the test of failing calls.
-FAULT = t/fault/fault.so
+# Preloaded into the programs: by the test of failing calls, and where valgrind
+# runs them.
+FAULT = $(patsubst %.c,%.so,$(wildcard t/fault/*.c))
 
 UNITS = $(patsubst %.c,%,$(wildcard t/unit/*.c))
 $(UNITS): NEEDS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) -pthread

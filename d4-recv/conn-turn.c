@@ -2,7 +2,7 @@
 #include "d4-recv/admit.h"
 #include "d4-recv/conn-own.h"
 
-#define HANDSHAKE_MS	10000
+#define HANDSHAKE_MS	8500	/* with a look each second: gone in 10 s */
 #define RECORD_MS	30000	/* for a record once begun, and for each KiB */
 #define RECORD_KIB_MS	1000	/* that it announces */
 

@@ -33,16 +33,20 @@
     "redis.call('RPUSH', KEYS[2], item) return 1"
 
 /*
- * A batch of items.  The mark says which one of this handle was the last, so
- * that one whose answer was lost can be pushed again and is not there twice.
+ * A batch of items; answers how many were dropped for it.  The mark says which
+ * one of this handle was the last, and that number, so that one whose answer was
+ * lost can be pushed again and is not there twice.
  */
 #define PUSH \
-    "local max, n = tonumber(ARGV[3]), 0 " \
-    "if redis.call('GET', KEYS[2]) == ARGV[1] then return 0 end " \
+    "local max, n, over = tonumber(ARGV[3]), 0, 0 " \
+    "local mark = redis.call('GET', KEYS[2]) " \
+    "local had = mark and string.match(mark, '^' .. ARGV[1] .. ' (%d+)$') " \
+    "if had then return tonumber(had) end " \
     "for i = 4, #ARGV do n = redis.call('LPUSH', KEYS[1], ARGV[i]) end " \
-    "if max > 0 and n > max then redis.call('LTRIM', KEYS[1], 0, max - 1) " \
-    "end " \
-    "redis.call('SET', KEYS[2], ARGV[1], 'EX', ARGV[2]) return n"
+    "if max > 0 and n > max then " \
+    "redis.call('LTRIM', KEYS[1], 0, max - 1) over = n - max end " \
+    "redis.call('SET', KEYS[2], ARGV[1] .. ' ' .. over, 'EX', ARGV[2]) " \
+    "return over"
 #define PUSH_WORDS	8		/* before the items */
 
 struct redis_queue {
@@ -191,7 +195,6 @@ flush_redis(struct d4_queue *q)
 	const char *first[PUSH_WORDS] = { "EVAL", PUSH, "2", r->key, r->mark,
 	    number, MARK_S, max };
 	struct d4_redis_reply reply;
-	uint64_t n;
 
 	if (r->nitems == 0)
 		return 0;
@@ -213,9 +216,8 @@ flush_redis(struct d4_queue *q)
 	if (call(r, &reply, (int)(PUSH_WORDS + r->nitems), argv, lens) == -1)
 		return -1;
 	r->sent = false;
-	n = (uint64_t)reply.number;
-	if (q->max > 0 && n > q->max)
-		q->dropped += n - q->max;
+	if (reply.number > 0)
+		q->dropped += (uint64_t)reply.number;
 	r->nbatches++;
 	r->nitems = r->len = 0;
 	return 0;

@@ -20,16 +20,20 @@ for file in "$SHARED"/captures/*.pcap*; do
 	[ -e "$file" ] && inputs+=("$file")
 done
 
+# Bytewise, captures would keep valgrind for an hour.
 for snaplen in 1 7 4096 65535 1000000; do
 	conf c snaplen="$snaplen"
+	some=("${inputs[@]}")
+	[ "$SANITIZE/$((snaplen < 4096))" != valgrind/1 ] ||
+		some=(empty one noise)
 	wrong=''
-	for file in "${inputs[@]}"; do
+	for file in "${some[@]}"; do
 		if ! pipeline c r < "$file" > out 2> err ||
 		    [ "$(sha out)" != "$(sha "$file")" ]; then
 			wrong="$wrong ${file##*/}"
 		fi
 	done
-	is "$wrong" '' "${#inputs[@]} files at snaplen $snaplen"
+	is "$wrong" '' "${#some[@]} files at snaplen $snaplen"
 done
 
 # A file is read in full payloads, whatever the batches are.

@@ -22,7 +22,7 @@ for (1 .. 20) {
 	my $line = "line $_ " . 'x' x $_ . "\n";
 	my $begin = time;
 	syswrite $to, $line;
-	alarm 10;
+	alarm 10 * $ENV{SLOW};
 	my $got = '';
 	sysread $from, $got, 4096, length $got or exit 1
 	    while length $got < length $line;
@@ -34,7 +34,7 @@ for (1 .. 20) {
 close $to;
 waitpid $pid, 0;
 printf "%d lines, %.1f ms at worst, exit %d\n", $n, 1000 * $worst, $? >> 8;
-exit($? != 0 || $worst > 1);
+exit($? != 0 || $ENV{SLOW} == 1 && $worst > 1);
 P
 ok 'a line goes through d4 | d4-recv while the pipe is open' \
     perl echo.pl sh -c "exec '$D4' -c c | '$RECV' -c r"

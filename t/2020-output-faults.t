@@ -123,15 +123,19 @@ conf c
 "$D4" -c c <&- > out 2> err
 is $? 1 'd4, stdin closed: exit 1'
 is "$(cat err)" 'd4: stdin: Bad file descriptor' 'and one line'
-"$D4" -c c < input >&- 2> err
-is $? 1 'd4, stdout closed: exit 1'
-is "$(cat err)" 'd4: stdout: Bad file descriptor' 'and one line'
 "$RECV" -c r <&- > out 2> err
 is $? 1 'd4-recv, stdin closed: exit 1'
 is "$(cat err)" 'd4-recv: stdin: Bad file descriptor' 'and one line'
-"$RECV" -c r < sealed >&- 2> err
-is $? 1 'd4-recv, stdout closed: exit 1'
-is "$(cat err)" 'd4-recv: stdout: Bad file descriptor' 'and one line'
+if [ "$SANITIZE" = valgrind ]; then
+	skip 4 'valgrind opens a stdout that is closed'
+else
+	"$D4" -c c < input >&- 2> err
+	is $? 1 'd4, stdout closed: exit 1'
+	is "$(cat err)" 'd4: stdout: Bad file descriptor' 'and one line'
+	"$RECV" -c r < sealed >&- 2> err
+	is $? 1 'd4-recv, stdout closed: exit 1'
+	is "$(cat err)" 'd4-recv: stdout: Bad file descriptor' 'and one line'
+fi
 "$D4" -c c < input 2>&- > out
 is $? 0 'd4, stderr closed: exit 0'
 ok 'the same records' test "$(wc -c < out)" = "$(wc -c < sealed)"

@@ -15,6 +15,7 @@ done
 
 MIB=200
 [ -z "$SANITIZE" ] || MIB=20
+[ "$SANITIZE" != valgrind ] || MIB=4
 
 authority ca
 authority other

@@ -22,10 +22,13 @@ SHARED=$(cd "$TOP" && cd "${D4_SHARED:-../shared}" 2>/dev/null && pwd)
 D4=$TOP/d4/d4
 RECV=$TOP/d4-recv/d4-recv
 RECORDS=$TOP/t/records.pl
-# Not empty where a sanitizer changes what memory and time are used.
+# Not empty where a sanitizer changes what memory and time are used; valgrind
+# takes many times as long.
 SANITIZE=${D4_SANITIZE:-}
+SLOW=1
+[ "$SANITIZE" != valgrind ] || SLOW=10
 NAME=${BASH_SOURCE[-1]#"$TOP/"}
-export TOP SHARED D4 RECV RECORDS SANITIZE
+export TOP SHARED D4 RECV RECORDS SANITIZE SLOW
 
 TMP=$(mktemp -d "${TMPDIR:-/tmp}/d4-test.XXXXXX") || exit 1
 tests=0 failed=0 pids=()
@@ -152,11 +155,11 @@ started() {
 	pids+=("$pid")
 }
 
-# Whether it has become the program (valgrind has a name of its own) and heeds
-# signals.
+# Whether it has become the program (under valgrind see t/fault/landlock.c) and
+# heeds signals.
 listens() {
 	case $(cat "/proc/$1/comm") in
-	"$2" | memcheck-*) ;;
+	"$2" | confined) ;;
 	*) return 1 ;;
 	esac &&
 	    grep -q '^SigCgt:.*[2367abef]..$' "/proc/$1/status"
@@ -195,7 +198,7 @@ finish() {
 
 # Tries until the command succeeds, for so many seconds.
 within() {
-	local end=$((SECONDS + $1))
+	local end=$((SECONDS + $1 * SLOW))
 	shift
 	until "$@" > /dev/null 2>&1; do
 		[ "$SECONDS" -le "$end" ] || return 1

@@ -7,6 +7,7 @@
 # is, a script in a tree of links in which each of our programs is one that
 # starts the true one under valgrind.  What that finds is said behind the test's
 # own lines and makes it fail, whatever became of the program's exit status.
+# Landlock, which it does not know, is t/fault/landlock.c's for the programs.
 
 set -u
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -17,6 +18,9 @@ tree=$(mktemp -d "${TMPDIR:-/tmp}/d4-valgrind.XXXXXX") || exit 1
 trap 'rm -rf "$tree"' EXIT
 trap 'exit 1' HUP INT TERM
 mkdir "$tree/logs"
+# Of programs that run as nobody, too.
+chmod 755 "$tree"
+chmod 1777 "$tree/logs"
 
 # A leak is memory that nothing points to any more.
 valgrind=(valgrind -q --leak-check=full --show-leak-kinds=definite
@@ -30,12 +34,26 @@ wrap() {
 	rm "$tree/$1/$2"
 	{
 		echo '#!/bin/sh'
-		printf 'exec'
-		printf " '%s'" "${valgrind[@]}" "$TOP/$1/$2"
+		printf 'exec env'
+		printf " '%s'" "LD_PRELOAD=$TOP/t/fault/landlock.so" \
+		    "${valgrind[@]}" "$TOP/$1/$2"
 		# shellcheck disable=SC2016 # for the script
 		echo ' "$@"'
 	} > "$tree/$1/$2"
 	chmod +x "$tree/$1/$2"
+}
+
+# timeout, with ten times the seconds.
+wrap_timeout() {
+	mkdir "$tree/slow"
+	{
+		echo '#!/bin/sh'
+		# shellcheck disable=SC2016 # for the script
+		printf '%s\n' 'n=$(($1 * 10))' shift \
+		    "exec '$(command -v timeout)' "'"$n" "$@"'
+	} > "$tree/slow/timeout"
+	chmod +x "$tree/slow/timeout"
+	PATH=$tree/slow:$PATH
 }
 
 make_tree() {
@@ -44,6 +62,9 @@ make_tree() {
 		name=${path##*/}
 		if [ -x "$path/$name" ]; then
 			wrap "$name" "$name"
+		elif [ "$name" = conf.sample ]; then
+			# Tests look for the files of this folder: a link has none.
+			cp -R "$path" "$tree"
 		else
 			ln -s "$path" "$tree/$name"
 		fi
@@ -54,6 +75,7 @@ status=0
 case $(head -c 2 "$test") in
 '#!')
 	make_tree
+	wrap_timeout
 	D4_SHARED=$(cd "$TOP" && cd "${D4_SHARED:-../shared}" 2>/dev/null &&
 	    pwd) || D4_SHARED=/nowhere
 	export D4_SHARED
@@ -62,7 +84,8 @@ case $(head -c 2 "$test") in
 	"${valgrind[@]}" "$test" "$@" || status=$? ;;
 esac
 
-found=$(cat "$tree"/logs/* 2>/dev/null)
+# A line of --NUMBER-- is about valgrind itself.
+found=$(cat "$tree"/logs/* 2>/dev/null | grep -v '^--[0-9]*-- ')
 if [ -n "$found" ]; then
 	printf '%s\n' "$found" | sed 's/^/# /'
 	exit 99

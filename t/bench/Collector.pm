@@ -75,7 +75,7 @@ sub start {
 		    './metrics';
 		die "d4-recv: $!\n";
 	}
-	wait_for('d4-recv', sub { is_listening($port) });
+	wait_for('d4-recv', sub { worker() && is_listening($port) });
 }
 
 # SIGTERM, and its exit status.

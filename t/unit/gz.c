@@ -408,7 +408,7 @@ main(void)
 {
 	enum d4_gz_kind kind;
 
-	(void)alarm(120);
+	tap_limit(120);
 	if (scratch_make() == -1)
 		return 1;
 	make_data();

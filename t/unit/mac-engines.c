@@ -128,6 +128,8 @@ main(void)
 	static size_t lengths[LENGTHS];
 	struct engine first, second;
 	size_t at, n, wrong = 0, batches = 0;
+	/* They are shuffled: a part of them is of all sizes. */
+	size_t most = tap_slow() ? LENGTHS / 100 : LENGTHS;
 
 	(void)unsetenv("D4_MAC");
 	first = engine_new();
@@ -140,14 +142,14 @@ main(void)
 	} else {
 		srandom(1);
 		shuffle(lengths);
-		for (at = 0; at < LENGTHS; at += n, batches++) {
+		for (at = 0; at < most; at += n, batches++) {
 			n = 1 + (size_t)random() % BATCH_MAX;
-			if (n > LENGTHS - at)
-				n = LENGTHS - at;
+			if (n > most - at)
+				n = most - at;
 			wrong += compare(&first, &second, lengths + at, n);
 		}
-		is(wrong, 0, "%s and OpenSSL agree on %d lengths in %zu "
-		    "batches", d4_mac_name(first.mac), LENGTHS, batches);
+		is(wrong, 0, "%s and OpenSSL agree on %zu lengths in %zu "
+		    "batches", d4_mac_name(first.mac), most, batches);
 	}
 	engine_free(&first);
 	engine_free(&second);

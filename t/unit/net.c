@@ -698,7 +698,7 @@ start_proxy(int listener, const struct script *script, int out)
 	fflush(stdout);
 	if ((pid = fork()) != 0)
 		return pid;
-	alarm(20);
+	tap_limit(20);
 	fd = take(listener, NULL);
 	(void)fcntl(fd, F_SETFL, 0);
 	if (recv(fd, request, 3, MSG_WAITALL) != 3 ||

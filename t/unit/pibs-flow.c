@@ -210,7 +210,7 @@ test_little_memory(void)
 	struct result r;
 	size_t memory;
 
-	(void)alarm(60);
+	tap_limit(60);
 	for (memory = 0; memory < (size_t)64 << 10; memory += 64) {
 		memset(&r, 0, sizeof(r));
 		if ((a = attack_new(&limits, memory, on_flow, &r)) == NULL)
@@ -221,7 +221,7 @@ test_little_memory(void)
 		capped += r.attacks == 1 && r.detail.capped;
 		attack_free(a);
 	}
-	(void)alarm(0);
+	tap_limit(0);
 	ok(capped > 0, "destinations find no room, and that is said");
 }
 

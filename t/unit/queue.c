@@ -604,6 +604,16 @@ test_redis_lost(const char *dir)
 	ok(popped(q, "a") && popped(q, "b") && popped(q, "c") &&
 	    popped(q, "d"), "all are there, in order");
 	is(d4_queue_length(q), 0, "and none twice");
+	d4_queue_limit(q, 2);
+	ok(push(q, "a") && push(q, "b") && push(q, "c"), "three of two");
+	is(kill(redis_pid, SIGSTOP), 0, "the server stands still");
+	ok(d4_queue_push(q, "d", 1) == 0 && d4_queue_flush(q) == -1,
+	    "one more: %s", d4_queue_fault(q));
+	(void)kill(redis_pid, SIGCONT);
+	is(d4_queue_flush(q), 0, "it goes on");
+	is(d4_queue_dropped(q), 2, "what was dropped meanwhile is counted");
+	ok(popped(q, "c") && popped(q, "d"), "the newest are there");
+	d4_queue_limit(q, 0);
 	ok(d4_queue_push(q, "e", 1) == 0 && d4_queue_push(q, "f", 1) == 0,
 	    "two that it has not got");
 	redis_stop(SIGKILL);

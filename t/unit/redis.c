@@ -194,7 +194,7 @@ main(void)
 		return tap_done();
 	}
 	(void)signal(SIGPIPE, SIG_IGN);
-	(void)alarm(120);
+	tap_limit(120);
 	if (mkdtemp(dir) == NULL)
 		return 1;
 	redis_start(dir, "secret", where);

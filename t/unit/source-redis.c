@@ -371,7 +371,7 @@ main(void)
 		return tap_done();
 	}
 	(void)signal(SIGPIPE, SIG_IGN);
-	(void)alarm(240);
+	tap_limit(240);
 	(void)snprintf(dir, sizeof(dir), "/tmp/d4-source.XXXXXX");
 	if (mkdtemp(dir) == NULL)
 		return 1;

@@ -537,7 +537,7 @@ main(void)
 	(void)snprintf(dir, sizeof(dir), "/tmp/d4-source.XXXXXX");
 	if (mkdtemp(dir) == NULL || chmod(dir, 0755) == -1)
 		return 1;
-	(void)alarm(240);
+	tap_limit(240);
 	test_file();
 	test_sum();
 	test_stdin();

@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 static int tap_count, tap_failed;
 
@@ -62,6 +64,24 @@ tap_ok(bool good, const char *cond, const char *file, int line,
 		    line, cond);
 	}
 	return good;
+}
+
+/* Whether the test runs under valgrind, which takes many times as long. */
+__attribute__((unused))
+static bool
+tap_slow(void)
+{
+	const char *sanitize = getenv("D4_SANITIZE");
+
+	return sanitize != NULL && strcmp(sanitize, "valgrind") == 0;
+}
+
+/* Ends a test that hangs after so many seconds, 0: never. */
+__attribute__((unused))
+static void
+tap_limit(unsigned seconds)
+{
+	(void)alarm(tap_slow() ? 10 * seconds : seconds);
 }
 
 __attribute__((unused))
