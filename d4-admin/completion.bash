@@ -33,7 +33,8 @@ _d4_admin() {
 	usage=$("${COMP_WORDS[0]}" -h 2> /dev/null | sed -n 's/^  \([a-z]\)/\1/p')
 	if [ -z "$object" ]; then
 		case $cur in
-		-*) words='-c -d -h -i -j -p -V -v --insecure-key --login' ;;
+		-*) words='-c -d -h -i -j -p -V -v --help --insecure-key --login'
+		    words+=' --version' ;;
 		*) words=$(cut -d ' ' -f 1 <<< "$usage") ;;
 		esac
 	elif grep -q "^$object [a-z]" <<< "$usage" && [ -z "$verb" ]; then

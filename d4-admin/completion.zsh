@@ -36,8 +36,8 @@ _d4_admin() {
 	    sed -n 's/^  \([a-z]\)/\1/p')"})
 	if [[ -z $object ]]; then
 		if [[ ${words[CURRENT]} = -* ]]; then
-			compadd -- -c -d -h -i -j -p -V -v --insecure-key \
-			    --login
+			compadd -- -c -d -h -i -j -p -V -v --help \
+			    --insecure-key --login --version
 		else
 			compadd -- ${(u)usage%% *}
 		fi

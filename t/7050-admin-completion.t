@@ -38,7 +38,7 @@ completes() {
 objects=$(cut -d ' ' -f 1 verbs | sort -u | tr '\n' ' ')
 completes "${objects% }" ''
 completes 'sensor stats' s
-completes '--insecure-key --login -V -c -d -h -i -j -p -v' -
+completes '--help --insecure-key --login --version -V -c -d -h -i -j -p -v' -
 completes '' -c ''
 completes '' -d 'my store' nothing ''
 while read -r object verb; do
