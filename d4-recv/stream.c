@@ -181,8 +181,7 @@ move(struct stream_session *s, unsigned n)
 	struct cmd *cmd;
 	unsigned i;
 
-	for (i = 0; i < n; i++) {
-		cmd = first_pending(s);
+	for (i = 0; i < n && (cmd = first_pending(s)) != NULL; i++) {
 		TAILQ_REMOVE(&s->pending, &cmd->p, entry);
 		if (cmd->kind == CMD_ADD) {
 			s->room--;
