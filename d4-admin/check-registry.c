@@ -344,7 +344,7 @@ check_items(void *cookie, const struct d4_registry_queue *q)
 	return 0;
 }
 
-/* -- all of it -------------------------------------------------------------- */
+/* -- all of it ------------------------------------------------------------- */
 
 static int
 on_defined(void *cookie, const struct d4_registry_queue *q)

@@ -108,8 +108,8 @@ check_unfinished(struct check *c, const struct walk_entry *e)
 		return;
 	}
 	if (flock(fd, LOCK_SH | LOCK_NB) == 0)
-		check_report(c, e->path, "unfinished: d4-recv completes it at its start",
-		    false);
+		check_report(c, e->path,
+		    "unfinished: d4-recv completes it at its start", false);
 	(void)close(fd);
 }
 
@@ -171,8 +171,8 @@ check_entry(struct check *c, const char *name, const struct walk_entry *e)
 	if (strncmp(name, ".tmp/", 5) == 0)
 		check_half_made(c, e);
 	if (strstr(name, "/.bad-") != NULL)
-		check_report(c, e->path, "set aside by a collector, which could "
-		    "not read it", false);
+		check_report(c, e->path, "set aside by a collector, which "
+		    "could not read it", false);
 	for (i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
 		len = strlen(dirs[i].dir);
 		/* With a dot they are kept to be written over. */
@@ -279,7 +279,8 @@ on_store(void *cookie, const struct walk_entry *e)
 	struct check *c = cookie;
 	const struct place *p = &c->admin->place;
 
-	if (strcmp(e->path, p->registry) == 0 || is_within(e->path, p->registry))
+	if (strcmp(e->path, p->registry) == 0 ||
+	    is_within(e->path, p->registry))
 		return 0;
 	return on_file(cookie, e);
 }

@@ -28,7 +28,8 @@ struct place {
 /* What options say, NULL without. */
 struct place_options {
 	const char	*store, *conf;
-	const char	*host, *port, *login;	/* of Redis; the last a directory */
+	const char	*host, *port, *login;	/* of Redis; the last a
+						 * directory */
 	bool		 insecure_key;	/* take a password others can read */
 };
 

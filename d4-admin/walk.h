@@ -12,7 +12,7 @@ struct walk_entry {
 	const char	*path;		/* the directory's name before it */
 	const char	*name;		/* the last part of it */
 	int		 dir;		/* open: the directory that it is in */
-	struct stat	 st;		/* of itself, if it is a symbolic link */
+	struct stat	 st;		/* of itself, if a symbolic link */
 };
 
 /*

@@ -260,7 +260,8 @@ options_parse(struct options *o, int argc, char *argv[])
 	memset(o, 0, sizeof(*o));
 	while ((ch = getopt_long(argc, argv,
 	    "c:e:G:g:hjk:Lm:no:psT:t:Vvx", longs, NULL)) != -1) {
-		if (ch != '?' && ch < INSECURE_KEY && strchr("ceGgkmoTt", ch) != NULL)
+		if (ch != '?' && ch < INSECURE_KEY &&
+		    strchr("ceGgkmoTt", ch) != NULL)
 			status = take_value(o, ch, optarg);
 		else
 			status = take_flag(o, ch);

@@ -18,7 +18,7 @@
 struct show {
 	struct session		 session;
 	struct d4_meta_line	*line;
-	bool			 broken;	/* stdout, which has been said */
+	bool			 broken;	/* stdout, which was said */
 };
 
 /* Writes what has been gathered. */

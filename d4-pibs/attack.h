@@ -46,8 +46,9 @@ void attack_watch(struct attacks *,
 struct hash_key attack_key(const struct attacks *);
 
 /* Marks the answers of a batch that are SYN/ACKs sent again, which attack_add()
- * wants to know beside what was decoded.  It comes once to each batch, in their order, from one thread at a time, which need not be that
- * of attack_add() and may be ahead of it. */
+ * wants to know beside what was decoded.  It comes once to each batch, in their
+ * order, from one thread at a time, which need not be that of attack_add() and
+ * may be ahead of it. */
 void attack_prepare(struct attacks *, struct batch *);
 
 /* Takes the answers of a batch, of classes that count, in order.  Flows that

@@ -138,8 +138,8 @@ count(struct detail *d, const struct flow *f, const struct answer *w,
 	}
 }
 
-/* Counts an answer, and its reporter, if it quotes.  Returns 0, or -1 when the budget has no room for what it needs; then nothing
- * was counted. */
+/* Counts an answer, and its reporter, if it quotes.  Returns 0, or -1 when the
+ * budget has no room for what it needs; then nothing was counted. */
 static inline int
 flow_add(struct flow *f, const struct answer *w, const struct addr *reporter,
     const struct flow_limits *l, struct budget *budget)

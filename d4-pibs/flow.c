@@ -81,7 +81,8 @@ grow_blocks(struct detail *d, struct budget *budget)
 
 /* A block for a key that has none; NULL when there is no room for it. */
 SELDOM struct block *
-flow_new_block(struct detail *d, uint64_t key, uint32_t at, struct budget *budget)
+flow_new_block(struct detail *d, uint64_t key, uint32_t at,
+    struct budget *budget)
 {
 	struct block *b;
 

@@ -4,9 +4,9 @@
 
 /*
  * Packets out of a capture: frames read, filtered and decoded, and answers made
- * ready for attack_add().  For a file this is done ahead in a thread of its own,
- * so that it costs no time while another processor is free; what may have to
- * wait for its data, and what needs the frames as well, is done where it is
+ * ready for attack_add().  For a file this is done ahead in a thread of its
+ * own, so that it costs no time while another processor is free; what may have
+ * to wait for its data, and what needs the frames as well, is done where it is
  * asked for.
  */
 

@@ -181,7 +181,8 @@ take(struct run *run, const struct settings *s)
 	}
 	if (confine(s, &redis) == 0)
 		rc = live != NULL ? run_capture(run, live, s->interface) :
-		    s->nfiles > 0 ? take_files(run, s) : take_queue(run, s, &redis);
+		    s->nfiles > 0 ? take_files(run, s) :
+		    take_queue(run, s, &redis);
 	capture_close(live);
 	return rc;
 }

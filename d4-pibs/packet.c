@@ -322,8 +322,8 @@ open_ip(struct rest *r, uint16_t type, struct ip *ip)
 
 /* -- TCP ------------------------------------------------------------------- */
 
-/* As corsaro: RST counts with any other flag, and so does SYN with ACK.  data is
- * whether bytes follow the header on the wire. */
+/* As corsaro: RST counts with any other flag, and so does SYN with ACK.  data
+ * is whether bytes follow the header on the wire. */
 static enum packet_class
 class_of(unsigned flags, bool data)
 {
@@ -670,8 +670,8 @@ packet_want(struct packet_wanted *w, uint32_t packets, uint32_t answers,
 
 /*
  * What is to be done with a frame; false where it isn't plain, or a TCP header
- * in it too long or too short (row - 1 is negative for TCP alone).  What a plain
- * frame is makes no branch, since in mixed traffic nobody could guess it.
+ * in it too long or too short (row - 1 is negative for TCP alone).  What a
+ * plain frame is makes no branch, since in mixed traffic nobody could guess it.
  */
 static inline bool
 look_at(const struct frame *f, const struct packet_wanted *w, bool more,

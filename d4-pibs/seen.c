@@ -338,8 +338,8 @@ struct asked {
 	bool		mixed;		/* not all are IPv4 */
 };
 
-/* Has the memory fetched that the packets of the classes up to most need: of all
- * as if they were IPv4, then of those that are not. */
+/* Has the memory fetched that the packets of the classes up to most need: of
+ * all as if they were IPv4, then of those that are not. */
 static void
 fetch(const struct seen *s, const struct packet *k, size_t n,
     enum packet_class most, struct asked *q)

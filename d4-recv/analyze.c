@@ -26,9 +26,9 @@ struct analyze {
 	struct d4_redis_addr	 redis;
 	struct d4_registry_login login;
 	struct d4_table		*open;
-	uint64_t		 generation;	/* of the registry, as last seen */
+	uint64_t		 generation;	/* of the registry, last seen */
 	uint64_t		 pushed;
-	uint64_t		 dropped;	/* by queues closed since, too */
+	uint64_t		 dropped;	/* and by queues closed since */
 	struct faults		 faults;
 };
 

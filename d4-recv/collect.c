@@ -25,7 +25,7 @@
 #include "lib/stop.h"
 
 #define EVENTS		256	/* of epoll in one turn */
-#define PATIENCE	10	/* ticks until who holds a tail has settled it */
+#define PATIENCE	10	/* ticks until a tail's holder has settled it */
 #define RECEIVE		((size_t)2 << 20)	/* bytes that a kernel may hold
 						 * of a sensor */
 #define ACCEPTS		64	/* of one listener in one turn */
@@ -52,7 +52,7 @@ struct collect {
 	bool			 listening;
 	int64_t			 listen_at;	/* again, when out of places */
 	int64_t			 tick_at;
-	bool			 judges;	/* all anew, with the next tick */
+	bool			 judges;	/* all anew, at the next tick */
 	unsigned		 waiting;	/* ticks of sensors for room */
 	bool			 stdin_polls;	/* epoll can wait for stdin */
 };
@@ -73,7 +73,7 @@ look_at_clock(struct collect *c)
 	c->ctx.now = time(NULL);
 }
 
-/* -- beginning -------------------------------------------------------------- */
+/* -- beginning ------------------------------------------------------------- */
 
 static int
 watch(struct collect *c, int fd, void *tag)
@@ -339,8 +339,8 @@ collect_raise_limit(const struct collect_settings *s)
 	(void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/* Where there are not descriptors enough for both of all, a third of them is for
- * files, which are ended sooner then. */
+/* Where there are not descriptors enough for both of all, a third of them is
+ * for files, which are ended sooner then. */
 static void
 fit_descriptors(struct collect *c)
 {
@@ -388,7 +388,7 @@ begin(struct collect *c)
 	return listen_to_all(c, true);
 }
 
-/* -- running ---------------------------------------------------------------- */
+/* -- running --------------------------------------------------------------- */
 
 static void
 accept_some(struct collect *c, int listener)
@@ -664,7 +664,7 @@ run(struct collect *c)
 	}
 }
 
-/* -- end -------------------------------------------------------------------- */
+/* -- end ------------------------------------------------------------------- */
 
 /* Nobody comes any more, also when our parent is gone; what has arrived is
  * taken as long as there is time. */

@@ -21,8 +21,8 @@ struct collect_settings {
 	const int	*listeners;	/* that do not block; or */
 	size_t		 nlisteners;
 	bool		 from_stdin;	/* one sensor, on stdin */
-	struct d4_tls_context **tls;	/* on the listeners, or NULL; replaced by
-					 * a reload */
+	struct d4_tls_context **tls;	/* on the listeners, or NULL; replaced
+					 * by a reload */
 	const int	*runners;	/* of hooks, one for each worker; NULL:
 					 * there are none */
 	unsigned	 stats_s;	/* a line of figures so often, or 0 */

@@ -50,7 +50,7 @@ void conn_note_newest(struct conn_context *, struct conn *);
 void conn_tell_session(const struct conn *);
 void conn_tell_match(const struct conn_context *, struct conn *);
 
-/* -- conn-keep.c: data goes to the store and on into streams ---------------- */
+/* -- conn-keep.c: data goes to the store and on into streams --------------- */
 
 /* What the store made of it.  Returns -1 when the connection is over. */
 int conn_took(struct conn_context *, struct conn *, enum store_result);
@@ -70,12 +70,12 @@ void conn_take_data(struct conn_context *, struct conn *,
     const struct d4_header *, const uint8_t *payload);
 void conn_drain_backlog(struct conn_context *, struct conn *);
 
-/* -- conn-take.c: what was verified ----------------------------------------- */
+/* -- conn-take.c: what was verified ---------------------------------------- */
 
 /* Verifies what was gathered, and takes it in order. */
 void conn_settle(struct conn_context *);
 
-/* -- conn-read.c: what comes in --------------------------------------------- */
+/* -- conn-read.c: what comes in -------------------------------------------- */
 
 /* Answers the end of a sensor once all it sent is stored. */
 void conn_answer(struct conn_context *, struct conn *);

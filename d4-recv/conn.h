@@ -59,7 +59,8 @@ struct conn {
 	bool			 is_touched;
 	bool			 was_read;	/* in this turn: its feed holds
 						 * records of the batch */
-	bool			 again;		/* more waits that epoll can't see */
+	bool			 again;		/* more waits that epoll can't
+						 * see */
 	enum conn_state		 state;
 	int			 fd;
 	uint64_t		 serial;	/* in the order of accept(2) */
@@ -76,7 +77,7 @@ struct conn {
 	struct d4_feed		*feed;
 	struct session		 session;
 	struct conn_key		*key;		/* from the first header on */
-	bool			 own_key;	/* the sensor's, not the default */
+	bool			 own_key;	/* sensor's, not the default */
 	uint8_t			 id[D4_UUID_LEN];	/* of the session */
 	struct d4_registry_claim *claim;	/* from LIVE on */
 	bool			 opened;	/* the first data came */
@@ -90,7 +91,7 @@ struct conn {
 	bool			 told;		/* what was stored before */
 	bool			 closing;	/* its last record was empty */
 	bool			 complete;	/* and its end was answered */
-	bool			 answered;	/* its end was, complete or not */
+	bool			 answered;	/* its end, complete or not */
 	uint64_t		 max_age;	/* of its timestamps, 0: any */
 	bool			 monotonic;
 	uint64_t		 newest;	/* the greatest one */
@@ -100,7 +101,7 @@ struct conn {
 	size_t			 backlog_len, backlog_at;
 	size_t			 taken;		/* of the first one's payload */
 	bool			 judged;	/* it is new */
-	bool			 partly;	/* and came before, but was cut */
+	bool			 partly;	/* and came before, but cut */
 	bool			 ended;		/* the peer said so */
 	bool			 answering;	/* close_notify is on its way */
 	bool			 verified;	/* a record has, ever */
@@ -108,7 +109,7 @@ struct conn {
 	unsigned		 refusal;	/* why it is to end, 0: not */
 	const char		*more;		/* words to that, static or of
 						 * tls; NULL: none */
-	struct d4_header	 odd;		/* the header that was refused */
+	struct d4_header	 odd;		/* the one that was refused */
 	uint64_t		 turn_records;	/* taken in this turn */
 	uint64_t		 turn_bytes;
 };
@@ -136,9 +137,9 @@ struct conn_context {
 	size_t			 nconns;
 	TAILQ_HEAD(, conn)	 strangers;	/* HANDSHAKE and QUIET */
 	size_t			 nstrangers;
-	size_t			 nwaiting;	/* for room, as of the last tick */
-	bool			 judges_again;	/* the last tick blocked an
-						 * address: others come from it */
+	size_t			 nwaiting;	/* for room, at the last tick */
+	bool			 judges_again;	/* last tick blocked an address:
+						 * others come from it */
 	struct conn		*touched;	/* in this turn */
 	struct conn		*dead;		/* to be freed after it */
 

@@ -16,7 +16,7 @@ struct filter {
 	int			 out;
 	const char		*in_name;	/* for messages */
 	const char		*out_name;
-	const char		*meta_file;	/* for the meta header, or NULL */
+	const char		*meta_file;	/* for a meta header, or NULL */
 	const struct rules	*rules;
 	struct d4_mac		*mac;
 	struct d4_mac_key	*key;

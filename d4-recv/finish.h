@@ -59,7 +59,7 @@ struct items {
 struct finish_settings {
 	const char	*root;		/* the store; made when missing */
 	const char	*hook;		/* program, or NULL */
-	int		 runner;	/* of hooks (runner.h), where there is one */
+	int		 runner;	/* of hooks (runner.h), if any */
 	int		 level;		/* of compression, 0: the usual */
 	struct items	 items;
 };

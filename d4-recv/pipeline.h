@@ -22,7 +22,7 @@ struct pipeline;
 
 /* Begins what malloc(3) gave. */
 struct pipeline_cmd {
-	TAILQ_ENTRY(pipeline_cmd) entry;	/* the caller's, when not here */
+	TAILQ_ENTRY(pipeline_cmd) entry;	/* the caller's, if not here */
 	const char		*bytes;		/* as in resp.h */
 	size_t			 len;
 	bool			 goes_on;	/* with the next one: they are
@@ -33,7 +33,7 @@ TAILQ_HEAD(pipeline_cmds, pipeline_cmd);
 
 struct pipeline_settings {
 	const char		*where;		/* redis:..., not kept */
-	const char		*user;		/* these are kept, not copied; */
+	const char		*user;		/* these are kept, not copied */
 	const char		*password;	/* both may be NULL */
 	const char *const	*probe;		/* words, then NULL */
 	const char		*what;		/* waits, for messages */

@@ -28,8 +28,8 @@
  *
  * n tells entries of one path apart.  t marks the k-th file of a stream that
  * has a tail (tail.h), stream being the first digits of its hello's HMAC, and
- * the i-th of that path, so that its names are in order whoever gives them.  The
- * last '~' marks the finished bytes of a file that is compressed on its way
+ * the i-th of that path, so that its names are in order whoever gives them.
+ * The last '~' marks the finished bytes of a file that is compressed on its way
  * from the entry without it.
  */
 
@@ -67,7 +67,7 @@ struct place {
 	char		 ext[D4_TYPE_NAME_MAX + 1]; /* "" but for 254 */
 	enum d4_gz_kind	 compress;
 	char		 path[PLACE_PATH];	/* not compressed, no ".1" */
-	char		 tail[PLACE_TAIL];	/* <stream>, "" without a tail */
+	char		 tail[PLACE_TAIL];	/* <stream>, "" without tail */
 	uint64_t	 ordinal;		/* k, from 1 on */
 	unsigned	 number;		/* i: with that ".n" or more */
 };

@@ -48,7 +48,7 @@ struct runner {
 	size_t		 n;
 };
 
-/* -- those who ask ---------------------------------------------------------- */
+/* -- those who ask --------------------------------------------------------- */
 
 static int
 send_question(int fd, const char *text)
@@ -94,7 +94,7 @@ runner_next(int fd, struct runner_end *end)
 	return -1;
 }
 
-/* -- the process ------------------------------------------------------------ */
+/* -- the process ----------------------------------------------------------- */
 
 /* Starts it with signals as they are for a new program, whatever we ignore.
  * Returns 0 or an errno. */

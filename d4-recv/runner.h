@@ -6,9 +6,9 @@
  * The process that runs hooks.  A hook is the operator's program and may do as
  * it likes, while those that sensors talk to may execute nothing: so it is
  * started here, by a process that was there before the others were confined and
- * holds no key and no connection.  What it is asked for is a path: which program
- * that is for it reads from the configuration itself, and it takes no path but
- * one that this store could have.  It ends when nobody is left to ask.
+ * holds no key and no connection.  What it is asked for is a path: which
+ * program that is for it reads from the configuration itself, and it takes no
+ * path but one that this store could have.  It ends when nobody is left to ask.
  */
 
 #include <sys/types.h>
@@ -37,8 +37,8 @@ struct runner_end {
  */
 int runner_start(const struct runner_settings *, int fds[], size_t n);
 
-/* Asks for the hook on a file, by its absolute path; the program is to be looked
- * up anew in the configuration.  0, or -1 with errno. */
+/* Asks for the hook on a file, by its absolute path; the program is to be
+ * looked up anew in the configuration.  0, or -1 with errno. */
 int runner_ask(int fd, const char *path);
 int runner_reload(int fd);
 

@@ -31,7 +31,7 @@ struct session {
 	uint64_t	 nbytes;	/* of payload, verified, without meta */
 	uint8_t		*meta;		/* what type 2 records brought */
 	size_t		 metalen;
-	struct d4_meta	*header;	/* that, checked; set by the first 254 */
+	struct d4_meta	*header;	/* it, checked; set by the first 254 */
 };
 
 /*

@@ -129,7 +129,8 @@ load_ends(struct settings *s, struct d4_conf *conf)
 {
 	static const char source[] =
 	    "\"stdin\", ADDR:PORT, tcp:ADDR:PORT or unix:PATH";
-	static const char destination[] = "\"stdout\", a directory, or \"none\" with stream";
+	static const char destination[] =
+	    "\"stdout\", a directory, or \"none\" with stream";
 	const char *why;
 	int faults = 0;
 

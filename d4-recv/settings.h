@@ -18,7 +18,8 @@
 struct settings {
 	char		source[D4_CONF_TEXT];
 	char		destination[D4_CONF_TEXT];
-	uint8_t		key[D4_CONF_TEXT];	/* of sensors without their own */
+	uint8_t		key[D4_CONF_TEXT];	/* of sensors without their
+						 * own */
 	size_t		keylen;
 	bool		insecure_key;	/* others may read keys */
 	struct rules	rules;
@@ -54,16 +55,17 @@ struct settings {
 };
 
 /*
- * Reads all of it, with a line on stderr for each fault; insecure_key takes keys
- * that others can read, with a warning.  Of a reload old is what there was, else
- * NULL: a secret that we may not read any more, since privileges were given up,
- * stays as it was, which is said.  Returns how many faults there were.
- * settings_free() is owed in any case.
+ * Reads all of it, with a line on stderr for each fault; insecure_key takes
+ * keys that others can read, with a warning.  Of a reload old is what there
+ * was, else NULL: a secret that we may not read any more, since privileges were
+ * given up, stays as it was, which is said.  Returns how many faults there
+ * were.  settings_free() is owed in any case.
  */
 int settings_load(struct settings *, struct d4_conf *,
     const struct settings *old, bool insecure_key);
 
-/* Prints what was understood to stdout, the key's length in place of the key. */
+/* Prints what was understood to stdout, the key's length in place of the
+ * key. */
 void settings_print(const struct settings *);
 
 /* Wipes the key and frees what the lists hold. */

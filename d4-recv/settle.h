@@ -39,8 +39,8 @@ enum settle {
 };
 
 /* Settles its tail, if need be.  impatient: who holds the tail has held it for
- * long, so it has settled.  With a share, which may be NULL, not before that has
- * said where the stream went on. */
+ * long, so it has settled.  With a share, which may be NULL, not before that
+ * has said where the stream went on. */
 enum settle settle_entry(struct finish *, struct tails *, struct share *,
     const struct place *, const char *entry, bool impatient);
 

@@ -44,7 +44,7 @@ struct record {
 };
 
 struct share_stream {
-	uint8_t			 id[D4_UUID_LEN];	/* first, for the table */
+	uint8_t			 id[D4_UUID_LEN]; /* first, for the table */
 	struct share		*share;
 	TAILQ_ENTRY(share_stream) due;
 	bool			 is_due;
@@ -90,13 +90,13 @@ struct share {
 	TAILQ_HEAD(, share_stream) due;
 	bool			 beating;
 	bool			 news;
-	int64_t			 back_ms;	/* it was away until then, or 0 */
+	int64_t			 back_ms;	/* away until then, or 0 */
 	size_t			 nasking;
 	int64_t			 away_ms;	/* since then, 0: it is there */
 };
 
-/* What each script of a stream begins with; the texts stay with the caller until
- * the command is made. */
+/* What each script of a stream begins with; the texts stay with the caller
+ * until the command is made. */
 struct begin {
 	char	key[KEY], tags[KEY], epoch[24];
 };
@@ -125,7 +125,7 @@ int share_identify(uint8_t id[D4_UUID_LEN], const char *name);
 /* Out of the table. */
 void share_free_stream(struct share_stream *);
 
-/* -- share-cmd.c: commands in the making ------------------------------------ */
+/* -- share-cmd.c: commands in the making ----------------------------------- */
 
 /* Adds a word, which is kept, not copied; one that is text. */
 void words_add(struct words *, const void *, size_t len);
@@ -150,19 +150,19 @@ void blobs_free(struct blobs *);
 /* Ends the words, which are freed.  NULL when memory is short. */
 struct cmd *cmd_make(struct words *, struct share_stream *, enum kind);
 
-/* -- share-push.c: what is ours, as the server is told ---------------------- */
+/* -- share-push.c: what is ours, as the server is told --------------------- */
 
 /* What counts and was not sent; that we have nothing more to do with it. */
 void share_send_push(struct share_stream *);
 void share_send_release(struct share_stream *);
 
-/* -- share-ask.c: who has a stream ------------------------------------------ */
+/* -- share-ask.c: who has a stream ----------------------------------------- */
 
 /* Asks for it; takes the answer. */
 void share_send_ask(struct share_stream *);
 void share_take_answer(struct share_stream *, const struct d4_redis_reply *);
 
-/* -- share-turn.c: turns, and what comes back -------------------------------- */
+/* -- share-turn.c: turns, and what comes back ------------------------------ */
 
 /* For the pipeline. */
 void share_on_answer(void *, struct pipeline_cmd *,

@@ -28,7 +28,7 @@ share_put(struct share_stream *s, struct cmd *cmd)
 	pipeline_put(s->share->pipeline, &cmd->p);
 }
 
-/* -- streams ---------------------------------------------------------------- */
+/* -- streams --------------------------------------------------------------- */
 
 static void
 name_stream(char name[NAME], const uint8_t uuid[D4_UUID_LEN], uint8_t type,
@@ -160,7 +160,7 @@ share_enter(struct share_stream *s, enum share_state state)
 	s->share->news = true;
 }
 
-/* -- what dead processes left ----------------------------------------------- */
+/* -- what dead processes left ---------------------------------------------- */
 
 int
 share_recover(struct share *sh, const struct place *place, struct tail *tail)
@@ -212,7 +212,7 @@ share_recovered(struct share *sh)
 	}
 }
 
-/* -- beginning and end ------------------------------------------------------ */
+/* -- beginning and end ----------------------------------------------------- */
 
 struct share *
 share_new(const struct share_settings *settings, char why[256])

@@ -7,10 +7,11 @@
  * store of its own: together their stores have each byte once (d4-resume(7)).
  *
  * Who has a stream adds to its shared tail what it has stored, but only what
- * counts by then: it ends with a whole unit, is in the store's own tail (tail.h)
- * and, where tails have marks, is marked.  So the shared tail is never ahead of
- * the files.  With it goes the place in these files where it ends.  One command
- * of a stream is under way at a time and has all that came meanwhile.
+ * counts by then: it ends with a whole unit, is in the store's own tail
+ * (tail.h) and, where tails have marks, is marked.  So the shared tail is never
+ * ahead of the files.  With it goes the place in these files where it ends.
+ * One command of a stream is under way at a time and has all that came
+ * meanwhile.
  *
  *	ask	who gets a session of a stream asks for it.  While another
  *		receiver lives that has it, that one is told to let go, and we
@@ -51,7 +52,7 @@
 #include "d4-recv/tail.h"
 
 #define SHARE_PATIENCE	10000	/* ms for a living receiver to let go */
-#define SHARE_AWAY	3000	/* ms without Redis, then nothing waits for it */
+#define SHARE_AWAY	3000	/* ms without Redis, then nothing awaits it */
 
 struct share;			/* of a process */
 struct share_stream;		/* of a stream, ours or asked for */
@@ -67,7 +68,8 @@ struct share_settings {
 
 enum share_state {
 	SHARE_ASKS,		/* there is no answer yet */
-	SHARE_HELD,		/* of share_recover() alone: a living one has it */
+	SHARE_HELD,		/* of share_recover() alone: a living one
+				 * has it */
 	SHARE_OWN,		/* our own tail holds: share_upload() is owed */
 	SHARE_OTHERS,		/* another store had it: share_import(), then
 				 * share_confirm() are owed */
@@ -93,8 +95,8 @@ void share_free(struct share *);
  * gives the tag. */
 void share_run(struct share *);
 
-/* Whether a stream has another state, or something of it was answered, since the
- * last call. */
+/* Whether a stream has another state, or something of it was answered, since
+ * the last call. */
 bool share_has_news(struct share *);
 
 /* How long epoll may wait: less than that while somebody waits for us. */
@@ -155,7 +157,7 @@ uint64_t share_push(struct share_stream *, uint64_t file, uint64_t limit,
 /* Whether that has arrived. */
 bool share_has_arrived(const struct share_stream *, uint64_t ticket);
 
-/* -- what dead processes left ------------------------------------------------ */
+/* -- what dead processes left ---------------------------------------------- */
 
 /* Asks for a stream that a dead process left, of which we hold the tail; takes
  * over that in any case.  -1 when memory is short. */

@@ -80,16 +80,17 @@ struct store_stream {
 	bool			 unlisted;	/* the file's entry, so far */
 	struct sync_state	*sync;
 	struct share_stream	*share;		/* NULL: not asked, or alone */
-	struct tail		*coming;	/* the tail, before it is ours */
+	struct tail		*coming;	/* the tail before it is ours */
 	bool			 uploaded;	/* it was, in its place */
 	bool			 imported;	/* it is another store's, which
-						 * is to be told that we go on */
+						 * is to be told we go on */
 	bool			 confirming;	/* and was */
 	bool			 goes_on;	/* the first new record waits */
 	size_t			 stored;	/* bytes of it */
 	uint64_t		 nth;		/* file of the session */
 	uint64_t		 committed;	/* into the tail, up to there */
-	uint64_t		 awaits;	/* of the finisher's, then mark */
+	uint64_t		 awaits;	/* of the finisher's, then
+						 * mark */
 
 	bool			 closed;	/* the session is over */
 	bool			 clean;		/* as its sensor wanted */
@@ -139,7 +140,7 @@ enum store_result file_cut(struct store_stream *);
 void file_leave(struct store_stream *);
 
 /* -- store-sync.c: what was written reaches the disk, the marks of its tail,
- *    other stores and the finisher ------------------------------------------ */
+ *    other stores and the finisher ----------------------------------------- */
 
 /* Whether another store has taken the stream. */
 bool store_is_gone(const struct store_stream *);
@@ -177,8 +178,8 @@ bool file_is_due(const struct store_stream *, time_t now);
 enum store_result file_begin(struct store_stream *);
 enum store_result file_rotate(struct store_stream *, time_t now);
 
-/* A pcap file header in mid-stream: what was before it is one file, up to there,
- * and the scanner has it as the preamble of the next. */
+/* A pcap file header in mid-stream: what was before it is one file, up to
+ * there, and the scanner has it as the preamble of the next. */
 enum store_result file_begin_anew(struct store_stream *, uint64_t before);
 
 /* -- store-unit.c: bytes become units of their type, and lines items ------- */

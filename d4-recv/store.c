@@ -337,7 +337,7 @@ store_free(struct store *store)
 	if (store == NULL)
 		return;
 	while ((s = store->streams) != NULL) {
-		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): out of the list */
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): off the list */
 		if (s->len > 0 || s->pending)
 			d4_log_warnx("%s: %zu bytes of a sensor found no room",
 			    finish_root(store->set.finish),

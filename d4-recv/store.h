@@ -75,7 +75,7 @@ struct store_figures {
 	size_t		nfiles;		/* open */
 	uint64_t	nresumed;	/* sessions that went on */
 	uint64_t	nstored;	/* records of theirs that were there */
-	uint64_t	ngaps;		/* of those, which could not be aligned */
+	uint64_t	ngaps;		/* of those, which can't be aligned */
 };
 
 enum store_result {

@@ -7,10 +7,10 @@
  * before they were answered.  That a later one is there says nothing of those
  * before: the server may have had no room for these.  That one is not there
  * does not, either: workers take entries away, but in their order.  So it was
- * refused if one before it is there, or none behind it was taken away; and else,
- * where the server counts what was added (Redis 7), if that many are lacking.
- * When that leaves it open which, all are taken for refused, so that none is
- * lost.  Pure: no descriptor, clock or memory.
+ * refused if one before it is there, or none behind it was taken away; and
+ * else, where the server counts what was added (Redis 7), if that many are
+ * lacking.  When that leaves it open which, all are taken for refused, so that
+ * none is lost.  Pure: no descriptor, clock or memory.
  */
 
 #include <stdbool.h>

@@ -23,7 +23,7 @@
 #define CMD_SHA		41	/* bytes of a script's name with NUL */
 #define CMD_TAIL	96	/* of the key of a tail, with CMD_TAGS */
 #define CMD_TAGS	":tags"
-#define CMD_SPARE	((size_t)8 << 20)	/* bytes that are kept at most */
+#define CMD_SPARE	((size_t)8 << 20)	/* bytes kept at most */
 #define CMD_BATCH_MAX	64	/* entries with a tail that are one command */
 #define CMD_BATCH_BYTES	((size_t)64 << 10)	/* of these, and one more */
 
@@ -87,8 +87,8 @@ struct cmd_spares {
 struct cmd *cmd_words(struct cmd_spares *, enum cmd_kind,
     const char *const words[]);
 
-/* The entry of a record of that sensor, without an id yet; tail is NULL but for a
- * stream that has one: then it is a piece of a batch. */
+/* The entry of a record of that sensor, without an id yet; tail is NULL but for
+ * a stream that has one: then it is a piece of a batch. */
 struct cmd *cmd_entry(struct cmd_spares *, const struct d4_header *,
     const char uuid[D4_UUID_HEX], const uint8_t *payload,
     const struct cmd_tail *tail);

@@ -86,8 +86,8 @@ const char stream_check_script[] =
 
 #define LIFE	"604800"	/* seconds that a tail is kept */
 
-/* Of a sensor and type as many are kept as stores do, but none that was added to
- * just now is removed. */
+/* Of a sensor and type as many are kept as stores do, but none that was added
+ * to just now is removed. */
 const char stream_take_script[] =
     "local p, session, name, of = unpack(ARGV) "
     "local k, l, s = KEYS[1], KEYS[2], p..'entries_of:'..of "

@@ -34,10 +34,10 @@ extern const char stream_close_script[];
 extern const char stream_beat_script[];
 
 /* What there is of some entries of a session's stream, which is the key;
- * arguments are the first one's id and the last one's.  The last id that the stream ever
- * had; how many entries were ever added to it, and the last id that was taken
- * away, or -1 and "" (Redis 7 knows these); and the ids of those of them that
- * are there. */
+ * arguments are the first one's id and the last one's.  The last id that the
+ * stream ever had; how many entries were ever added to it, and the last id that
+ * was taken away, or -1 and "" (Redis 7 knows these); and the ids of those of
+ * them that are there. */
 extern const char stream_check_script[];
 
 /*
@@ -59,11 +59,11 @@ extern const char stream_take_script[];
 
 /* Adds entries that follow one another, and their tags; KEYS are the session's
  * stream, hash and list, arguments the session, the number in it of the first
- * record, 1 to trim the list, what is added to list and preamble, or "", the two
- * halves of the first entry's id, whose second grows by one with each, uuid,
- * timestamp and version of all, then each payload.  How many of them are there,
- * from the first on, and the refusal of the next if that is not all; -1: another
- * session has taken the stream; -2: the one before is not there. */
+ * record, 1 to trim the list, what is added to list and preamble, or "", the
+ * two halves of the first entry's id, whose second grows by one with each,
+ * uuid, timestamp and version of all, then each payload.  How many of them are
+ * there, from the first on, and the refusal of the next if that is not all; -1:
+ * another session has taken the stream; -2: the one before is not there. */
 extern const char stream_add_script[];
 
 #endif

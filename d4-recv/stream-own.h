@@ -16,7 +16,7 @@
 #define PREFIX		"d4toolkit:"
 
 struct stream_session {
-	uint8_t			 id[D4_UUID_LEN];	/* first, for the table */
+	uint8_t			 id[D4_UUID_LEN]; /* first, for the table */
 	struct stream		*stream;
 	char			 uuid[D4_UUID_HEX];
 	char			 text[D4_UUID_TEXT];	/* the id with dashes */
@@ -29,7 +29,8 @@ struct stream_session {
 	bool			 renumbers;	/* and a later one was none */
 	bool			 waits;		/* to be settled */
 	enum stream_end		 end;
-	struct pipeline_cmds	 pending;	/* not in the pipeline, by turn */
+	struct pipeline_cmds	 pending;	/* not in the pipeline, by
+						 * turn */
 	uint64_t		 turns;		/* that were given out */
 	size_t			 inflight;	/* in the pipeline */
 	uint64_t		 limit;
@@ -43,7 +44,7 @@ struct stream_session {
 	unsigned		 last_n;
 
 	/* Of a stream with a tail: */
-	char			*hello;		/* digits of its HMAC, or NULL */
+	char			*hello;		/* digits of its HMAC or NULL */
 	bool			 taking;	/* it was asked for */
 	struct passage		*passage;	/* and that answered */
 	char			 tail[CMD_TAIL];	/* its list's key */
@@ -52,7 +53,7 @@ struct stream_session {
 	TAILQ_ENTRY(stream_session) due;
 	bool			 is_due;	/* to be released this turn */
 	uint32_t		 untrimmed;
-	size_t			 unsure;	/* bytes that are not answered */
+	size_t			 unsure;	/* bytes that aren't answered */
 	bool			 held;		/* somebody was told of those */
 };
 
@@ -74,7 +75,7 @@ struct stream {
 	struct stream_figures	 figures;
 };
 
-/* -- stream.c: sessions, and their commands --------------------------------- */
+/* -- stream.c: sessions, and their commands -------------------------------- */
 
 /* One that is forgotten for want of memory is no entry.  Returns whether it is
  * under way. */
@@ -104,7 +105,7 @@ void stream_run_script(struct stream_session *, const char *script,
 /* How many entries its worker has not taken. */
 void stream_ask_length(struct stream_session *);
 
-/* -- stream-tail.c: streams that go on --------------------------------------- */
+/* -- stream-tail.c: streams that go on ------------------------------------- */
 
 /* The script by which entries with a tail are added. */
 void stream_load(struct stream *);
@@ -114,7 +115,7 @@ bool stream_awaits_tail(const struct stream_session *);
 void stream_take_tail(struct stream_session *, uint8_t type,
     const struct d4_redis_reply *);
 
-/* -- stream-answer.c: what the server says ----------------------------------- */
+/* -- stream-answer.c: what the server says --------------------------------- */
 
 /* For the pipeline. */
 void stream_on_answer(void *, struct pipeline_cmd *,
@@ -123,7 +124,7 @@ void stream_on_answer(void *, struct pipeline_cmd *,
 /* An entry is there. */
 void stream_count(struct stream *, const struct cmd *);
 
-/* -- stream-lost.c: entries whose answers were lost --------------------------- */
+/* -- stream-lost.c: entries whose answers were lost ------------------------ */
 
 /* Connected again: what was not answered is taken back from the pipeline, so
  * that it is sent again only where it is not there.  Batches know that by
@@ -134,7 +135,7 @@ void stream_take_unanswered(struct stream *);
 void stream_check(struct stream_session *);
 void stream_take_check(struct stream_session *, const struct d4_redis_reply *);
 
-/* -- stream-turn.c: turns ----------------------------------------------------- */
+/* -- stream-turn.c: turns -------------------------------------------------- */
 
 /* For the pipeline: the server may have been emptied. */
 void stream_on_ready(void *);

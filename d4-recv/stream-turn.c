@@ -65,8 +65,8 @@ release_due(struct stream *st)
 	}
 }
 
-/* Who waited for the window goes on at once: what it still holds may be done in a
- * few milliseconds. */
+/* Who waited for the window goes on at once: what it still holds may be done in
+ * a few milliseconds. */
 static void
 look_at_window(struct stream *st)
 {

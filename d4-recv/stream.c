@@ -12,7 +12,8 @@
 #include "lib/log.h"
 
 #define TRIM_BYTES	((uint32_t)256 << 10)	/* between two cuts of a list */
-#define UNSURE		((size_t)512 << 10)	/* bytes of a stream with a tail */
+#define UNSURE		((size_t)512 << 10)	/* bytes of a stream with a
+						 * tail */
 #define UNSURE_LOW	((size_t)256 << 10)	/* not answered, likewise */
 
 /* -- commands -------------------------------------------------------------- */

@@ -78,8 +78,8 @@ void stream_set_limit(struct stream_session *, uint64_t limit);
 
 /*
  * The session is of a stream that may be gone on with (d4-resume(7)), of which
- * no file tells what is kept: its tail is beside the entries, and what was added
- * by an earlier session, here or at another receiver, is not added again.
+ * no file tells what is kept: its tail is beside the entries, and what was
+ * added by an earlier session, here or at another receiver, is not added again.
  * Then stream_judge() comes before stream_add() for each record of data.
  */
 void stream_resume(struct stream_session *, const uint8_t hello[D4_HMAC_LEN]);

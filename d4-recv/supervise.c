@@ -96,7 +96,8 @@ is_hopeless(const struct worker *w, int status)
 	    w->starts == 1;
 }
 
-/* Says how a worker ended, who had not said it; returns whether it ended well. */
+/* Says how a worker ended, who had not said it; returns whether it ended
+ * well. */
 static bool
 explain(pid_t pid, int status)
 {

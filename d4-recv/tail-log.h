@@ -24,7 +24,7 @@
  *		2	zero
  *		4	bytes of the body
  *		8	end: where in the file the last entry ends
- *		8	whole: where in it the last whole unit does, not behind end
+ *		8	whole: where the last whole unit does, not behind end
  *		8	sum over generation, position, the 24 bytes, the body
  *			body
  *
@@ -58,7 +58,8 @@ enum log_kind {
 	LOG_TAGS,		/* of the preamble in force where this
 				 * generation begins */
 	LOG_FILE,		/* the next go into this entry of .open: its
-				 * name; end and whole are what it begins with */
+				 * name; end and whole are what it begins
+				 * with */
 	LOG_SETTLED		/* that one ends at end, nothing follows; the
 				 * body is how many entries before count no
 				 * more, 8 bytes; then, if the next record is

@@ -85,7 +85,8 @@ int tail_open(struct tails *, const uint8_t uuid[D4_UUID_LEN], uint8_t type,
     const uint8_t hello[D4_HMAC_LEN], struct tail **);
 
 /* The same for the tail that an entry of .open names; 2: there is none, or it
- * is damaged; 3: nothing of it was ever on the disk, nor counts of the stream. */
+ * is damaged; 3: nothing of it was ever on the disk, nor counts of the
+ * stream. */
 int tail_open_for(struct tails *, const struct place *, struct tail **);
 
 /* Whether somebody waits for it. */
@@ -114,7 +115,8 @@ const struct tail_file *tail_file(const struct tail *);
  * the machine went down: nothing of it does. */
 bool tail_lost(const struct tail *, uint64_t ordinal);
 
-/* What a match of a session needs, until tail_match_done().  NULL with errno. */
+/* What a match of a session needs, until tail_match_done().  NULL with
+ * errno. */
 const struct match_tail *tail_match(struct tail *);
 void tail_match_done(struct tail *);
 
@@ -136,7 +138,7 @@ bool tail_next_part(const struct tail *, uint8_t tag[MATCH_TAG],
 int tail_each(struct tail *, uint64_t max,
     int (*)(void *, const uint8_t tag[MATCH_TAG], uint32_t wire), void *);
 
-/* -- other stores (share.h) ------------------------------------------------- */
+/* -- other stores (share.h) ------------------------------------------------ */
 
 /* So much of a stream's files counts: none behind that number, and of the file
  * itself what is before whole; without data nothing. */

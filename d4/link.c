@@ -12,7 +12,8 @@
 struct link {
 	struct link_settings	 settings;
 	enum link_state		 state;
-	struct wire		*wire;	/* NULL while DOWN, or with a descriptor */
+	struct wire		*wire;	/* NULL while DOWN, or with a
+					 * descriptor */
 	size_t			 sent;	/* not yet said */
 	size_t			 unacked;	/* when it was lost */
 	char			 why[256];

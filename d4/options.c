@@ -13,7 +13,8 @@
 #define RATE_MAX	((uint64_t)1 << 40)
 
 enum {
-	DROP = 256, GENKEY, INSECURE, INSECURE_KEY, JSON, METRICS, PROXY, RATE, RETRY, STATS
+	DROP = 256, GENKEY, INSECURE, INSECURE_KEY, JSON, METRICS, PROXY, RATE,
+	RETRY, STATS
 };
 
 static const struct option longs[] = {

@@ -32,8 +32,8 @@ size_t seen_count(const struct seen *);
 /*
  * The same on a disk, where the next run finds it: entries of 24 bytes, one
  * behind the other.  note() appends one, save() all there are; load() adds what
- * is whole, cuts off what is not and says how many entries that was.  Returns 0,
- * or -1 with errno.
+ * is whole, cuts off what is not and says how many entries that was.  Returns
+ * 0, or -1 with errno.
  */
 int seen_note(int fd, const struct stat *);
 int seen_save(const struct seen *, int fd);

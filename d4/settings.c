@@ -78,8 +78,8 @@ load_login(struct settings *s, struct d4_conf *conf)
 	return rc == -1;
 }
 
-/* Whether it begins with a word that is no path, and goes on: a blank at its end,
- * or what another client knows. */
+/* Whether it begins with a word that is no path, and goes on: a blank at its
+ * end, or what another client knows. */
 static bool
 is_nearly(const char *value, const char *word)
 {

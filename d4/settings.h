@@ -51,7 +51,8 @@ struct settings {
 int settings_load(struct settings *, struct d4_conf *, bool check,
     bool insecure_key);
 
-/* Prints what was understood to stdout, the key's length in place of the key. */
+/* Prints what was understood to stdout, the key's length in place of the
+ * key. */
 void settings_print(const struct settings *);
 
 /* Overwrites the key, frees what it holds. */

@@ -70,7 +70,7 @@ void form_put_frame(uint8_t[FORM_FRAME], const struct form_segment *,
  * length of those. */
 size_t form_payloads(uint8_t *to, const uint8_t *records, size_t len);
 
-/* -- reading frames --------------------------------------------------------- */
+/* -- reading frames -------------------------------------------------------- */
 
 struct form_frame {
 	uint64_t	 at;		/* of the frame in the file */

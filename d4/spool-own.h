@@ -91,7 +91,7 @@ struct spool {
 	struct progress	 done;		/* what is synced */
 	uint64_t	 added;		/* positions */
 	uint64_t	 written;
-	uint64_t	 wanted;	/* on the disk, without waiting for more */
+	uint64_t	 wanted;	/* on the disk, waiting for no more */
 	uint64_t	 syncing;	/* up to there; synced: nothing is */
 	uint64_t	 synced;
 	uint64_t	 want_head;
@@ -119,7 +119,7 @@ struct spool {
 	struct run	 run;
 };
 
-/* -- progress ---------------------------------------------------------------- */
+/* -- progress -------------------------------------------------------------- */
 
 /* Goes on by a record.  0, or -1 with errno. */
 int progress_take(struct progress *, uint32_t flags, const uint8_t *record,
@@ -127,7 +127,7 @@ int progress_take(struct progress *, uint32_t flags, const uint8_t *record,
 int progress_copy(struct progress *, const struct progress *);
 void progress_free(struct progress *);
 
-/* -- spool-state.c ----------------------------------------------------------- */
+/* -- spool-state.c --------------------------------------------------------- */
 
 enum state {
 	STATE_NONE,
@@ -148,7 +148,7 @@ int state_write(struct spool *, enum state, const struct spool_source *,
 uint64_t head_read(const struct spool *);
 int head_write(const struct spool *, uint64_t pos);
 
-/* -- spool-recover.c --------------------------------------------------------- */
+/* -- spool-recover.c ------------------------------------------------------- */
 
 /* Looks through the directory.  0, or -1 with errno. */
 int recover(struct spool *);
@@ -159,7 +159,7 @@ int segment_push(struct spool *, const struct segment *);
 /* Removes every segment's file.  0, or -1 with errno. */
 int segments_remove(const struct spool *);
 
-/* -- spool-threads.c --------------------------------------------------------- */
+/* -- spool-threads.c ------------------------------------------------------- */
 
 #define SPOOL_ROUND	((uint64_t)4 << 20)	/* between two syncs, about */
 #define SPOOL_AGAIN_MS	500			/* when the disk is full */

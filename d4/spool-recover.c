@@ -17,7 +17,7 @@ struct found {
 	bool			 good;
 	struct form_segment	 segment;
 	uint8_t			*preamble;
-	uint64_t		 limit;		/* here a later one takes over */
+	uint64_t		 limit;		/* here a later takes over */
 };
 
 struct search {
@@ -32,7 +32,7 @@ struct search {
 	size_t		 end_segment;	/* among spool's segments */
 };
 
-/* -- progress ---------------------------------------------------------------- */
+/* -- progress -------------------------------------------------------------- */
 
 int
 progress_take(struct progress *p, uint32_t flags, const uint8_t *record,
@@ -81,7 +81,7 @@ progress_free(struct progress *p)
 	memset(p, 0, sizeof(*p));
 }
 
-/* -- segments ---------------------------------------------------------------- */
+/* -- segments -------------------------------------------------------------- */
 
 int
 segment_push(struct spool *sp, const struct segment *s)
@@ -233,7 +233,7 @@ first_needed(const struct search *s)
 	return first;
 }
 
-/* -- records ----------------------------------------------------------------- */
+/* -- records --------------------------------------------------------------- */
 
 /* The stream may end here. */
 static int
@@ -388,7 +388,8 @@ search(struct search *s)
 		if (s->found[i].good)
 			sp->next_number = s->found[i].number + 1;
 		if ((i < first || i >= last || s->found[i].segment.pos >=
-		    s->found[i].limit) && remove_number(sp, s->found[i].number) == -1)
+		    s->found[i].limit) &&
+		    remove_number(sp, s->found[i].number) == -1)
 			return -1;
 	}
 	if (sp->nsegments == 0 && s->head > 0) {

@@ -21,7 +21,7 @@ struct writer {
 	struct iovec	 iov[DISK_IOVS];
 };
 
-/* -- segments ---------------------------------------------------------------- */
+/* -- segments -------------------------------------------------------------- */
 
 /*
  * A file that is written over needs neither blocks nor a longer length, which
@@ -111,7 +111,7 @@ has_segment(struct spool *sp)
 	return true;
 }
 
-/* -- faults ------------------------------------------------------------------ */
+/* -- faults ---------------------------------------------------------------- */
 
 /* The mutex is held. */
 static void
@@ -143,7 +143,7 @@ step_back(struct writer *w)
 		threads_fail(sp, err, "a segment");
 }
 
-/* -- writing ----------------------------------------------------------------- */
+/* -- writing --------------------------------------------------------------- */
 
 /* The records of the parts with their frames, as they are written.  Returns
  * how many pieces that makes, of *bytes. */
@@ -295,7 +295,7 @@ may_write(const struct writer *w)
 	return sp->written - sp->syncing < SPOOL_ROUND && has_segment(sp);
 }
 
-/* -- removing ---------------------------------------------------------------- */
+/* -- removing -------------------------------------------------------------- */
 
 /* The oldest segment that is not needed any more. */
 static bool
@@ -337,7 +337,7 @@ remove_oldest(struct writer *w)
 	return true;
 }
 
-/* -- the thread -------------------------------------------------------------- */
+/* -- the thread ------------------------------------------------------------ */
 
 static void
 wait_for_work(struct writer *w)

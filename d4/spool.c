@@ -245,7 +245,7 @@ spool_ended(const struct spool *sp)
 	return sp->ended ? &sp->stream : NULL;
 }
 
-/* -- adding ------------------------------------------------------------------ */
+/* -- adding ---------------------------------------------------------------- */
 
 /* Puts records to the last part, if that is not taken yet. */
 static bool
@@ -334,7 +334,7 @@ spool_flush(struct spool *sp)
 	(void)pthread_mutex_unlock(&sp->mutex);
 }
 
-/* -- what all threads see ---------------------------------------------------- */
+/* -- what all threads see -------------------------------------------------- */
 
 uint64_t
 spool_synced(struct spool *sp)
@@ -447,7 +447,7 @@ spool_drain(struct spool *sp)
 		continue;
 }
 
-/* -- reading ----------------------------------------------------------------- */
+/* -- reading --------------------------------------------------------------- */
 
 static void
 cannot_read(struct spool *sp, int err)
@@ -605,7 +605,7 @@ spool_run(struct spool *sp, uint64_t pos, struct run *run)
 	return 1;
 }
 
-/* -- dropping ---------------------------------------------------------------- */
+/* -- dropping -------------------------------------------------------------- */
 
 /* The units in the segment that end behind reached. */
 static int

@@ -157,7 +157,7 @@ run_relay(const struct stream *st, struct d4_tls_context *tls,
 	return rc;
 }
 
-/* -- with a spool ------------------------------------------------------------ */
+/* -- with a spool ---------------------------------------------------------- */
 
 enum sameness {
 	SAME,

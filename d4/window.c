@@ -79,7 +79,7 @@ struct window {
 	size_t			 room;
 };
 
-/* -- preambles and places --------------------------------------------------- */
+/* -- preambles and places -------------------------------------------------- */
 
 static struct preamble *
 hold(struct preamble *p)
@@ -164,7 +164,7 @@ shift_anchors(struct window *w, size_t n)
 		    w->nanchors * sizeof(*w->anchors));
 }
 
-/* -- the window ------------------------------------------------------------- */
+/* -- the window ------------------------------------------------------------ */
 
 static int
 append(struct bytes *b, const uint8_t *data, size_t len)
@@ -359,7 +359,7 @@ window_shortest_anchor(struct window *w)
 	return anchor_shortest(w->anchor);
 }
 
-/* -- the link's side -------------------------------------------------------- */
+/* -- the link's side ------------------------------------------------------- */
 
 /*
  * Whether what lies there must wait.  Where a unit is so long that there is no

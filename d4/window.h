@@ -121,7 +121,8 @@ uint64_t window_hello_time(const struct window *);
 /* Records added, without the opening. */
 uint64_t window_records(const struct window *);
 
-/* Up to where what was added is safe: the link took it, or it is in the spool. */
+/* Up to where what was added is safe: the link took it, or it is in the
+ * spool. */
 uint64_t window_safe(const struct window *);
 
 /* Gives up the oldest part of a spool that has no room, and goes on behind it

@@ -37,8 +37,10 @@ struct wire {
 	pthread_mutex_t		 lock;	/* of what follows */
 	enum wire_state		 state;
 	bool			 abandoned;	/* by the owner */
-	bool			 asleep;	/* the thread is, for want of work */
-	bool			 told;		/* the owner is, and has not looked */
+	bool			 asleep;	/* the thread is, for want of
+						 * work */
+	bool			 told;		/* the owner is, and has not
+						 * looked */
 	struct loan		 loans[LOANS];	/* a ring */
 	size_t			 first_loan;
 	size_t			 nloans;

@@ -40,7 +40,8 @@ bool d4_conf_has(const struct d4_conf *, const char *name);
 /* Whether it is missing or has an empty value. */
 bool d4_conf_blank(struct d4_conf *, const char *name);
 
-/* The words of the last fault: "DIR/NAME: reason (expected ...)".  Never NULL. */
+/* The words of the last fault: "DIR/NAME: reason (expected ...)".  Never
+ * NULL. */
 const char *d4_conf_fault(const struct d4_conf *);
 
 /* Records a fault of the caller's finding in the same form.  Returns -1. */
@@ -87,8 +88,8 @@ int d4_conf_file(struct d4_conf *, const char *name, size_t max,
 
 /*
  * Whether a file with a secret is closed to others than its owner and group: 0,
- * also when it is missing; 1 when it isn't and that is accepted (insecure), with
- * d4_conf_fault() to warn of it; else -1, a fault that says chmod(1).
+ * also when it is missing; 1 when it isn't and that is accepted (insecure),
+ * with d4_conf_fault() to warn of it; else -1, a fault that says chmod(1).
  */
 int d4_conf_closed(struct d4_conf *, const char *name, bool insecure);
 

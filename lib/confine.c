@@ -79,7 +79,7 @@ fail(char *words, const char *what)
 	return -1;
 }
 
-/* -- limits ----------------------------------------------------------------- */
+/* -- limits ---------------------------------------------------------------- */
 
 /* Lowers a limit, both of it, so that it can't be raised again. */
 static void
@@ -120,7 +120,7 @@ limit(const struct d4_confine *c)
 #endif
 }
 
-/* -- rules ------------------------------------------------------------------ */
+/* -- rules ----------------------------------------------------------------- */
 
 static int
 allow(struct set *s, const char *path, unsigned what)
@@ -274,7 +274,7 @@ add_rule(struct set *s, const struct d4_confine_rule *r)
 	return 0;
 }
 
-/* -- the whole -------------------------------------------------------------- */
+/* -- the whole ------------------------------------------------------------- */
 
 /* systemd's socket for messages has had both forms. */
 static int
@@ -327,7 +327,7 @@ d4_confine_enter(const struct d4_confine *c, char words[D4_CONFINE_WORDS])
 	return enter(c, &s) == -1 ? -1 : 1;
 }
 
-/* -- the user --------------------------------------------------------------- */
+/* -- the user -------------------------------------------------------------- */
 
 static bool
 is_user(const struct passwd *pw)

@@ -40,8 +40,8 @@ void d4_log_say(const char *fmt, ...) D4_LOG_PRINTF(1, 2);
  * Returns 0, or 1 once it has said that some of it failed: an exit status. */
 int d4_log_flush(FILE *out);
 
-/* What came of d4_confine_enter(): said at level 1 when all holds, as a fault else.
- * Returns 0 to go on, or -1. */
+/* What came of d4_confine_enter(): said at level 1 when all holds, as a fault
+ * else.  Returns 0 to go on, or -1. */
 int d4_log_confined(int result, const char *words);
 
 #endif

@@ -90,9 +90,9 @@ int d4_net_listen(const struct d4_net_addr *, bool share, int fds[],
 int d4_net_accept(int fd, struct sockaddr_storage *);
 
 /* Bounds what the kernel holds for a reader who doesn't read, to so many bytes
- * or the system's own limit (on Linux twice net.core.rmem_max), which bounds the
- * rate on a long path, too.  What it holds is lost with this machine's kernel
- * or this process. */
+ * or the system's own limit (on Linux twice net.core.rmem_max), which bounds
+ * the rate on a long path, too.  What it holds is lost with this machine's
+ * kernel or this process. */
 void d4_net_limit_receive(int fd, size_t bytes);
 
 /* The peer of an accepted descriptor: its address alone as text, v4-mapped

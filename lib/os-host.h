@@ -23,8 +23,8 @@ struct d4_os_host {
 	int64_t		 clock_error_max_us;
 };
 
-/* Fills it in.  What is not known is 0 and marked so.  The first call opens what
- * the others read again: it comes before a process is confined. */
+/* Fills it in.  What is not known is 0 and marked so.  The first call opens
+ * what the others read again: it comes before a process is confined. */
 void d4_os_host(struct d4_os_host *);
 
 /* Which boot of this machine it is: another value after each.  Zeros where

@@ -34,8 +34,8 @@
 
 /*
  * A batch of items; answers how many were dropped for it.  The mark says which
- * one of this handle was the last, and that number, so that one whose answer was
- * lost can be pushed again and is not there twice.
+ * one of this handle was the last, and that number, so that one whose answer
+ * was lost can be pushed again and is not there twice.
  */
 #define PUSH \
     "local max, n, over = tonumber(ARGV[3]), 0, 0 " \
@@ -61,7 +61,8 @@ struct redis_queue {
 	char			 mark[KEY_MAX];	/* of the last batch */
 	uint64_t		 nbatches;
 	uint8_t			*batch;		/* items, one after the other */
-	size_t			 len, size;	/* bytes of it, that it may be */
+	size_t			 len, size;	/* bytes of it, that it may
+						 * be */
 	size_t			 nitems;
 	bool			 sent;		/* it may have arrived: no item
 						 * comes to it */

@@ -26,7 +26,7 @@ struct d4_redis {
 	redisContext		*context;	/* NULL when not connected */
 	redisReply		*reply;		/* the last one handed out */
 	bool			 connected;	/* connect(2) has succeeded */
-	bool			 unsent;	/* commands wait to be written */
+	bool			 unsent;	/* commands wait to be sent */
 	bool			 refused;	/* the kernel took not all */
 	int			 nsetup;	/* replies to AUTH and SELECT */
 	uint64_t		 received;

@@ -22,7 +22,7 @@ struct place {
 	enum {
 		IN_SENSOR,	/* the sensor's own hash: prefix, field */
 		IN_HASH,	/* a hash of all sensors: prefix */
-		IN_SET		/* a set: prefix; its time is in a hash: field */
+		IN_SET		/* a set: prefix; its time in a hash: field */
 	}		 kind;
 	const char	*prefix;
 	const char	*field;

@@ -55,9 +55,9 @@ struct d4_registry_claim;	/* a live connection of ours */
 struct d4_registry *d4_registry_open(const char *spec, const char *queues,
     bool create, char why[256]);
 
-/* Who we are for Redis; both may be NULL.  Copied.  Of a directory: whether keys
- * are taken that others than owner and group can read or change; else their
- * sensors are refused. */
+/* Who we are for Redis; both may be NULL.  Copied.  Of a directory: whether
+ * keys are taken that others than owner and group can read or change; else
+ * their sensors are refused. */
 struct d4_registry_login {
 	const char	*user;
 	const char	*password;
@@ -131,7 +131,7 @@ int d4_registry_extended(struct d4_registry *, const char *name);
 
 /* How sensors are known.  The values are part of no format. */
 enum d4_registry_mode {
-	D4_MODE_CONFIGURED,	/* nothing is set: the configuration's is meant */
+	D4_MODE_CONFIGURED,	/* none is set: the configuration's is meant */
 	D4_MODE_SHARED_SECRET,
 	D4_MODE_REGISTRATION
 };

@@ -24,8 +24,8 @@ void d4_secret_wipe(void);
 
 /*
  * The same, and the heap, where libraries leave copies of keys that nobody else
- * can find.  Returns whether it did: then nothing may follow but _exit(2), so no
- * output of stdio may wait; other threads may go on until then.  Without
+ * can find.  Returns whether it did: then nothing may follow but _exit(2), so
+ * no output of stdio may wait; other threads may go on until then.  Without
  * d4_secret_guard() before, and in builds with a sanitizer, the heap stays.
  */
 bool d4_secret_erase(void);

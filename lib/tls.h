@@ -77,16 +77,17 @@ ssize_t d4_tls_read(struct d4_tls *, void *, size_t);
 ssize_t d4_tls_write(struct d4_tls *, const void *, size_t);
 
 /* Sends close_notify, after which nothing can be written: 0 sent, 1 sent and
- * the peer's has come, D4_TLS_AGAIN, D4_TLS_FAILED.  All that was
- * offered to d4_tls_write() must be written.  To be called again to learn of the peer's: what
- * it sends before that is thrown away; or d4_tls_read() it to its end. */
+ * the peer's has come, D4_TLS_AGAIN, D4_TLS_FAILED.  All that was offered to
+ * d4_tls_write() must be written.  To be called again to learn of the peer's:
+ * what it sends before that is thrown away; or d4_tls_read() it to its end. */
 int d4_tls_shutdown(struct d4_tls *);
 
 /* After D4_TLS_AGAIN: POLLIN or POLLOUT, as poll(2) has them.  Of the last
  * call that returned so: reading may wait to write, and writing to read. */
 short d4_tls_waits(const struct d4_tls *);
 
-/* Whether bytes already read from the socket wait, which poll(2) does not see. */
+/* Whether bytes already read from the socket wait, which poll(2) does not
+ * see. */
 bool d4_tls_pending(const struct d4_tls *);
 
 /* Whether it failed because the connection ended without close_notify. */

@@ -15,7 +15,7 @@
 
 #include "lib/border.h"
 
-#define D4_TYPE_META	2	/* one JSON object that describes what follows */
+#define D4_TYPE_META	2	/* a JSON object that describes what follows */
 #define D4_TYPE_EXTENDED 254	/* what the meta header before it said */
 
 struct d4_type {
@@ -42,7 +42,8 @@ const struct d4_type *d4_type_get(uint8_t);
 /* The known types in order, *n of them. */
 const struct d4_type *d4_type_list(size_t *n);
 
-/* The extended types that the D4 project lists, *n of them.  Others are legal. */
+/* The extended types that the D4 project lists, *n of them.  Others are
+ * legal. */
 const struct d4_type_extended *d4_type_extended_list(size_t *n);
 
 /* Whether the text may name an extended type: [a-z0-9][a-z0-9._-]{0,63}.

@@ -10,14 +10,15 @@
  * for so many seconds or until each has sent that many records or a few more,
  * and prints how many records were sent, how long it took from the first to
  * the answer that the last was stored, and the rate.  With -u the sensors are
- * 00000000-0000-4000-8000-000000000000 and those that follow.  With -o each opens
- * with an empty record, as those do that go on with their streams.
+ * 00000000-0000-4000-8000-000000000000 and those that follow.  With -o each
+ * opens with an empty record, as those do that go on with their streams.
  *
  *	load -i -C ca.crt -k keyfile [-a at_once] [-n sensors] port
  *
- * Connects all, so many at a time, has each send one record and then be silent.  Prints a line
- * when all are there, and for each line on stdin the milliseconds that one more
- * sensor takes from connect(2) to the answer that its record was stored.
+ * Connects all, so many at a time, has each send one record and then be silent.
+ * Prints a line when all are there, and for each line on stdin the milliseconds
+ * that one more sensor takes from connect(2) to the answer that its record was
+ * stored.
  *
  * The records of a sensor are sealed once and sent over and over, so that the
  * collector is what is measured.
@@ -94,7 +95,7 @@ now(void)
 	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
-/* -- a sensor ---------------------------------------------------------------- */
+/* -- a sensor -------------------------------------------------------------- */
 
 static void
 number_uuid(uint8_t uuid[D4_UUID_LEN], unsigned n)
@@ -228,7 +229,7 @@ step(struct load *l, struct sensor *s)
 	}
 }
 
-/* -- many ------------------------------------------------------------------- */
+/* -- many ------------------------------------------------------------------ */
 
 /* Waits for whatever is possible and does it. */
 static void
@@ -367,7 +368,7 @@ idle(struct load *l, size_t n, size_t at_once)
 	free(sensors);
 }
 
-/* -- options ---------------------------------------------------------------- */
+/* -- options --------------------------------------------------------------- */
 
 static void
 read_key(struct load *l, const char *path)

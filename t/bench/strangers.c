@@ -183,7 +183,8 @@ drip(size_t n, unsigned seconds, uint16_t port)
 			if (fds[i].fd == -1)
 				fds[i].fd = dial(port);
 			else
-				(void)send(fds[i].fd, turn < sizeof(greeting) - 1 ?
+				(void)send(fds[i].fd,
+				    turn < sizeof(greeting) - 1 ?
 				    greeting + turn : "x", 1, MSG_NOSIGNAL);
 		}
 		(void)reap(0);
@@ -197,7 +198,8 @@ static void
 bring(int fd, unsigned kind)
 {
 	static const char http[] = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
-	static const char tls[] = "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
+	static const char tls[] =
+	    "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
 	static const struct linger reset = { .l_onoff = 1 };
 	char bytes[200] = "";
 	size_t i;
@@ -250,7 +252,7 @@ flood(unsigned rate, unsigned seconds, uint16_t port)
 	    (double)made / (now() - began));
 }
 
-/* -- records ---------------------------------------------------------------- */
+/* -- records --------------------------------------------------------------- */
 
 static uint8_t record[D4_HEADER_LEN + PAYLOAD];
 
@@ -413,7 +415,7 @@ time_tags(struct d4_mac *mac, struct d4_mac_key *key, size_t n)
 	    sqrt(var[0] / count[0] + var[1] / count[1]), mean[0], mean[1]);
 }
 
-/* -- options ---------------------------------------------------------------- */
+/* -- options --------------------------------------------------------------- */
 
 static unsigned
 number(const char *text, unsigned max)

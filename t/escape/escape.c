@@ -3,9 +3,9 @@
 /*
  * Linked into programs for t/8000-confine.t alone (make escapes), in the place
  * of d4_confine_enter(): tries to break out before and after the true one, and
- * writes a line for each attempt, "before NAME: RESULT" and "after NAME: RESULT",
- * to the descriptor D4_ESCAPE_FD.  RESULT is "done" or an error's words.
- * Without that variable it does nothing.
+ * writes a line for each attempt, "before NAME: RESULT" and
+ * "after NAME: RESULT", to the descriptor D4_ESCAPE_FD.  RESULT is "done" or an
+ * error's words.  Without that variable it does nothing.
  *
  *	D4_ESCAPE_DIR	a directory out of bounds with files "secret", "cut",
  *			"from", "gone.0", "gone.1" and a directory "mnt"
@@ -69,7 +69,7 @@ close_good(int fd)
 	return fd == -1 ? -1 : close(fd);
 }
 
-/* -- attempts: 0, or -1 with errno ------------------------------------------ */
+/* -- attempts: 0, or -1 with errno ----------------------------------------- */
 
 /* In this process: what follows would be lost when it succeeds, so a child
  * goes, if it may be made. */
@@ -298,7 +298,7 @@ try_signal(void)
 	return kill(victim(), SIGCONT);
 }
 
-/* -- what is to hold afterwards: -1 when it does ---------------------------- */
+/* -- what is to hold afterwards: -1 when it does --------------------------- */
 
 static int
 try_gain(void)

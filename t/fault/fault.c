@@ -85,7 +85,8 @@ find_text(struct dl_phdr_info *info, size_t size, void *cookie)
 	for (i = 0; i < info->dlpi_phnum; i++) {
 		if (info->dlpi_phdr[i].p_type == PT_LOAD &&
 		    (info->dlpi_phdr[i].p_flags & PF_X) != 0) {
-			text_from = info->dlpi_addr + info->dlpi_phdr[i].p_vaddr;
+			text_from = info->dlpi_addr +
+			    info->dlpi_phdr[i].p_vaddr;
 			text_to = text_from + info->dlpi_phdr[i].p_memsz;
 		}
 	}
@@ -191,7 +192,7 @@ fails(enum call call, const void *caller)
 		*(void **)&real = dlsym(RTLD_NEXT, #name)
 #define FAILS(call)	fails(call, __builtin_return_address(0))
 
-/* -- memory ----------------------------------------------------------------- */
+/* -- memory ---------------------------------------------------------------- */
 
 /* dlsym(3) itself allocates, so memory is had by glibc's other names. */
 extern void *__libc_malloc(size_t);
@@ -272,7 +273,7 @@ fdopendir(int fd)
 	return FAILS(ALLOC) ? NULL : real(fd);
 }
 
-/* -- bytes ------------------------------------------------------------------ */
+/* -- bytes ----------------------------------------------------------------- */
 
 /* The length of a call that is to be short. */
 static size_t
@@ -389,7 +390,7 @@ pwritev(int fd, const struct iovec *v, int n, off_t offset)
 	return real(fd, &one, 1, offset);
 }
 
-/* -- files ------------------------------------------------------------------ */
+/* -- files ----------------------------------------------------------------- */
 
 int
 fsync(int fd)
@@ -546,7 +547,7 @@ pipe(int fds[2])
 	return FAILS(OPEN) ? -1 : real(fds);
 }
 
-/* -- others ----------------------------------------------------------------- */
+/* -- others ---------------------------------------------------------------- */
 
 int
 accept(int fd, __SOCKADDR_ARG addr, socklen_t *restrict len)

@@ -276,7 +276,7 @@ finish_submit(struct finish *f, const struct place *p, unsigned n, bool done,
 	return 0;
 }
 
-/* -- the registry ----------------------------------------------------------- */
+/* -- the registry ---------------------------------------------------------- */
 
 /* Nothing can be read. */
 static bool
@@ -534,7 +534,7 @@ d4_registry_facts_free(struct d4_registry_facts *facts)
 	assert(facts->nseen == 2 || facts->nseen == 0);
 }
 
-/* -- d4-core's streams ------------------------------------------------------ */
+/* -- d4-core's streams ----------------------------------------------------- */
 
 struct stream_session {
 	uint64_t	n;
@@ -658,9 +658,10 @@ stream_close(struct stream_session *s, bool replaced)
 	free(s);
 }
 
-/* -- the log ---------------------------------------------------------------- */
+/* -- the log --------------------------------------------------------------- */
 
-/* The words are made, for the sake of what is printed in them, and forgotten. */
+/* The words are made, for the sake of what is printed in them, and
+ * forgotten. */
 __attribute__((format(printf, 1, 0)))
 static void
 say(const char *fmt, va_list ap)

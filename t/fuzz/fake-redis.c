@@ -23,8 +23,9 @@ const char *const fake_texts[24] = {
 	"0f3c2a9e5b714c8d9a647e2d1b0c9f35",
 	"0f3c2a9e-5b71-4c8d-9a64-7e2d1b0c9f35",
 	"ffeeddcc-bbaa-4988-9a66-554433221100", "192.0.2.1", "2001:db8::/32",
-	"1:0f3c2a9e5b714c8d9a647e2d1b0c9f35", "20240229", "18446744073709551615",
-	"-1", "1.5", "None", "metadata_uuid:0f3c2a9e5b714c8d9a647e2d1b0c9f35",
+	"1:0f3c2a9e5b714c8d9a647e2d1b0c9f35", "20240229",
+	"18446744073709551615", "-1", "1.5", "None",
+	"metadata_uuid:0f3c2a9e5b714c8d9a647e2d1b0c9f35",
 	"NOAUTH no", "first_seen", "last_seen", "description"
 };
 
@@ -122,7 +123,7 @@ forget(struct d4_redis *r)
 	fake_reply_free(&r->last);
 }
 
-/* -- a server that keeps what it is told ------------------------------------ */
+/* -- a server that keeps what it is told ----------------------------------- */
 
 /* Replies to a command of the input, if it is one. */
 static bool
@@ -263,7 +264,7 @@ spoil(struct fake_reply *reply)
 	return 0;
 }
 
-/* -- the room's functions --------------------------------------------------- */
+/* -- the room's functions -------------------------------------------------- */
 
 int
 d4_redis_parse(struct d4_redis_addr *addr, const char *text, const char **why)
@@ -453,7 +454,7 @@ d4_redis_why(const struct d4_redis *r)
 	return "the server is a fake";
 }
 
-/* -- time ------------------------------------------------------------------- */
+/* -- time ------------------------------------------------------------------ */
 
 int64_t
 d4_clock_ms(void)

@@ -8,15 +8,15 @@
  *
  *	255		the connection is lost; no other can be made
  *	248		there is none yet, where nobody waits for it
- *	else		the low three bits: 0 nil, 1 status, 2 error, 3 integer, 4
- *			and 5 string, 6 and 7 array; the others say more:
+ *	else		the low three bits: 0 nil, 1 status, 2 error, 3 integer,
+ *			4 and 5 string, 6 and 7 array; the others say more:
  *	  texts		0 to 23 a text of fake_texts[], else the next byte is a
  *			length, and the text follows
  *	  integer	as it is, but for 31: the next eight bytes
  *	  array		how many elements, at most 4 deep
  *
- * Behind the input all replies are nil, and after 2000 of them the connection is
- * lost.  Time passes with each wait.
+ * Behind the input all replies are nil, and after 2000 of them the connection
+ * is lost.  Time passes with each wait.
  *
  * Or it is a server that keeps what it is told (fake-keys.h): the input begins
  * with commands, each an array, that others gave it before, up to what is no

@@ -73,7 +73,7 @@ drop_first(struct records *r, size_t n)
 		memmove(r->at, r->at + n, r->n * sizeof(*r->at));
 }
 
-/* -- the server -------------------------------------------------------------- */
+/* -- the server ------------------------------------------------------------ */
 
 struct share *
 fake_share_begin(void)
@@ -220,7 +220,7 @@ fake_share_run(void)
 	fake_share.lost = false;
 }
 
-/* -- the share ---------------------------------------------------------------- */
+/* -- the share ------------------------------------------------------------- */
 
 bool
 share_is_away(const struct share *sh)

@@ -3,9 +3,9 @@
 #define T_FUZZ_FAKE_SHARE_H
 
 /*
- * Tails that other stores have a part in (d4-recv/share.h), faked: what a server
- * would know of each stream is what it was told, and the switches say what other
- * stores did.  It answers once in a fake_share_run().
+ * Tails that other stores have a part in (d4-recv/share.h), faked: what a
+ * server would know of each stream is what it was told, and the switches say
+ * what other stores did.  It answers once in a fake_share_run().
  */
 
 #include <stdbool.h>

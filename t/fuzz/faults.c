@@ -207,7 +207,7 @@ cut(size_t n, int how)
 	return how == FAULT_NONE ? 0 : how == FAULT_SHORT && n > 1 ? 1 : n;
 }
 
-/* -- calls by themselves ---------------------------------------------------- */
+/* -- calls by themselves --------------------------------------------------- */
 
 /* Each is declared, as the linker has it, and fails or is what it was. */
 #define WRAP(call, type, bad, name, params, args)			\
@@ -349,7 +349,7 @@ WRAP(FAULT_LOCK, int, -1, inotify_init1, (int flags), (flags))
 WRAP(FAULT_LOCK, int, -1, inotify_add_watch, (int fd, const char *path,
     uint32_t mask), (fd, path, mask))
 
-/* -- libraries -------------------------------------------------------------- */
+/* -- libraries ------------------------------------------------------------- */
 
 /* Of those that are not built in nothing is there. */
 #define WRAP_LIBRARY(type, bad, name, params, args)			\
@@ -400,7 +400,7 @@ WRAP_LIBRARY(size_t, (size_t)-64, ZSTD_compressStream2, (void *c,
     (c, out, in, how))
 WRAP_LIBRARY(int, -1, isal_deflate, (struct isal_zstream *z), (z))
 
-/* -- those of a varying number of arguments --------------------------------- */
+/* -- those of a varying number of arguments -------------------------------- */
 
 int __real_open(const char *, int, ...);
 int __wrap_open(const char *, int, ...);

@@ -31,8 +31,8 @@ void json_set_alloc_funcs(void *(*)(size_t), void (*)(void *));
 
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 
-/* Memory that jansson writes in may fail; when it reads, an assertion of its own
- * does instead. */
+/* Memory that jansson writes in may fail; when it reads, an assertion of its
+ * own does instead. */
 static bool writes;
 
 static void *

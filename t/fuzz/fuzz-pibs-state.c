@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 
 /*
- * A state file of d4-pibs.  With an odd first byte the rest is the file; with an
- * even one it is what stands behind the head, which is made for it.  What is
+ * A state file of d4-pibs.  With an odd first byte the rest is the file; with
+ * an even one it is what stands behind the head, which is made for it.  What is
  * loaded is saved and loaded again, and must then be as much.  Faults may be
  * behind it (faults.h), and the choice is what it is: 1 missing, 2 a directory.
  */

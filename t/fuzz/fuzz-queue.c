@@ -5,8 +5,8 @@
  * byte says whether max_size is there, with the next eight as its content, and
  * how many items are looked at; then come items, each a name and its content (a
  * byte of length before each of the two).  They are looked at, taken, put back
- * and acknowledged.  Faults may be behind it (faults.h); the choice is what lies
- * there, too, or another way to name the queue.
+ * and acknowledged.  Faults may be behind it (faults.h); the choice is what
+ * lies there, too, or another way to name the queue.
  */
 
 #include <sys/time.h>
@@ -35,7 +35,7 @@ on_item(void *cookie, const uint8_t *data, size_t len)
 }
 
 enum choice {
-	ITEMS_ALONE, FOLDER, LINK, LARGE, SOON, STALE, FIFO_LIMIT,	/* there */
+	ITEMS_ALONE, FOLDER, LINK, LARGE, SOON, STALE, FIFO_LIMIT, /* there */
 	OF_STORE, OF_QUEUES, NOT_THERE, LONG_PATH, NO_NAME,	/* otherwise */
 	CHOICES
 };

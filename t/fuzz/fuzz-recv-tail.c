@@ -3,10 +3,11 @@
 /*
  * A tail of d4-recv.  With an odd first byte the rest is the file; with an even
  * one it is bodies of frames, each a byte for what it is and one of length,
- * made a tail that is whole but for what bits of the first byte say of its head.
- * Faults may be behind it (faults.h), and the choice is what else becomes of one
- * that is made: up to 63 so many bytes are cut off, up to 127 the byte so many
- * before the end is another, from 128 on bodies are a thousand times as long.
+ * made a tail that is whole but for what bits of the first byte say of its
+ * head.  Faults may be behind it (faults.h), and the choice is what else
+ * becomes of one that is made: up to 63 so many bytes are cut off, up to 127
+ * the byte so many before the end is another, from 128 on bodies are a thousand
+ * times as long.
  */
 
 #define _GNU_SOURCE	/* memfd_create() */

@@ -77,7 +77,7 @@ struct world {
 	bool			 was_full;	/* at some time */
 	bool			 left_some;	/* files as after a crash */
 	bool			 shares;
-	uint64_t		 nsealed;	/* records, and their payloads */
+	uint64_t		 nsealed;	/* records and their payloads */
 	uint64_t		 nbytes;
 	const uint8_t		*at, *end;	/* steps that are left */
 };
@@ -94,7 +94,7 @@ struct result {
 static struct d4_mac *mac;
 static struct d4_mac_key *keys[3];	/* the default, its own, a wrong one */
 
-/* -- the collector ---------------------------------------------------------- */
+/* -- the collector --------------------------------------------------------- */
 
 static enum store_sync
 sync_of(unsigned choice)
@@ -332,7 +332,7 @@ end(struct world *w, struct result *r)
 	(void)close(ctx->epoll);
 }
 
-/* -- the sensors ------------------------------------------------------------ */
+/* -- the sensors ----------------------------------------------------------- */
 
 static void
 connect_sensor(struct world *w, struct sensor *s, const char *peer)

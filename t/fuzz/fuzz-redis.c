@@ -5,8 +5,8 @@
  * is even, to an analyzer queue when it is odd; from 128 on the server keeps
  * what it is told.  Faults may be behind them (faults.h), and the choice is
  * what is written to the registry, in the place of reading or, where that is
- * kept, before it.  More bits of that byte say how a registry is opened, and how a
- * queue is used.
+ * kept, before it.  More bits of that byte say how a registry is opened, and
+ * how a queue is used.
  */
 
 #include <assert.h>

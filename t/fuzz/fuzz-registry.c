@@ -186,7 +186,7 @@ touch(void)
 	(void)close(fd);
 }
 
-/* -- what else is done ------------------------------------------------------ */
+/* -- what else is done ----------------------------------------------------- */
 
 /* More sessions are lost than a worker's file keeps, and what is no session. */
 static void

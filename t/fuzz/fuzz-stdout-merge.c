@@ -28,7 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 struct pass {
 	uint8_t		*out;
 	size_t		 len;
-	bool		 refused;	/* some file was, in part or as a whole */
+	bool		 refused;	/* some file was, in part or wholly */
 	bool		 broken;	/* the output is */
 };
 

@@ -158,7 +158,8 @@ read_registry(struct d4_registry *reg, bool files)
 	(void)check(reg, d4_registry_extended(reg, "x"));
 	(void)check(reg, d4_registry_sensors(reg, on_uuid, &n));
 	(void)check(reg, d4_registry_waiting(reg, on_waiting, NULL));
-	(void)check(reg, d4_registry_monitor(reg, 1709251198, on_monitored, NULL));
+	(void)check(reg, d4_registry_monitor(reg, 1709251198, on_monitored,
+	    NULL));
 	(void)check(reg, d4_registry_connections(reg, on_live, NULL));
 	(void)check(reg, d4_registry_days(reg, on_day, NULL));
 	(void)check(reg, d4_registry_counts(reg, DAY, uuid, on_count, NULL));
@@ -169,6 +170,6 @@ read_registry(struct d4_registry *reg, bool files)
 	(void)check(reg, d4_registry_queues(reg, on_queue, NULL));
 	(void)check(reg, d4_registry_queues_for(reg, 1, NULL, uuid, on_queue,
 	    NULL));
-	(void)check(reg, d4_registry_queues_for(reg, D4_TYPE_EXTENDED, "x", uuid,
-	    on_queue, NULL));
+	(void)check(reg, d4_registry_queues_for(reg, D4_TYPE_EXTENDED, "x",
+	    uuid, on_queue, NULL));
 }

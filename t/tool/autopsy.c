@@ -2,15 +2,15 @@
 
 /*
  * autopsy REPORT PATTERNS command...: runs the command under ptrace(2)
- * and, as each of its processes ends, however it ends, looks for the patterns in
- * all of its memory.  REPORT gets a line a process and one a find:
+ * and, as each of its processes ends, however it ends, looks for the patterns
+ * in all of its memory.  REPORT gets a line a process and one a find:
  *
  *	ended NAME status N	or signal N
  *	found PATTERN in MAPPING
  *
  * PATTERNS is a file, a pattern a line: text, or hex: and the bytes.  They are
- * known by their number, from 1.  The exit status is the command's, 128 and more
- * for a signal.
+ * known by their number, from 1.  The exit status is the command's, 128 and
+ * more for a signal.
  */
 
 #define _GNU_SOURCE

@@ -106,7 +106,7 @@ die(const char *what)
 	exit(1);
 }
 
-/* -- what they send --------------------------------------------------------- */
+/* -- what they send -------------------------------------------------------- */
 
 /* Twelve bytes that say whose the unit is, then noise. */
 static void
@@ -287,7 +287,7 @@ make_records(struct sensor *s)
 		seal(s, s->type, n, (uint32_t)n);
 }
 
-/* -- connections ------------------------------------------------------------ */
+/* -- connections ----------------------------------------------------------- */
 
 static void
 hang_up(struct sensor *s, enum state state)
@@ -481,7 +481,7 @@ run(struct sensor *all)
 	return well;
 }
 
-/* -- the order of things ---------------------------------------------------- */
+/* -- the order of things --------------------------------------------------- */
 
 static void
 begin_sensor(struct sensor *s, unsigned n)

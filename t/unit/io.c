@@ -31,7 +31,9 @@ on_alarm(int sig)
 static void
 ring(bool on)
 {
-	struct timeval wait = { .tv_usec = !on ? 0 : tap_slow() ? 50000 : 1000 };
+	struct timeval wait = {
+		.tv_usec = !on ? 0 : tap_slow() ? 50000 : 1000
+	};
 	struct itimerval each = { .it_interval = wait, .it_value = wait };
 	struct sigaction sa;
 

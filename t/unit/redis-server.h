@@ -66,7 +66,8 @@ redis_exec(const char *in, const char *password)
 	(void)snprintf(port, sizeof(port), "%u", redis_port);
 	execlp("redis-server", "redis-server", "--port", port, "--bind",
 	    "127.0.0.1", "--unixsocket", path, "--dir", in, "--appendonly",
-	    "yes", "--appendfsync", "always", "--save", "", "--requirepass", password, (char *)NULL);
+	    "yes", "--appendfsync", "always", "--save", "", "--requirepass",
+	    password, (char *)NULL);
 	_exit(127);
 }
 

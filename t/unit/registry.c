@@ -762,8 +762,8 @@ test_garbage(void)
 	static const char *const files[] = {
 		"sensors/%s/key", "sensors/%s/limit", "sensors/%s/registered",
 		"sensors/%s/pending", "pending/%s", "kicked/%s",
-		"mode", "facts/%s.0", "claims/%s-1", "blocks/uuid/%s", "types/%s",
-		"metatypes/%s", "days/%s", "workers/%s",
+		"mode", "facts/%s.0", "claims/%s-1", "blocks/uuid/%s",
+		"types/%s", "metatypes/%s", "days/%s", "workers/%s",
 		"../queues/1/1e000000-0000-4000-8000-000000000000/max_size",
 		"../queues/1/1e000000-0000-4000-8000-000000000000/group/%s" };
 	char data[300], path[256];

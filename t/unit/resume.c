@@ -15,7 +15,7 @@
 #define AHEAD	(KEEP / 4)		/* acknowledged, and yet lost */
 #define MEGA	((size_t)1 << 20)
 
-/* -- a receiver ------------------------------------------------------------- */
+/* -- a receiver ------------------------------------------------------------ */
 
 struct entry {
 	uint8_t	 tag[D4_HMAC_LEN];
@@ -143,7 +143,7 @@ rx_cut(void)
 		rx.gaps++;
 }
 
-/* -- a stream --------------------------------------------------------------- */
+/* -- a stream -------------------------------------------------------------- */
 
 static uint8_t *input;
 static size_t ninput;

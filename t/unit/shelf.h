@@ -127,7 +127,8 @@ shelf_start(struct shelf *s, unsigned rotate, uint64_t rotate_size,
 	};
 	struct store_settings ss = {
 		.rotate = rotate, .rotate_size = rotate_size,
-		.compress = compress, .items = { .push = shelf_push, .cookie = s }
+		.compress = compress,
+		.items = { .push = shelf_push, .cookie = s }
 	};
 
 	if (hook != NULL)

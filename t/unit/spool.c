@@ -54,7 +54,7 @@ make_input(void)
 	input[INPUT - 1] = '\n';
 }
 
-/* -- a stream in a spool ----------------------------------------------------- */
+/* -- a stream in a spool --------------------------------------------------- */
 
 struct life {
 	struct spool	*spool;
@@ -246,7 +246,7 @@ count_files(const char *dir, const char *suffix)
 	return n;
 }
 
-/* -- tests ------------------------------------------------------------------- */
+/* -- tests ----------------------------------------------------------------- */
 
 static void
 test_life(void)
@@ -427,7 +427,7 @@ test_preamble(void)
 	spool_close(sp);
 }
 
-/* -- faults ------------------------------------------------------------------ */
+/* -- faults ---------------------------------------------------------------- */
 
 static struct fault {
 	enum disk_op	 op;
@@ -728,7 +728,7 @@ test_drop_late(void)
 	die(&l);
 }
 
-/* -- how often, and from where ------------------------------------------------ */
+/* -- how often, and from where --------------------------------------------- */
 
 static struct {
 	size_t	 written;	/* since the last sync began */
@@ -914,7 +914,7 @@ test_memory(void)
 	die(&l);
 }
 
-/* -- loss of power ----------------------------------------------------------- */
+/* -- loss of power --------------------------------------------------------- */
 
 /* What was done, in order, and what was known to be synced before. */
 struct step {
@@ -1262,7 +1262,7 @@ test_power(void)
 	nwires = 0;
 }
 
-/* -- damage ------------------------------------------------------------------ */
+/* -- damage ---------------------------------------------------------------- */
 
 static void
 copy_dir(const char *from, const char *to)

@@ -861,7 +861,8 @@ test_bulk(void)
 	is(d4_tls_read(pair.server, got, LEN), D4_TLS_AGAIN, "that was all");
 	(void)d4_tls_write(pair.client, data, 50);
 	(void)d4_tls_shutdown(pair.client);
-	is(d4_tls_read(pair.server, got, 20), 20, "before the end comes a part");
+	is(d4_tls_read(pair.server, got, 20), 20,
+	    "before the end comes a part");
 	ok(d4_tls_pending(pair.server), "of which the rest waits");
 	is(d4_tls_read(pair.server, got, LEN), 30, "then that");
 	is(d4_tls_read(pair.server, got, LEN), 0, "then the end");
