@@ -750,7 +750,7 @@ take_more(struct batch *b, struct work *w, const struct frame *f, size_t n,
 			todo = ANY_FRAME;
 		put_aside(w, i, todo, m);
 		frame[m] = (uint8_t)i;
-		m += todo / WANT_PACKET;
+		m += todo / WANT_PACKET & 1;
 	}
 	for (i = 0; i < m; i++) {
 		todo = w->todo[frame[i]];
