@@ -207,7 +207,7 @@ stream_on_answer(void *cookie, struct pipeline_cmd *p,
 	}
 	if (s != NULL)
 		s->inflight--;
-	if (cmd->tailed) {
+	if (s != NULL && cmd->tailed) {
 		take_tailed(st, cmd, reply);
 		return;
 	}
@@ -225,7 +225,7 @@ stream_on_answer(void *cookie, struct pipeline_cmd *p,
 		take_refusal(st, cmd, bad);
 		return;
 	}
-	if (cmd->kind == CMD_ADD && !bad) {
+	if (cmd->kind == CMD_ADD && s != NULL && !bad) {
 		stream_count(st, cmd);
 	} else if (cmd->kind == CMD_LENGTH && s != NULL) {
 		if (bad)
