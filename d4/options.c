@@ -153,6 +153,7 @@ take_long(struct options *o, int ch)
 int
 options_parse(struct options *o, int argc, char *argv[])
 {
+	bool has_dir = false;
 	int ch, rc;
 
 	memset(o, 0, sizeof(*o));
@@ -161,10 +162,11 @@ options_parse(struct options *o, int argc, char *argv[])
 		switch (ch) {
 		case 'c':
 			/* As -ce and -cc of d4-goclient would be. */
-			if (o->dir != NULL) {
+			if (has_dir) {
 				d4_log_warnx("-c: %s: given twice", optarg);
 				return 2;
 			}
+			has_dir = true;
 			o->dir = optarg;
 			break;
 		case 'h':
