@@ -103,6 +103,9 @@ struct store_stream {
 /* It is ours to blame, with errno, and is said. */
 enum store_result store_fail(struct store_stream *);
 
+/* What ended it before, said again, with errno; STORE_OK while it lasts. */
+enum store_result store_standing(const struct store_stream *);
+
 /* Out of the list; what it holds is dropped. */
 void store_free_stream(struct store_stream *);
 

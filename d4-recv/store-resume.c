@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: ISC */
-#include <errno.h>
 #include <string.h>
 
 #include "d4-recv/store-own.h"
@@ -165,12 +164,8 @@ store_judge(struct store_stream *s, const uint8_t hmac[D4_HMAC_LEN],
 
 	*verdict = MATCH_NEW;
 	*stored = 0;
-	if (s->why != NULL)
-		return STORE_BAD_DATA;
-	if (s->err != 0) {
-		errno = s->err;
-		return STORE_FAILED;
-	}
+	if ((result = store_standing(s)) != STORE_OK)
+		return result;
 	if (s->tail == NULL && (result = store_take_tail(s)) != STORE_OK)
 		return result;
 	if (is_lacking(s, hmac, payload, size)) {

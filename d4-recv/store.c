@@ -18,6 +18,17 @@ store_fail(struct store_stream *s)
 	return STORE_FAILED;
 }
 
+enum store_result
+store_standing(const struct store_stream *s)
+{
+	if (s->why != NULL)
+		return STORE_BAD_DATA;
+	if (s->err == 0)
+		return STORE_OK;
+	errno = s->err;
+	return STORE_FAILED;
+}
+
 struct store *
 store_new(const struct store_settings *settings)
 {
@@ -134,12 +145,8 @@ store_write(struct store_stream *s, const void *bytes, size_t len, time_t now,
 	enum store_result result;
 
 	*taken = 0;
-	if (s->why != NULL)
-		return STORE_BAD_DATA;
-	if (s->err != 0) {
-		errno = s->err;
-		return STORE_FAILED;
-	}
+	if ((result = store_standing(s)) != STORE_OK)
+		return result;
 	result = unit_hand_pending(s, now);
 	if (result == STORE_OK && s->border == NULL)
 		result = unit_take_magic(s, data, len, now, taken);

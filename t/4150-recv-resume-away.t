@@ -23,6 +23,10 @@ has_some() {
 
 sensor() {
 	two rotate_size=500000
+	sends
+}
+
+sends() {
 	to_b=$(for ((i = 0; i < 300; i++)); do echo -n ",${at[b]}"; done)
 	"$RESUME" "${at[a]}$to_b" in3 type=3 slow=60 give_up=100 > said &
 	started
@@ -114,12 +118,7 @@ within 5 [ -s between ]
 echo "redis:127.0.0.1:$(head -1 between)/1" > a/registry
 die a
 begin a
-to_b=$(for ((i = 0; i < 300; i++)); do echo -n ",${at[b]}"; done)
-"$RESUME" "${at[a]}$to_b" in3 type=3 slow=60 give_up=100 > said &
-started
-sensor=$pid
-within 20 has_some
-sleep 1
+sends
 holder() {
 	r -n 1 HGET "$(r -n 1 KEYS 'd4toolkit:tail:*' | grep -v tags)" holder
 }
