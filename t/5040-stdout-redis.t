@@ -51,6 +51,10 @@ like "$(redis info commandstats)" 'cmdstat_(rpoplpush|lmove):calls=' \
 redis config resetstat > /dev/null
 "$STDOUT" "${WHERE[@]}" > out 2> err &
 started
+waits() {
+	redis info commandstats | grep -q '^cmdstat_brpop:'
+}
+within 10 waits
 sleep 3.2
 like "$(redis info commandstats)" 'cmdstat_brpop:calls=[1-5],' \
     'waiting is BRPOP'

@@ -174,7 +174,7 @@ for how in '-m' '-m -a'; do
 	collector 2 "$port2"
 	second=$pid
 	within 60 eval '[ "$(waiting)" = 0 ]'
-	pkill -TERM -P "$pipe" -x d4-stdout
+	pkill -TERM -P "$pipe" -f d4-stdout/d4-stdout
 	finish "$pipe"
 	is "$status" 0 "$how: killed and restarted: the relay ends cleanly"
 	sleep 0.5

@@ -110,6 +110,7 @@ mkfifo pipe
 exec 9<> pipe
 "$PIBS" -b -r - < pipe > out 2> err &
 pid=$!
+within 10 listens "$pid" d4-pibs
 sleep 0.5
 kill "$pid"
 wait "$pid"
@@ -117,9 +118,15 @@ is "$? $(cat err)" '0 ' 'a signal before the first byte'
 "$PIBS" -b -r - < pipe > out 2> err &
 pid=$!
 cat "$src" >&9
-sleep 0.5
-kill -USR1 "$pid"
-sleep 0.3
+within 10 listens "$pid" d4-pibs
+# Whether it has read all, for each signal a line.
+# shellcheck disable=SC2317 # called by within
+has_read() {
+	kill -USR1 "$pid"
+	sleep 0.3
+	grep -q '8000 packets' err
+}
+within 10 has_read
 kill "$pid"
 wait "$pid"
 is $? 0 'a signal in the middle'

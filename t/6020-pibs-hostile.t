@@ -46,9 +46,14 @@ run "$PIBS" -w out.pcap -r /dev/null
 is "$(wc -c < out.pcap)" 24 'another output is begun anew'
 
 # A file that is opened is not taken for what was closed.
-"$PIBS" -w out.pcap -r in.pcap -b >&- 2> err
-is "$? $(cat err)" '1 d4-pibs: stdout: Bad file descriptor' \
-    'stdout closed: exit 1 and one line'
+if [ "$SANITIZE" = valgrind ]; then
+	"$PIBS" -w out.pcap -r in.pcap -b > lines 2> err
+	skip 1 'valgrind opens a stdout that is closed'
+else
+	"$PIBS" -w out.pcap -r in.pcap -b >&- 2> err
+	is "$? $(cat err)" '1 d4-pibs: stdout: Bad file descriptor' \
+	    'stdout closed: exit 1 and one line'
+fi
 "$PIBS" -w same.pcap -r in.pcap 2>&- < /dev/null
 is $? 0 'stderr closed: exit 0'
 ok 'the same capture' cmp out.pcap same.pcap

@@ -29,9 +29,10 @@ ended() {
 	[ "$(r SCARD ended_session)" -ge "$1" ]
 }
 
-# perl: each sensor sends a record and stays; when its connection ends it comes
-# to the other receiver, and again every half second until it is let in.  At
-# the end it says how long the longest was out.
+# perl: each sensor sends a record and stays; the first one goes on, for who is
+# silent for long gives way to a new one.  When its connection ends it comes to
+# the other receiver, and again every half second until it is let in.  At the
+# end it says how long the longest was out.
 cat > sensors.pl <<'END'
 use strict;
 use warnings;
@@ -42,7 +43,8 @@ use Time::HiRes qw(time sleep);
 
 my ($n, $key, @ports) = @ARGV;
 my $select = IO::Select->new;
-my (%number, @out, @later);
+my (%number, @out, @later, $first);
+my $talked = 0;
 my $longest = 0;
 
 sub record {
@@ -59,6 +61,7 @@ sub come {
 	    return push @later, $i;
 
 	$number{$s} = $i;
+	$first = $s if $i == 0;
 	$select->add($s);
 	syswrite $s, record($i);
 }
@@ -74,8 +77,13 @@ while ($go) {
 
 		$select->remove($s);
 		close $s;
+		$first = undef if $i == 0;
 		$out[$i] //= time;
 		push @later, $i;
+	}
+	if ($first && time - $talked >= 1) {
+		syswrite $first, record(0);
+		$talked = time;
 	}
 	sleep 0.4 if @later;
 	my @now = splice @later;

@@ -39,10 +39,7 @@ is "$status $(find $dir -type f | wc -l | tr -d ' ')" '1 0' \
 started
 sleep 0.5
 printf %s "$first" > $dir/tmp/1 && mv $dir/tmp/1 $dir/new/1
-for _ in 1 2 3 4 5 6 7 8 9 10; do
-	[ "$(grep -c '^[0-9]' follow)" = 1 ] && break
-	sleep 0.3
-done
+within 5 grep -q '^[0-9]' follow
 is "$(grep -c '^[0-9]' follow)" 1 'directory: what comes later is read at once'
 kill "$pid"
 wait "$pid"
@@ -55,6 +52,7 @@ printf %s "$TMP/slow" > $dir/new/7
 started
 (cat "$first"; sleep 30) > slow &
 started2=$!
+within 10 test -e $dir/hand/7
 sleep 1
 kill "$pid"
 wait "$pid"
@@ -74,10 +72,7 @@ redis-server --port 0 --unixsocket "$TMP/redis" --save '' \
     --dir "$TMP" > /dev/null 2>&1 &
 started
 redis=$pid
-for _ in 1 2 3 4 5 6 7 8 9 10; do
-	redis-cli -s "$TMP/redis" ping > check 2>&1 && break
-	sleep 0.2
-done
+within 10 redis-cli -s "$TMP/redis" ping
 redis-cli -s "$TMP/redis" -n 2 lpush "analyzer:1:$Q" "$first" "$second" \
     > check
 run "$PIBS" -b -u $Q -z "$TMP/redis" -y 2

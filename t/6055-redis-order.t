@@ -31,6 +31,11 @@ for i in 1 2 3 4 5 6; do
 	sensors+=("$pid")
 done
 
+# shellcheck disable=SC2317 # called by within
+some() {
+	[ -n "$(r KEYS 'stream:3:*')" ]
+}
+within 10 some
 # The reasons are said at the first of them.
 for i in 1 2 3 4 5 6 7 8; do
 	sleep 0.2

@@ -17,7 +17,7 @@ LATEST=2000	# ms until a change has acted
 # Where others want the processors, too, nobody can promise that.
 if [ -n "$SANITIZE" ] || awk -v cores="$(nproc)" '{ exit $1 <= cores }' \
     /proc/loadavg; then
-	LATEST=6000
+	LATEST=$((SLOW > 1 ? 2000 * SLOW : 6000))
 fi
 
 # A sensor that sends its first record and waits to be cut: "gone MS", the
@@ -279,6 +279,11 @@ held() {
 	    { before = $1 } END { exit !n || (NR == 9 && $2 != 0) }'
 }
 
+# looked n times: whether so many rows show the nth sensor.
+looked() {
+	[ "$(grep -c "$(uuid "$1")" watched)" -ge "$2" ]
+}
+
 look() {
 	local watch worker
 	"$RECORDS" "type=8,uuid=$(hex "$1"),data=dns||"$'\n',times=100 |
@@ -297,7 +302,8 @@ look() {
 	started
 	watch=$pid
 	# From then on its figures are as they were.
-	sleep 2.6
+	within 10 looked "$1" 3
+	sleep 0.6
 	worker=$(cat "/proc/$recv/task/$recv/children")
 	kill -STOP "${worker% }"
 	finish "$watch"

@@ -81,12 +81,12 @@ cat > terminal.zsh <<'EOS'
 zmodload zsh/zpty zsh/zselect
 until_there() {
 	integer n
-	for ((n = 0; n < 2000; n++)); do
+	for ((n = 0; n < 2000 * SLOW; n++)); do
 		while zpty -r -t z said; do :; done
 		[[ ! -s $1 ]] || return 0
 		zselect -t 1
 	done
-	print -r -- "no $1 within 20 s: $said"
+	print -r -- "no $1 within $((20 * SLOW)) s: $said"
 	return 1
 }
 zpty -b z zsh -f -i

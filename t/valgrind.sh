@@ -23,7 +23,8 @@ chmod 755 "$tree"
 chmod 1777 "$tree/logs"
 
 # A leak is memory that nothing points to any more.
-valgrind=(valgrind -q --leak-check=full --show-leak-kinds=definite
+# A program that is killed would leave the pipes of vgdb behind.
+valgrind=(valgrind -q --vgdb=no --leak-check=full --show-leak-kinds=definite
     --errors-for-leak-kinds=definite --error-exitcode=99 --num-callers=30
     "--suppressions=$TOP/t/valgrind.supp" "--log-file=$tree/logs/%p")
 
