@@ -266,12 +266,12 @@ test_wait(struct d4_queue *q)
 
 	is(d4_queue_take(q, &item, 150), 0, "%s: none in time", backend);
 	took = now_ms() - from;
-	ok(took >= 140 && took < 900, "it took %d ms", (int)took);
+	ok(took >= 140 && took < tap_time(900), "it took %d ms", (int)took);
 	from = now_ms();
 	pid = later(100, push_one);
 	is(d4_queue_pop(q, &item, -1), 1, "one that comes later");
 	took = now_ms() - from;
-	ok(took >= 90 && took < 900, "it took %d ms", (int)took);
+	ok(took >= 90 && took < tap_time(900), "it took %d ms", (int)took);
 	ok(item.len == 4 && memcmp(item.data, "late", 4) == 0, "as it was");
 	d4_queue_item_free(&item);
 	(void)waitpid(pid, NULL, 0);
@@ -280,7 +280,7 @@ test_wait(struct d4_queue *q)
 	pid = later(100, signal_parent);
 	is(d4_queue_take(q, &item, -1), 0, "a signal ends the waiting");
 	took = now_ms() - from;
-	ok(took >= 90 && took < 900, "it took %d ms", (int)took);
+	ok(took >= 90 && took < tap_time(900), "it took %d ms", (int)took);
 	ok(d4_stop_take_figures() && !d4_stop_wanted(), "this one");
 	(void)alarm(0);		/* of the signal that was taken */
 	d4_stop_drain();
@@ -642,7 +642,7 @@ test_redis_faults(const char *dir)
 	redis_stop(SIGKILL);
 	ok(!push(q, "x"), "the server dies: %s", d4_queue_fault(q));
 	from = now_ms();
-	ok(!push(q, "x") && !push(q, "y") && now_ms() - from < 500,
+	ok(!push(q, "x") && !push(q, "y") && now_ms() - from < tap_time(500),
 	    "it is not asked each time");
 	redis_start(dir, "", path);
 	nap(1100);

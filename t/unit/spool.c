@@ -770,7 +770,7 @@ wait_settled(struct life *l)
 	struct pollfd pfd = { .fd = spool_fd(l->spool), .events = POLLIN };
 	long long begin = now_ms();
 
-	while (!spool_settled(l->spool) && now_ms() - begin < 10000) {
+	while (!spool_settled(l->spool) && now_ms() - begin < tap_time(10000)) {
 		(void)poll(&pfd, 1, 100);
 		spool_drain(l->spool);
 	}
@@ -797,8 +797,8 @@ test_rounds(void)
 			(void)poll(NULL, 0, 1);
 	}
 	ms = wait_settled(&l);
-	ok(ms < 5000, "without a word it is synced within a second or so: "
-	    "%lld ms", ms);
+	ok(ms < tap_time(5000),
+	    "without a word it is synced within a second or so: %lld ms", ms);
 	ok(rounds.syncs <= MIB / 4 + 5, "%d syncs of %d MiB", rounds.syncs,
 	    MIB);
 	/* What a sync counts for is bounded; here it is seen when it is called,
@@ -811,7 +811,7 @@ test_rounds(void)
 	add_input(&l, 100);
 	window_flush(l.window);
 	ms = wait_settled(&l);
-	ok(ms < 500, "unless nothing more comes: %lld ms", ms);
+	ok(ms < tap_time(500), "unless nothing more comes: %lld ms", ms);
 	disk_hook = NULL;
 	die(&l);
 }

@@ -76,12 +76,20 @@ tap_slow(void)
 	return sanitize != NULL && strcmp(sanitize, "valgrind") == 0;
 }
 
+/* What may take so long, in any unit, may take as long as this here. */
+__attribute__((unused))
+static unsigned
+tap_time(unsigned most)
+{
+	return tap_slow() ? 10 * most : most;
+}
+
 /* Ends a test that hangs after so many seconds, 0: never. */
 __attribute__((unused))
 static void
 tap_limit(unsigned seconds)
 {
-	(void)alarm(tap_slow() ? 10 * seconds : seconds);
+	(void)alarm(tap_time(seconds));
 }
 
 __attribute__((unused))
