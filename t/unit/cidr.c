@@ -99,6 +99,7 @@ test_random(void)
 	static struct d4_cidr nets[NETS];
 	struct d4_cidr_set *set = d4_cidr_set_new();
 	char text[D4_CIDR_TEXT];
+	size_t n = tap_slow() ? ADDRESSES / 10 : ADDRESSES;
 	size_t i, in = 0, wrong = 0;
 	struct d4_cidr addr;
 	unsigned int bits;
@@ -115,16 +116,16 @@ test_random(void)
 	}
 	d4_cidr_set_seal(set);
 	ok(d4_cidr_set_count(set) < NETS, "inner networks are left out");
-	for (i = 0; i < ADDRESSES; i++) {
+	for (i = 0; i < n; i++) {
 		make_address(text, &bits);
 		(void)d4_cidr_parse(&addr, text, &why);
 		want = naive(nets, NETS, &addr);
 		in += want;
 		wrong += want != d4_cidr_set_has(set, text);
 	}
-	is(wrong, 0, "%d networks tell %d addresses as one by one does", NETS,
-	    ADDRESSES);
-	ok(in > 100 && in < ADDRESSES - 100, "some are in, some are not");
+	is(wrong, 0, "%d networks tell %zu addresses as one by one does", NETS,
+	    n);
+	ok(in > n / 40 && in < n - n / 40, "some are in, some are not");
 	d4_cidr_set_free(set);
 }
 
