@@ -40,7 +40,7 @@ is "$(wc -c < err)" 0 'nothing is said'
 run "$D4" -v -c c < input
 is "$(said)" 'd4: stdout: 5 records, 1000 bytes' '-v says what was done'
 run "$D4" -vv -c c < input
-like "$(cat err)" '^d4: HMAC by [a-z].*' '-vv says how'
+like "$(cat err)" '^d4: HMAC by [A-Za-z].*' '-vv says how'
 
 # ---- a path as source and destination -------------------------------------
 

@@ -116,7 +116,7 @@ is "$status" 0 'exit 0'
 labels='(\{[a-z]+="[^"]*"(,[a-z]+="[^"]*")*\})?'
 is "$(grep -v '^#' metrics | grep -vE "^d4_recv_[a-z_]+$labels [0-9]+\$")" '' \
     'every line is one of Prometheus'
-serve
+serve -v
 # The last of what is said at the start.
 within 10 said 'HMAC by'
 : > log
