@@ -155,11 +155,11 @@ started() {
 	pids+=("$pid")
 }
 
-# Whether it has become the program (under valgrind see t/fault/landlock.c) and
+# Whether it has become the program (under valgrind see t/fault/valgrind.c) and
 # heeds signals.
 listens() {
 	case $(cat "/proc/$1/comm") in
-	"$2" | confined) ;;
+	"$2" | heeds) ;;
 	*) return 1 ;;
 	esac &&
 	    grep -q '^SigCgt:.*[2367abef]..$' "/proc/$1/status"

@@ -7,7 +7,7 @@
 # is, a script in a tree of links in which each of our programs is one that
 # starts the true one under valgrind.  What that finds is said behind the test's
 # own lines and makes it fail, whatever became of the program's exit status.
-# Landlock, which it does not know, is t/fault/landlock.c's for the programs.
+# What it does not know, and tests want to, is of t/fault/valgrind.c.
 
 set -u
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -36,7 +36,7 @@ wrap() {
 	{
 		echo '#!/bin/sh'
 		printf 'exec env'
-		printf " '%s'" "LD_PRELOAD=$TOP/t/fault/landlock.so" \
+		printf " '%s'" "LD_PRELOAD=$TOP/t/fault/valgrind.so" \
 		    "${valgrind[@]}" "$TOP/$1/$2"
 		# shellcheck disable=SC2016 # for the script
 		echo ' "$@"'
