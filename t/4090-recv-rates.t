@@ -46,6 +46,7 @@ with_tls
 serve --metrics metrics
 million=1000000 thousand=1000
 [ "$SANITIZE" != valgrind ] || million=100000 thousand=100
+within 10 pgrep -P "$server"
 rate "$million over TLS" "$million"
 stop
 

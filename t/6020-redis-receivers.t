@@ -107,6 +107,7 @@ started
 sensors=$pid
 ok "$SENSORS sensors are connected to the first" within 10 live $SENSORS
 is "$(r -n 1 SCARD d4toolkit:workers)" 1 'and claimed by it'
+dead=$(r -n 1 SMEMBERS d4toolkit:workers)
 
 port=$port2
 "$RECORDS" uuid=00000000000040008000000000000000 data=x |
@@ -119,11 +120,11 @@ finish "$first"
 back() {
 	[ "$(r -n 1 HLEN "d4toolkit:live:$token")" = "$SENSORS" ]
 }
-within 10 [ "$(r -n 1 SCARD d4toolkit:workers)" -ge 1 ]
 owner() {
 	local t
 	for t in $(r -n 1 SMEMBERS d4toolkit:workers); do
-		[ "$(r -n 1 EXISTS "d4toolkit:worker:$t")" = 1 ] &&
+		[ "$t" != "$dead" ] &&
+		    [ "$(r -n 1 EXISTS "d4toolkit:worker:$t")" = 1 ] &&
 		    token=$t && back && return
 	done
 	return 1
