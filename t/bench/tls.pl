@@ -1,14 +1,14 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: ISC
 #
-# tls.pl TOP PORT SINK: the measurements of tls.sh, in its directory; the sink's
-# pid.
+# tls.pl TOP PORT SINK TITLE [PATTERN]: the measurements of tls.sh, in its
+# directory, of the commands whose names match; SINK is the sink's pid.
 
 use strict;
 use warnings;
 use Time::HiRes 'time';
 
-my ($top, $port, $sink) = @ARGV;
+my ($top, $port, $sink, $title, $pattern) = @ARGV;
 my $mib = $ENV{BENCH_TLS_MIB} || 1024;
 my $runs = $ENV{BENCH_RUNS} || 5;
 my $socat = "socat -u STDIN OPENSSL:localhost:$port,verify=1,cafile=s.crt";
@@ -24,6 +24,7 @@ my @commands = (
 	['d4, lines', "$top/d4/d4 -c conf < input", type => 3],
 	['d4, pcap', "$top/d4/d4 -c conf < input", type => 1],
 );
+@commands = grep { $_->[0] =~ $pattern } @commands if defined $pattern;
 my (%times, %cpu, %sink_cpu);
 
 sub put {
@@ -59,7 +60,7 @@ sub cpu {
 	return ($commands[2] + $commands[3], ($stat[13] + $stat[14]) / 100);
 }
 
-make_input();
+make_input() unless -e 'input';
 for my $run (0 .. $runs) {
 	for (@commands) {
 		my ($name, $command, %value) = @$_;
@@ -83,8 +84,8 @@ sub median {
 	return $sorted[@sorted / 2];
 }
 
-printf "\nOver TLS on loopback, %d MiB, medians of %d runs in turns\n" .
-    "  %-22s %8s %10s %13s %6s\n", $mib, $runs, '', 'MB/s', 'to socat',
+printf "\nOver TLS on loopback, %s, %d MiB, medians of %d runs in turns\n" .
+    "  %-22s %8s %10s %13s %6s\n", $title, $mib, $runs, '', 'MB/s', 'to socat',
     'CPU s per GiB', 'sink';
 my $socat_s = median(@{$times{$commands[0][0]}});
 for (@commands) {
