@@ -112,10 +112,17 @@ started
 sending=$pid
 ok 'sensors of both are known' within 10 eval \
     '[ "$(reg live | wc -l)" = 40 ]'
-# The same sensors come again, while those are there: whoever they meet, they
-# are duplicates, and after a while of silence the new ones win.
+# One that talks all the time comes again: whoever they meet, those are
+# duplicates.
+talks=type=3,uuid=11111111111141118111111111111111,data=x$'\n'
+while "$RECORDS" "$talks"; do sleep 1; done 2> /dev/null |
+    openssl s_client -quiet -no_ign_eof -connect "127.0.0.1:$port" \
+    > /dev/null 2>&1 &
+started
+talker=$pid
+ok 'one more comes' within 10 eval '[ "$(reg live | wc -l)" = 41 ]'
 : > log
-"$RECORDS" type=1,uuid=00000000000040008000000000000001,data=x > stream
+"$RECORDS" "$talks" > stream
 doubles=()
 for _ in 1 2 3 4 5 6; do
 	timeout 15 openssl s_client -quiet -no_ign_eof -connect \
@@ -125,6 +132,8 @@ done
 wait "${doubles[@]}"
 is "$(grep -c 'another connection of this sensor' log)" 6 \
     'a duplicate is one for both'
+kill "$talker"
+finish "$talker"
 each_has_some() {
 	local w
 	for w in metrics metrics.1; do
@@ -132,6 +141,8 @@ each_has_some() {
 	done
 }
 ok 'each has some' within 5 each_has_some
+# The same sensors come again, while those are there: after a while of silence
+# the new ones win.
 sleep 6
 taken_over() {
 	[ "$(cat metrics metrics.1 | awk \
