@@ -91,7 +91,7 @@ idle() {
 	"$STDOUT" "${WHERE[@]}" > out 2> err &
 	started
 	within 10 listens "$pid" d4-stdout
-	sleep 0.2
+	sleep "$((SLOW / 5)).2"
 	before=$(awk '/^voluntary/ { print $2 }' "/proc/$pid/status")
 	sleep 2.2
 	ok "$1: it sleeps while nothing comes" test "$(($(awk \
