@@ -86,6 +86,8 @@ tls=$pid
 # sessions n: whether so many have begun.
 # shellcheck disable=SC2317 # called by within
 sessions() {
+	# A relay that was connected to in vain has ended.
+	kill -0 "$relay" || relay
 	[ "$(find behind -type f | wc -l)" -ge "$1" ]
 }
 # Each kill has one to end.
