@@ -93,7 +93,8 @@ test_reload(void)
 	(void)unlink(scratch_path("conf/hook"));
 	is(runner_reload(fds[1]), 0, "told again");
 	is(runner_reload(fds[0]), 0, "by both");
-	is(ask(fds[0], good), ENOENT, "none");
+	/* Valgrind makes a fork of posix_spawn's vfork, which cannot tell. */
+	is(ask(fds[0], good), tap_slow() ? 1127 : ENOENT, "none");
 }
 
 static void

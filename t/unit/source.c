@@ -516,7 +516,7 @@ test_folder_overflow(void)
 		put_text(name, name + 2);
 		len += strlen(name + 2) + 1;
 	}
-	(void)collect(src, len, 4096, 20000, NULL);
+	(void)collect(src, len, 4096, (int)tap_time(20000), NULL);
 	for (line = got; (next = strchr(line, '\n')) != NULL; line = next + 1) {
 		i = strtoul(line, NULL, 10);
 		if (i < FILES && times[i] < 255)
