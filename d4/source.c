@@ -223,6 +223,10 @@ plain_open(const struct source_settings *s, char why[SOURCE_WHY])
 	}
 	if ((p->fd = open_path(p->path)) == -1 || fstat(p->fd, &st) == -1)
 		goto err1;
+	if (S_ISDIR(st.st_mode)) {
+		errno = EISDIR;
+		goto err1;
+	}
 	p->fifo = S_ISFIFO(st.st_mode) && !is_descriptor(p->path);
 	/* With a writer of its own a FIFO is never at its end.  Where we may
 	 * not write, it is opened again each time. */
@@ -230,9 +234,11 @@ plain_open(const struct source_settings *s, char why[SOURCE_WHY])
 		p->holder = open(p->path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
 	return p;
 err1:
+	(void)snprintf(why, SOURCE_WHY, "%s", strerror(errno));
 	if (p->fd != -1)
 		(void)close(p->fd);
 	free(p);
+	return NULL;
 err0:
 	(void)snprintf(why, SOURCE_WHY, "%s", strerror(errno));
 	return NULL;

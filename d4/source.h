@@ -26,10 +26,11 @@
  * folder: looks through PATH and the directories in it.  In PATH, %Y %m %d %j
  * %H %M %F %G %V %u stand for the local time as in strftime(3), %% for a
  * percent sign; the folder of before the last change is still looked after,
- * for files that are completed late.  It need not be there yet.  A file is
- * complete when its writer closed it or it was renamed into place; where that
- * went unseen (it was there before; a network file system; each minute all is
- * looked through again), when it was left alone for two seconds.  What is
+ * for files that are completed late.  It need not be there yet, which is said.
+ * A file is complete when its writer closed it or it was renamed into place;
+ * where that went unseen (it was there before; a network file system; each
+ * minute all is looked through again), when it was left alone for two seconds.
+ * What was written to since and not closed is left alone for an hour.  What is
  * changed later is sent again whole.  Left out: names that begin with a dot or
  * end in ".tmp" or ".part", symbolic links, whatever is no regular file.  Each
  * comes as base64 (or as it is, json) and a newline behind it.  Memory: some

@@ -84,10 +84,9 @@ test_file(void)
 	source_close(src);
 	ok((src = open_source(in_dir("none"), false)) == NULL,
 	    "a file that is not there is a fault");
-	src = open_source(dir, false);
-	is(source_read(src, got, 10), -1, "a directory can't be read");
-	ok(same(source_why(src), strerror(EISDIR)), "for this reason");
-	source_close(src);
+	ok((src = open_source(dir, false)) == NULL, "so is a directory");
+	ok(open_source(text_of("folder:", "file"), false) == NULL,
+	    "and a file that should be a folder");
 }
 
 static void
@@ -349,6 +348,7 @@ test_folder_slow_writer(void)
 {
 	struct source *src = open_source(text_of("folder:", "f/sub"), true);
 	int fd = open(in_dir("f/sub/slow"), O_WRONLY | O_CREAT, 0644);
+	char other[PATH_MAX];
 
 	(void)collect(src, ROOM, 100, 3500, NULL);
 	ok(strcmp(got, "2\n8\n") == 0 || strcmp(got, "2\n8\n\n") == 0,
@@ -360,6 +360,25 @@ test_folder_slow_writer(void)
 	(void)close(fd);
 	ok(same(collect(src, 14, 100, SOON, NULL), "slow but sure\n"),
 	    "all of it when it is closed");
+
+	/* Another directory has everything looked at again. */
+	fd = open(in_dir("f/sub/slower"), O_WRONLY | O_CREAT, 0644);
+	(void)!write(fd, "slower ", 7);
+	nap(2500);
+	(void)mkdir(in_dir("f/sub/dir"), 0755);
+	ok(same(collect(src, ROOM, 100, 500, NULL), ""),
+	    "nor of one whose writer takes its time");
+	(void)!write(fd, "still", 5);
+	(void)close(fd);
+	ok(same(collect(src, 13, 100, SOON, NULL), "slower still\n"),
+	    "all of it once");
+	put_text("aside", "linked");
+	nap(2500);
+	(void)link(in_dir("aside"), strcpy(other, in_dir("f/sub/linked")));
+	(void)unlink(in_dir("aside"));
+	(void)mkdir(in_dir("f/sub/dir2"), 0755);
+	ok(same(collect(src, 7, 100, SOON, NULL), "linked\n"),
+	    "a file that is linked into place has no writer");
 	source_close(src);
 }
 
