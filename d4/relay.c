@@ -504,7 +504,7 @@ wait_for_work(struct relay *r, int64_t metrics_at)
 		d4_stop_drain();
 	if (r->s->spool != NULL)
 		spool_drain(r->s->spool);
-	return input && (source_fd(r->s->source) == -1 ||
+	return input && (source_ms >= 0 || source_fd(r->s->source) == -1 ||
 	    pfds[n - 1].revents != 0);
 }
 

@@ -21,6 +21,9 @@
 /* How long to leave it when no writer can be accepted. */
 #define ACCEPT_MS	1000
 
+/* Between two looks whether a FIFO is still the one of its name. */
+#define LOOK_MS		1000
+
 struct source {
 	const struct source_kind *kind;
 	void	*state;			/* the kind's */
@@ -33,6 +36,8 @@ struct plain {
 	int	 fd;
 	int	 holder;	/* our own writer of a FIFO, else -1 */
 	bool	 fifo;		/* never at its end */
+	int64_t	 due;		/* when to look for another of its name */
+	bool	 gone;		/* there is none, and no writer */
 };
 
 /* A unix socket. */
@@ -207,6 +212,14 @@ is_descriptor(const char *path)
 	    strncmp(path, "/dev/fd/", 8) == 0;
 }
 
+/* With a writer of its own a FIFO is never at its end.  Where we may not write,
+ * it is opened again each time. */
+static void
+hold(struct plain *p)
+{
+	p->holder = open(p->path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+}
+
 static void *
 plain_open(const struct source_settings *s, char why[SOURCE_WHY])
 {
@@ -228,10 +241,8 @@ plain_open(const struct source_settings *s, char why[SOURCE_WHY])
 		goto err1;
 	}
 	p->fifo = S_ISFIFO(st.st_mode) && !is_descriptor(p->path);
-	/* With a writer of its own a FIFO is never at its end.  Where we may
-	 * not write, it is opened again each time. */
 	if (p->fifo)
-		p->holder = open(p->path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+		hold(p);
 	return p;
 err1:
 	(void)snprintf(why, SOURCE_WHY, "%s", strerror(errno));
@@ -257,17 +268,42 @@ plain_close(void *state)
 }
 
 /* The new descriptor comes first, so that what a next writer has already left
- * in the FIFO stays there. */
+ * in the FIFO stays there.  What is no FIFO is not the one that is missed. */
 static int
 open_again(struct plain *p)
 {
+	struct stat st;
 	int fd;
 
 	if ((fd = open_path(p->path)) == -1)
 		return -1;
+	if (fstat(fd, &st) == -1 || !S_ISFIFO(st.st_mode)) {
+		(void)close(fd);
+		errno = ENOENT;
+		return -1;
+	}
 	(void)close(p->fd);
 	p->fd = fd;
 	return 0;
+}
+
+/* Whoever writes may have made the FIFO anew, and we read of one without a
+ * name.  It is empty. */
+static void
+follow_name(struct plain *p)
+{
+	struct stat ours, st;
+
+	if (d4_clock_ms() < p->due)
+		return;
+	p->due = d4_clock_ms() + LOOK_MS;
+	if (fstat(p->fd, &ours) == -1 || stat(p->path, &st) == -1 ||
+	    !S_ISFIFO(st.st_mode) || (st.st_dev == ours.st_dev &&
+	    st.st_ino == ours.st_ino) || open_again(p) == -1)
+		return;
+	if (p->holder != -1)
+		(void)close(p->holder);
+	hold(p);
 }
 
 static ssize_t
@@ -287,13 +323,17 @@ plain_read(void *state, void *buf, size_t len, char why[SOURCE_WHY])
 	} while (got == -1 && errno == EINTR);
 	if (got == 0 && p->fifo && len > 0) {
 		got = -1;
-		if (open_again(p) == 0)
+		p->gone = open_again(p) == -1;
+		if (!p->gone || errno == ENOENT)
 			errno = EAGAIN;
 	}
-	if (got == -1 && errno == EWOULDBLOCK)
+	if (got == -1 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+		if (p->fifo)
+			follow_name(p);
 		errno = EAGAIN;
-	if (got == -1 && errno != EAGAIN)
+	} else if (got == -1) {
 		(void)snprintf(why, SOURCE_WHY, "%s", strerror(errno));
+	}
 	return got;
 }
 
@@ -302,8 +342,8 @@ plain_poll(const void *state, struct pollfd *pfd)
 {
 	const struct plain *p = state;
 
-	pfd->fd = p->fd;
-	return -1;
+	pfd->fd = p->gone ? -1 : p->fd;
+	return p->fifo ? source_until(p->due) : -1;
 }
 
 static const struct source_kind source_plain = {

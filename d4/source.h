@@ -6,7 +6,8 @@
  * Where d4 reads from:
  *
  *	stdin, a file	to its end
- *	a FIFO		kept open when its writer leaves, never at its end
+ *	a FIFO		kept open when its writer leaves, never at its end; where
+ *			it is made anew that one is read, within a second
  *	unix:PATH	listens; one writer at a time, the next when it has
  *			left; never at its end
  *	d4server	a Redis list, an item and a newline at a time; never at
@@ -82,7 +83,8 @@ void source_close(struct source *);
 
 /*
  * A plain descriptor that is read to its end by read(2) alone, so that nothing
- * else of this room is needed: stdin, a file, a FIFO.  -1 for the others.
+ * else of this room is needed: stdin, a file, a FIFO while it is not made anew.
+ * -1 for the others.
  */
 int source_fd(const struct source *);
 

@@ -232,9 +232,13 @@ for i in 1 2 3 4 5 6 7 8 9 10; do
 done
 ok 'a FIFO whose writer leaves ten times' within 10 \
     has_bytes fifo/000 $((62 * 2 + 91))
+rm writers
+mkfifo writers
+echo 'writer 11' > writers
+ok 'and that is made anew' within 10 has_bytes fifo/000 $((62 * 3 + 91 + 10))
 ends 'a FIFO' "$sensor"
 is "$status" 0 'exit 0'
-is "$(text fifo)" "$(printf 'writer %d\n' 1 2 3 4 5 6 7 8 9 10)" \
+is "$(text fifo)" "$(printf 'writer %d\n' 1 2 3 4 5 6 7 8 9 10 11)" \
     'all of it arrives'
 
 if command -v redis-server > /dev/null; then

@@ -194,7 +194,8 @@ ten_writers(struct source *src, const char *path, const char *what)
 		struct pollfd pfd;
 
 		calls++;
-		if (source_poll(src, &pfd) != -1 || poll(&pfd, 1, 20) == 0)
+		(void)source_poll(src, &pfd);
+		if (poll(&pfd, 1, 20) == 0)
 			break;
 	}
 	ok(calls < 5, "%s: waits without a writer (%d calls)", what, calls);
@@ -202,6 +203,36 @@ ten_writers(struct source *src, const char *path, const char *what)
 		write_fifo(path, name_writer(text, i));
 	ok(same(collect(src, strlen(all), 7, SOON, NULL), all),
 	    "%s: ten that left before the first was read", what);
+}
+
+/* Its name is gone, is that of a file, then of another FIFO. */
+static void
+other_fifo(struct source *src, const char *path, const char *what)
+{
+	struct pollfd pfd;
+	bool end;
+
+	(void)unlink(path);
+	(void)collect(src, 1, 5, 100, &end);
+	ok(!end && source_poll(src, &pfd) >= 0 && poll(&pfd, 1, 0) == 0,
+	    "%s: without a name it waits", what);
+	put(path, "no", 2);
+	ok(same(collect(src, 1, 5, 1500, &end), "") && !end,
+	    "%s: a file in its place is left alone", what);
+	(void)unlink(path);
+	if (mkfifo(path, 0444) == -1)
+		abort();
+	ok(same(collect(src, 1, 5, 1500, &end), "") && !end,
+	    "%s: so is another without a writer", what);
+	write_fifo(path, "another\n");
+	ok(same(collect(src, 8, 5, SOON, &end), "another\n"),
+	    "%s: whose writer is read", what);
+	write_fifo(path, "and more\n");
+	ok(same(collect(src, 9, 5, SOON, &end), "and more\n") && !end,
+	    "%s: and the next one", what);
+	(void)unlink(path);
+	if (mkfifo(path, 0644) == -1)
+		abort();
 }
 
 static void
@@ -215,6 +246,7 @@ test_fifo(void)
 	src = open_source(in_dir(path), false);
 	ok(source_fd(src) != -1, "a FIFO can be read by read(2) alone");
 	ten_writers(src, in_dir(path), "FIFO");
+	other_fifo(src, in_dir(path), "FIFO");
 	source_close(src);
 
 	/* Without the right to write there, no writer of our own. */
@@ -227,6 +259,7 @@ test_fifo(void)
 	(void)chmod(in_dir(path), 0644);
 	is(source_fd(src), -1, "a FIFO we may only read can't");
 	ten_writers(src, in_dir(path), "read-only FIFO");
+	other_fifo(src, in_dir(path), "read-only FIFO");
 	source_close(src);
 }
 
@@ -374,7 +407,9 @@ test_folder_slow_writer(void)
 	    "all of it once");
 	put_text("aside", "linked");
 	nap(2500);
-	(void)link(in_dir("aside"), strcpy(other, in_dir("f/sub/linked")));
+	if (link(in_dir("aside"), strcpy(other,
+	    in_dir("f/sub/linked"))) == -1)
+		abort();
 	(void)unlink(in_dir("aside"));
 	(void)mkdir(in_dir("f/sub/dir2"), 0755);
 	ok(same(collect(src, 7, 100, SOON, NULL), "linked\n"),
