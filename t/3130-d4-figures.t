@@ -38,7 +38,9 @@ says() {
 
 collector one
 conf c type=3 destination="tcp:127.0.0.1:$port"
+umask 077
 begin -v --stats 1 --metrics "$TMP/d4.prom"
+umask 022
 printf 'one\ntwo\nthree\n' >&4
 ok 'it arrives' within 10 has_bytes one/000 $((62 * 2 + 14))
 ok '-v: connected' says "^d4: tcp:127.0.0.1:$port: connected$"
@@ -64,6 +66,7 @@ renamed() {
 	[ "$(stat -c %i d4.prom)" != "$first" ]
 }
 ok 'and is renamed into place' within 10 renamed
+is "$(stat -c %a d4.prom)" 644 'which all can read, whatever the umask'
 is "$(echo d4.prom*)" d4.prom 'nothing else lies there'
 exec 4>&-
 finish "$sensor"
