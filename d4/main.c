@@ -192,8 +192,8 @@ redis_of(const struct settings *s)
 	struct d4_redis_addr addr = { .db = 0 };
 	const char *why;
 
-	if (*s->redis != '\0' && d4_redis_parse(&addr, s->redis, &why) == -1)
-		memset(&addr, 0, sizeof(addr));
+	if (*s->redis != '\0')
+		(void)d4_redis_parse(&addr, s->redis, &why);
 	return addr;
 }
 
