@@ -89,7 +89,8 @@ source_of(const struct stream *w)
 		.source = w->s.source, .redis = w->s.redis,
 		.user = w->s.login.user, .password = w->s.login.password,
 		.queue = w->s.queue, .consumer = w->uuid, .json = w->o->json,
-		.files = *w->s.spool_files != '\0' ? w->s.spool_files : NULL
+		.files = *w->s.spool_files != '\0' ? w->s.spool_files : NULL,
+		.writers = w->s.network || w->o->drop
 	};
 
 	return source;

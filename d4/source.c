@@ -24,6 +24,12 @@
 /* Between two looks whether a FIFO is still the one of its name. */
 #define LOOK_MS		1000
 
+/* Those who write, of a FIFO or a socket. */
+struct writers {
+	bool	 left;		/* one did, since the last that was read */
+	bool	 other;		/* which is of another */
+};
+
 struct source {
 	const struct source_kind *kind;
 	void	*state;			/* the kind's */
@@ -38,6 +44,8 @@ struct plain {
 	bool	 fifo;		/* never at its end */
 	int64_t	 due;		/* when to look for another of its name */
 	bool	 gone;		/* there is none, and no writer */
+	bool	 held;		/* a holder is wanted */
+	struct writers writers;
 };
 
 /* A unix socket. */
@@ -47,6 +55,7 @@ struct listener {
 	int	 fd;
 	int	 writer;	/* -1 while there is none */
 	int64_t	 again;		/* not to be tried before */
+	struct writers writers;
 };
 
 static const struct source_kind source_plain, source_unix;
@@ -161,6 +170,16 @@ source_read(struct source *src, void *buf, size_t len)
 	return src->kind->read(src->state, buf, len, src->why);
 }
 
+bool
+source_other_writer(const struct source *src)
+{
+	const struct plain *p = src->state;
+	const struct listener *l = src->state;
+
+	return (src->kind == &source_plain && p->writers.other) ||
+	    (src->kind == &source_unix && l->writers.other);
+}
+
 int
 source_poll(const struct source *src, struct pollfd *pfd)
 {
@@ -196,6 +215,14 @@ source_until(int64_t then)
 	return left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;
 }
 
+/* Something was read. */
+static void
+take_from(struct writers *w)
+{
+	w->other = w->left;
+	w->left = false;
+}
+
 /* -- stdin, a file, a FIFO ------------------------------------------------- */
 
 static int
@@ -213,11 +240,12 @@ is_descriptor(const char *path)
 }
 
 /* With a writer of its own a FIFO is never at its end.  Where we may not write,
- * it is opened again each time. */
+ * or want to see them leave, it is opened again each time. */
 static void
 hold(struct plain *p)
 {
-	p->holder = open(p->path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+	if (p->held)
+		p->holder = open(p->path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
 }
 
 static void *
@@ -241,8 +269,8 @@ plain_open(const struct source_settings *s, char why[SOURCE_WHY])
 		goto err1;
 	}
 	p->fifo = S_ISFIFO(st.st_mode) && !is_descriptor(p->path);
-	if (p->fifo)
-		hold(p);
+	p->held = p->fifo && !s->writers;
+	hold(p);
 	return p;
 err1:
 	(void)snprintf(why, SOURCE_WHY, "%s", strerror(errno));
@@ -301,6 +329,7 @@ follow_name(struct plain *p)
 	    !S_ISFIFO(st.st_mode) || (st.st_dev == ours.st_dev &&
 	    st.st_ino == ours.st_ino) || open_again(p) == -1)
 		return;
+	p->writers.left = true;
 	if (p->holder != -1)
 		(void)close(p->holder);
 	hold(p);
@@ -321,8 +350,11 @@ plain_read(void *state, void *buf, size_t len, char why[SOURCE_WHY])
 	do {
 		got = read(p->fd, buf, len);
 	} while (got == -1 && errno == EINTR);
+	if (got > 0)
+		take_from(&p->writers);
 	if (got == 0 && p->fifo && len > 0) {
 		got = -1;
+		p->writers.left = true;
 		p->gone = open_again(p) == -1;
 		if (!p->gone || errno == ENOENT)
 			errno = EAGAIN;
@@ -425,8 +457,10 @@ unix_read(void *state, void *buf, size_t len, char why[SOURCE_WHY])
 		if (l->writer == -1 && accept_writer(l) == -1)
 			return -1;
 		got = read(l->writer, buf, len);
-		if (got > 0)
+		if (got > 0) {
+			take_from(&l->writers);
 			return got;
+		}
 		if (got == -1 && errno == EINTR)
 			continue;
 		if (got == -1 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
@@ -437,6 +471,7 @@ unix_read(void *state, void *buf, size_t len, char why[SOURCE_WHY])
 			d4_log_warn("%s: the writer", l->name);
 		(void)close(l->writer);
 		l->writer = -1;
+		l->writers.left = true;
 	}
 }
 

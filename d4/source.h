@@ -63,6 +63,8 @@ struct source_settings {
 					 * base64 */
 	const char	*files;		/* folder: where to keep which files
 					 * were sent, or NULL */
+	bool		 writers;	/* FIFO: source_other_writer() is asked
+					 * for, source_fd() is not */
 };
 
 /* Whether the settings have a meaning; nothing is opened.  Returns 0, or -1
@@ -113,6 +115,10 @@ int source_sum(const struct source *, uint64_t offset, uint64_t *sum);
  * being away, are said on stderr once, counted and tried again from here.
  */
 ssize_t source_read(struct source *, void *, size_t len);
+
+/* Whether what source_read() gave last is of another writer than what it gave
+ * before: of a FIFO, where that one was seen to leave, or a socket. */
+bool source_other_writer(const struct source *);
 
 /* Fills in what poll(2) is to wait for and returns how long to wait at most,
  * in ms, -1 for ever, before source_read() is to be called again. */

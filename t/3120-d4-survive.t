@@ -241,6 +241,29 @@ is "$status" 0 'exit 0'
 is "$(text fifo)" "$(printf 'writer %d\n' 1 2 3 4 5 6 7 8 9 10 11)" \
     'all of it arrives'
 
+# One that is killed within a packet does not spoil the captures of the others.
+# packet letter: of four bytes, as pcap has it.
+packet() {
+	printf '\1\2\3\4\0\0\0\0\4\0\0\0\4\0\0\0%s' "$1$1$1$1"
+}
+header() {
+	printf '\324\303\262\241\2\0\4\0\0\0\0\0\0\0\0\0\0\0\4\0\1\0\0\0'
+}
+collector capture
+mkfifo captures
+sensor capture "tcp:127.0.0.1:$port" source="$TMP/captures" type=1
+exec 13> capture.in 13>&-
+{ header; packet a; packet b | head -c 18; } > captures
+ok 'a writer leaves within a packet' within 10 \
+    has_bytes capture/000 $((62 * 3 + 24 + 20))
+{ header; packet c; packet d; } > captures
+ok 'the next one is heard' says capture \
+    ': a writer left: 18 bytes of an unfinished unit are left out$'
+within 10 has_bytes capture/000 $((62 * 5 + 24 * 2 + 60))
+ends 'captures' "$sensor"
+ok 'and all arrives but that packet' cmp <(text capture) \
+    <(header; packet a; header; packet c; packet d)
+
 if command -v redis-server > /dev/null; then
 	redis() {
 		apart redis-server --port 0 --unixsocket "$TMP/redis" --dir "$TMP" \

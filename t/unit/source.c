@@ -52,11 +52,13 @@ age(const char *name, int seconds)
 		abort();
 }
 
+static bool writers;			/* who are told apart */
+
 static struct source *
 open_source(const char *text, bool json)
 {
 	static char name[PATH_MAX];
-	struct source_settings s = { .json = json };
+	struct source_settings s = { .json = json, .writers = writers };
 	struct source *src;
 	char why[SOURCE_WHY] = "";
 
@@ -244,9 +246,23 @@ test_fifo(void)
 	if (mkfifo(in_dir(path), 0644) == -1)
 		abort();
 	src = open_source(in_dir(path), false);
-	ok(source_fd(src) != -1, "a FIFO can be read by read(2) alone");
+	ok(source_fd(src) != -1, "a FIFO is a plain descriptor");
 	ten_writers(src, in_dir(path), "FIFO");
 	other_fifo(src, in_dir(path), "FIFO");
+	source_close(src);
+
+	writers = true;
+	src = open_source(in_dir(path), false);
+	writers = false;
+	is(source_fd(src), -1, "not where its writers are told apart");
+	ten_writers(src, in_dir(path), "told apart");
+	other_fifo(src, in_dir(path), "told apart");
+	(void)collect(src, 1, 1, 1500, NULL);
+	write_fifo(in_dir(path), "1234");
+	(void)collect(src, 2, 2, SOON, NULL);
+	ok(source_other_writer(src), "what another writes is known");
+	(void)collect(src, 2, 2, SOON, NULL);
+	ok(!source_other_writer(src), "until more of it is read");
 	source_close(src);
 
 	/* Without the right to write there, no writer of our own. */
@@ -257,7 +273,7 @@ test_fifo(void)
 	if (getuid() == 0 && seteuid(0) == -1)
 		abort();
 	(void)chmod(in_dir(path), 0644);
-	is(source_fd(src), -1, "a FIFO we may only read can't");
+	is(source_fd(src), -1, "a FIFO we may only read is none");
 	ten_writers(src, in_dir(path), "read-only FIFO");
 	other_fifo(src, in_dir(path), "read-only FIFO");
 	source_close(src);
@@ -299,6 +315,7 @@ test_unix(void)
 	(void)close(a);
 	ok(same(collect(src, 13, 100, SOON, NULL), "still\nsecond\n"),
 	    "the next one when it has left");
+	ok(source_other_writer(src), "which is known");
 	(void)close(b);
 	for (i = 0; i < 10; i++) {
 		a = connect_unix(in_dir("socket"));
