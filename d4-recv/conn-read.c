@@ -7,6 +7,7 @@
 #include "d4-recv/conn-own.h"
 
 #define READ_BYTES	((size_t)256 << 10)	/* of a sensor in one turn */
+#define STREAM_BYTES	((size_t)128 << 10)	/* of records, for Redis */
 #define READ_STRANGER	((size_t)4 << 10)	/* of one that is not known */
 
 #define ENDING_MS	10000	/* to answer the end of a sensor */
@@ -41,6 +42,7 @@ gather(struct conn_context *ctx, struct conn *c)
 		ctx->jobs[ctx->njobs].key = c->key->mac;
 		ctx->jobs[ctx->njobs].record = record.bytes;
 		ctx->jobs[ctx->njobs].len = record.len;
+		ctx->gathered += record.len;
 		if (++ctx->njobs == CONN_BATCH)
 			conn_settle(ctx);
 	}
@@ -149,6 +151,20 @@ conn_answer(struct conn_context *ctx, struct conn *c)
 	conn_bury(ctx, c);
 }
 
+/* Redis would run out of work while many sensors are read in one turn: it gets
+ * what was gathered as soon as that is worth a call.  The memory is the next
+ * sensor's, then. */
+static void
+feed_streams(struct conn_context *ctx, struct conn *c)
+{
+	if (ctx->streams == NULL || ctx->gathered < STREAM_BYTES)
+		return;
+	conn_settle(ctx);
+	if (c->state != CONN_DEAD)
+		d4_feed_idle(c->feed);
+	stream_run(ctx->streams);
+}
+
 void
 conn_ready(struct conn_context *ctx, struct conn *c)
 {
@@ -163,5 +179,6 @@ conn_ready(struct conn_context *ctx, struct conn *c)
 	    !conn_is_full(c)) {
 		c->was_read = true;
 		read_some(ctx, c);
+		feed_streams(ctx, c);
 	}
 }

@@ -129,7 +129,7 @@ conn_settle(struct conn_context *ctx)
 	size_t i, n = ctx->njobs;
 	struct conn *c;
 
-	ctx->njobs = 0;
+	ctx->njobs = ctx->gathered = 0;
 	if (n > 0 && d4_mac_verify(ctx->mac, ctx->jobs, n) == -1)
 		d4_log_warnx("HMAC: cannot be computed");
 	for (i = 0; i < n; i++) {

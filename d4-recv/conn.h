@@ -147,6 +147,7 @@ struct conn_context {
 	struct conn		*owners[CONN_BATCH];
 	struct d4_header	 headers[CONN_BATCH];
 	size_t			 njobs;
+	size_t			 gathered;	/* bytes of these */
 
 	uint64_t		 naccepted;
 	uint64_t		 nrecords;	/* verified */

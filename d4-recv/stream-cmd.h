@@ -23,7 +23,7 @@
 #define CMD_SHA		41	/* bytes of a script's name with NUL */
 #define CMD_TAIL	96	/* of the key of a tail, with CMD_TAGS */
 #define CMD_TAGS	":tags"
-#define CMD_SPARE	((size_t)8 << 20)	/* bytes kept at most */
+#define CMD_SPARE	((size_t)20 << 20)	/* bytes kept at most */
 #define CMD_BATCH_MAX	64	/* entries with a tail that are one command */
 #define CMD_BATCH_BYTES	((size_t)64 << 10)	/* of these, and one more */
 

@@ -17,6 +17,8 @@
 #include "lib/clock.h"
 #include "lib/redis.h"
 
+#define READ_BYTES	16384	/* that hiredis reads at most at once */
+#define UNIX_BYTES	(1 << 20)	/* on their way through a unix socket */
 #define SILENT_MS	20000	/* without a sign of the server */
 
 struct d4_redis {
@@ -201,6 +203,17 @@ notice_death(struct d4_redis *r)
 	(void)redisEnableKeepAlive(r->context);
 }
 
+/* A unix socket holds little by itself, so that the server would often wait for
+ * us; TCP grows by itself. */
+static void
+widen(struct d4_redis *r)
+{
+	int len = UNIX_BYTES;
+
+	(void)setsockopt(r->context->fd, SOL_SOCKET, SO_SNDBUF, &len,
+	    sizeof(len));
+}
+
 /* Returns 1 when connected, 0 when not yet, -1 when that failed. */
 static int
 finish_connect(struct d4_redis *r)
@@ -218,6 +231,8 @@ finish_connect(struct d4_redis *r)
 		return fail(r, "", strerror(err));
 	if (r->addr.net.kind != D4_NET_UNIX)
 		notice_death(r);
+	else
+		widen(r);
 	r->connected = true;
 	return 1;
 }
@@ -267,6 +282,7 @@ read_reply(struct d4_redis *r)
 	redisReader *reader = r->context->reader;
 	void *reply = NULL;
 	size_t before;
+	bool drained = false;
 
 	if (r->reply != NULL)
 		freeReplyObject(r->reply);
@@ -276,12 +292,15 @@ read_reply(struct d4_redis *r)
 			return fail(r, "", NULL);
 		if (reply != NULL)
 			break;
+		if (drained)
+			return 0;
 		before = reader->len;
 		if (redisBufferRead(r->context) != REDIS_OK)
 			return fail(r, "", NULL);
 		if (reader->len == before)
 			return 0;
 		r->received += reader->len - before;
+		drained = reader->len - before < READ_BYTES;
 	}
 	r->reply = reply;
 	return 1;
@@ -407,8 +426,10 @@ void
 d4_redis_poll(const struct d4_redis *r, struct pollfd *pfd)
 {
 	pfd->fd = r->context == NULL ? -1 : r->context->fd;
-	pfd->events = !r->connected ? POLLOUT :
-	    r->unsent || r->refused ? POLLIN | POLLOUT : POLLIN;
+	/* Replies are taken when there is room again: each by itself would
+	 * wake us for nothing. */
+	pfd->events = !r->connected || r->refused ? POLLOUT :
+	    r->unsent ? POLLIN | POLLOUT : POLLIN;
 	pfd->revents = 0;
 }
 

@@ -103,8 +103,9 @@ int d4_redis_send(struct d4_redis *, int argc, const char *const argv[],
 ssize_t d4_redis_write(struct d4_redis *, const struct iovec *, int n);
 
 /* Sends and receives what can be.  Returns 1 and the next reply; 0 when there
- * is none yet; -1 with d4_redis_why() when the connection failed: it is closed
- * then.  An error reply to a command is a reply. */
+ * is none yet, or more than was read, of which poll(2) tells; -1 with
+ * d4_redis_why() when the connection failed: it is closed then.  An error reply
+ * to a command is a reply. */
 int d4_redis_next(struct d4_redis *, struct d4_redis_reply *);
 
 /* The same, waiting timeout_ms at most; no reply in time is a failure. */
@@ -121,7 +122,8 @@ void d4_redis_element(const struct d4_redis_reply *, size_t i,
     struct d4_redis_reply *);
 
 /* Fills in what poll(2) is to wait for before d4_redis_next(); fd -1 when not
- * connected. */
+ * connected.  After d4_redis_write() that did not take all it is room for the
+ * rest, and no reply. */
 void d4_redis_poll(const struct d4_redis *, struct pollfd *);
 
 /* Whether it is connected and logged in. */

@@ -20,8 +20,8 @@
  * that one more sensor takes from connect(2) to the answer that its record was
  * stored.
  *
- * The records of a sensor are sealed once and sent over and over, so that the
- * collector is what is measured.
+ * The records of a sensor are sealed once and sent over and over, 128 KiB at
+ * once, so that the collector is what is measured.
  */
 
 #include <sys/resource.h>
@@ -47,7 +47,8 @@
 #include "lib/tls.h"
 #include "lib/uuid.h"
 
-#define BATCH		16384	/* bytes of a TLS record */
+#define BATCH		((size_t)128 << 10)	/* bytes written at once */
+#define RECORD_MAX	16384	/* with its header */
 #define PER_ADDRESS	250	/* sensors of one address of 127.0.0.0/8 */
 #define STUCK_MS	60000	/* without any progress: give up */
 
@@ -429,7 +430,7 @@ main(int argc, char *argv[])
 			at_once = number(optarg, 50000);
 			break;
 		case 'b':
-			l.bytes = number(optarg, BATCH - D4_HEADER_LEN);
+			l.bytes = number(optarg, RECORD_MAX - D4_HEADER_LEN);
 			break;
 		case 'C':
 			client.ca = optarg;

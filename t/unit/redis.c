@@ -127,7 +127,8 @@ test_write(struct d4_redis *r)
 	    .iov_len = sizeof(tail) - 1 } };
 	struct d4_redis_reply reply;
 	size_t all, sent = 0;
-	int i = 0, parts = 0;
+	const char *get[] = { "GET", "k" };
+	int i = 0, parts = 0, others = 0;
 	struct pollfd pfd;
 	ssize_t n;
 
@@ -145,13 +146,20 @@ test_write(struct d4_redis *r)
 		iov[i].iov_base = (char *)iov[i].iov_base + n;
 		iov[i].iov_len -= (size_t)n;
 		d4_redis_poll(r, &pfd);
+		others += pfd.events != POLLOUT;
 		(void)poll(&pfd, 1, REDIS_MS);
 	}
 	ok(sent == all && parts > 1, "8 MiB are written in %d parts", parts);
+	is(others, 0, "between which room is all that is waited for");
+	d4_redis_poll(r, &pfd);
+	is(pfd.events, POLLIN, "and replies after them");
 	ok(d4_redis_wait(r, &reply, REDIS_MS) == 0 &&
 	    reply.kind == D4_REDIS_STATUS, "they are a command");
 	ok(d4_redis_wait(r, &reply, REDIS_MS) == 0 &&
 	    reply.number == (long long)sizeof(big), "and one more");
+	ok(d4_redis_call(r, &reply, REDIS_MS, 2, get, NULL) == 0 &&
+	    reply.len == sizeof(big) &&
+	    memcmp(reply.text, big, sizeof(big)) == 0, "they are read so");
 }
 
 static void
