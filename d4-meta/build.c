@@ -86,6 +86,9 @@ read_conf(struct build *b, struct d4_conf *conf)
 	return check(b);
 }
 
+/* What options say is wrong with them: these return 0 or the exit status, 2
+ * then, 1 when memory is short. */
+
 /* Adds name=value, a string, or name:=value, any JSON. */
 static int
 add_member(struct d4_meta_line *line, const char *member)
@@ -97,7 +100,7 @@ add_member(struct d4_meta_line *line, const char *member)
 	if (equals == NULL || equals == member ||
 	    !d4_meta_line_is_utf8(member, strlen(member))) {
 		d4_log_warnx("-o: %s: not name=value", member);
-		return -1;
+		return 2;
 	}
 	len = (size_t)(equals - member);
 	if (equals[-1] == ':')
@@ -105,11 +108,11 @@ add_member(struct d4_meta_line *line, const char *member)
 	if (equals[-1] == ':' &&
 	    !d4_meta_is_value(equals + 1, strlen(equals + 1))) {
 		d4_log_warnx("-o: %s: the value is not JSON", member);
-		return -1;
+		return 2;
 	}
 	if ((name = strndup(member, len)) == NULL) {
 		d4_log_warn("-o");
-		return -1;
+		return 1;
 	}
 	if (equals[-1] == ':')
 		d4_meta_line_json(line, name, equals + 1);
@@ -125,7 +128,7 @@ add_string(struct d4_meta_line *line, const char *key, const char *text,
 {
 	if (!d4_meta_line_is_utf8(text, strlen(text))) {
 		d4_log_warnx("-%c: not UTF-8", letter);
-		return -1;
+		return 2;
 	}
 	d4_meta_line_string(line, key, text);
 	return 0;
@@ -134,24 +137,20 @@ add_string(struct d4_meta_line *line, const char *key, const char *text,
 static int
 add_options(struct d4_meta_line *line, const struct options *o)
 {
+	int status = 0;
 	size_t i;
 
-	if (o->encoding != NULL &&
-	    add_string(line, "encoding", o->encoding, 'e') == -1)
-		return -1;
+	if (o->encoding != NULL)
+		status = add_string(line, "encoding", o->encoding, 'e');
 	if (o->ntags > 0) {
 		d4_meta_line_list(line, "tags");
-		for (i = 0; i < o->ntags; i++) {
-			if (add_string(line, NULL, o->tags[i], 'g') == -1)
-				return -1;
-		}
+		for (i = 0; i < o->ntags && status == 0; i++)
+			status = add_string(line, NULL, o->tags[i], 'g');
 		d4_meta_line_close(line);
 	}
-	for (i = 0; i < o->nmembers; i++) {
-		if (add_member(line, o->members[i]) == -1)
-			return -1;
-	}
-	return 0;
+	for (i = 0; i < o->nmembers && status == 0; i++)
+		status = add_member(line, o->members[i]);
+	return status;
 }
 
 /* What the line holds becomes the header, in canonical form. */
@@ -163,15 +162,15 @@ settle(struct build *b, const struct d4_meta_line *line)
 
 	if ((text = d4_meta_line_bytes(line, &len)) == NULL) {
 		d4_log_warnx("memory: not enough");
-		return -1;
+		return 1;
 	}
 	if ((b->meta = d4_meta_parse(text, len, &why)) == NULL) {
 		d4_log_warnx("%s: %s", b->name, why);
-		return -1;
+		return 2;
 	}
 	if ((b->text = (uint8_t *)d4_meta_text(b->meta)) == NULL) {
 		d4_log_warnx("memory: not enough");
-		return -1;
+		return 1;
 	}
 	b->len = strlen((char *)b->text);
 	return 0;
@@ -182,22 +181,22 @@ from_options(struct build *b, const struct options *o, const char *type,
     uint64_t interval)
 {
 	struct d4_meta_line *line;
-	int rc = -1;
+	int status;
 
 	b->name = "meta header";
 	if ((line = d4_meta_line_new()) == NULL) {
 		d4_log_warnx("memory: not enough");
-		return -1;
+		return 1;
 	}
-	if (add_string(line, "type", type, 't') == 0 &&
-	    add_options(line, o) == 0) {
+	if ((status = add_string(line, "type", type, 't')) == 0 &&
+	    (status = add_options(line, o)) == 0) {
 		if (interval != 0)
 			d4_meta_line_uint(line, "interval", interval);
 		d4_meta_line_end(line);
-		rc = settle(b, line);
+		status = settle(b, line);
 	}
 	d4_meta_line_free(line);
-	return rc;
+	return status;
 }
 
 int
@@ -214,11 +213,11 @@ build_header(struct build *b, const struct options *o, struct d4_conf *conf)
 	if (o->type != NULL)
 		return from_options(b, o, o->type, 0);
 	if (o->file != NULL && strcmp(o->file, "-") != 0)
-		return read_file(b, o->file);
+		return read_file(b, o->file) == 0 ? 0 : 1;
 	if (o->file == NULL && conf != NULL && d4_conf_has(conf, META_FILE))
-		return read_conf(b, conf);
+		return read_conf(b, conf) == 0 ? 0 : 1;
 	b->name = "stdin";
-	return read_text(b, STDIN_FILENO);
+	return read_text(b, STDIN_FILENO) == 0 ? 0 : 1;
 }
 
 void

@@ -25,8 +25,9 @@ struct build {
  * Gets the header of these options: the operand ("-" is standard input); or,
  * with -t, what -t, -e, -g and -o say; or metaheader.json of the configuration,
  * when there is one with that file; or else standard input.  Checks it.
- * Returns 0, or -1 and says why on stderr.  The caller frees with build_free()
- * in either case; conf may be NULL.
+ * Returns 0, or the exit status and says why on stderr: 2 when options are at
+ * fault, else 1.  The caller frees with build_free() in either case; conf may
+ * be NULL.
  */
 int build_header(struct build *, const struct options *, struct d4_conf *);
 

@@ -128,6 +128,17 @@ load(struct settings *s, struct d4_conf **conf, const struct options *o)
 }
 
 static int
+use_header(const struct build *b, const struct options *o,
+    const struct settings *s)
+{
+	if (confine(o) == -1)
+		return 1;
+	if (o->print)
+		return print_canonical(b);
+	return o->check ? print_understood(b, s) : send_header(b, s);
+}
+
+static int
 run_make(const struct options *o, struct settings *s)
 {
 	struct d4_conf *conf;
@@ -135,15 +146,9 @@ run_make(const struct options *o, struct settings *s)
 	int status = 2;
 
 	if (load(s, &conf, o) == 0) {
-		if (build_header(&b, o, conf) == -1 || confine(o) == -1)
-			status = 1;
-		else if (o->print)
-			status = print_canonical(&b);
-		else if (o->check)
-			status = print_understood(&b,
-			    conf == NULL ? NULL : s);
-		else
-			status = send_header(&b, s);
+		status = build_header(&b, o, conf);
+		if (status == 0)
+			status = use_header(&b, o, conf == NULL ? NULL : s);
 		build_free(&b);
 	}
 	d4_conf_close(conf);
@@ -181,12 +186,10 @@ run_telemetry(const struct options *o, struct settings *s)
 	int status = 2;
 
 	if (load(s, &conf, o) == 0) {
-		if (build_telemetry(&b, o, TELEMETRY_TYPE) == -1)
-			status = 1;
-		else if (o->check)
-			status = print_understood(&b, s);
-		else
-			status = send_telemetry(o, s, &b);
+		status = build_telemetry(&b, o, TELEMETRY_TYPE);
+		if (status == 0)
+			status = o->check ? print_understood(&b, s) :
+			    send_telemetry(o, s, &b);
 		build_free(&b);
 	}
 	d4_conf_close(conf);

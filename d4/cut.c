@@ -13,6 +13,7 @@
 struct cut {
 	struct window	*window;
 	struct d4_border *border;
+	enum d4_border_kind kind;	/* as it was to be */
 	bool		 lines;
 	bool		 opaque;	/* every byte is a unit */
 	uint8_t		 type;
@@ -31,6 +32,9 @@ struct cut {
 	bool		 within;	/* the present one began before begin */
 	size_t		 before;	/* and that part is so long */
 	bool		 dropping;	/* and that part was left out */
+	bool		 other;		/* another writer's bytes follow, not */
+	size_t		 other_at;	/* scanned before it is known how */
+					/* they begin */
 };
 
 struct cut *
@@ -48,6 +52,7 @@ cut_new(struct window *window, enum d4_border_kind kind, uint8_t type,
 		return NULL;
 	}
 	c->window = window;
+	c->kind = kind;
 	c->lines = kind == D4_BORDER_LINES;
 	c->opaque = kind == D4_BORDER_OPAQUE;
 	c->type = type;
@@ -234,11 +239,43 @@ cut_space(struct cut *c, uint8_t **at)
 	return room < most ? room : most;
 }
 
+void
+cut_other_writer(struct cut *c)
+{
+	/* Of a unit that went out in part the rest is owed. */
+	c->other = !c->within && (c->opaque || !d4_border_at(c->border));
+	c->other_at = c->len;
+}
+
+/* What lies before other_at is all of the present unit. */
+static int
+begin_anew(struct cut *c)
+{
+	size_t rest = c->other_at - c->begin;
+	struct d4_border *border;
+
+	c->other = false;
+	if (!d4_border_begins(c->kind, c->buf + c->other_at))
+		return 0;
+	if ((border = d4_border_new(c->kind)) == NULL)
+		return -1;
+	d4_border_free(c->border);
+	c->border = border;
+	c->opaque = false;
+	if (rest > 0)
+		d4_log_warnx("%s: a writer left: %zu bytes of an unfinished "
+		    "unit are left out", c->name, rest);
+	c->begin = c->unit = c->scanned = c->other_at;
+	return 0;
+}
+
 int
 cut_take(struct cut *c, size_t n)
 {
 	c->len += n;
-	if (scan(c) == -1)
+	if (c->other && c->len - c->other_at < D4_BORDER_BEGIN)
+		return 0;
+	if ((c->other && begin_anew(c) == -1) || scan(c) == -1)
 		return -1;
 	memmove(c->buf, c->buf + c->begin, c->len - c->begin);
 	c->len -= c->begin;

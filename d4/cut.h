@@ -11,7 +11,8 @@
  * for the rest of it.  Where the window wants an anchor a record ends early:
  * behind a unit, or within one that then takes two.
  *
- * Data that is not what its type says is still carried, cut at snaplen.
+ * Data that is not what its type says is still carried, cut at snaplen, until
+ * another writer begins anew.
  */
 
 #include <stdbool.h>
@@ -37,6 +38,11 @@ size_t cut_space(struct cut *, uint8_t **at);
 
 /* Takes n bytes put there and adds what they make whole.  -1: no memory. */
 int cut_take(struct cut *, size_t n);
+
+/* What is put next is another writer's.  Where it begins as a stream of its
+ * kind does, what the one before left of an unfinished unit is left out, with
+ * a message: nobody has the rest of it. */
+void cut_other_writer(struct cut *);
 
 /* Takes bytes that stand before those that are read. */
 int cut_put(struct cut *, const uint8_t *, size_t len);

@@ -89,7 +89,8 @@ source_of(const struct stream *w)
 		.source = w->s.source, .redis = w->s.redis,
 		.user = w->s.login.user, .password = w->s.login.password,
 		.queue = w->s.queue, .consumer = w->uuid, .json = w->o->json,
-		.files = *w->s.spool_files != '\0' ? w->s.spool_files : NULL
+		.files = *w->s.spool_files != '\0' ? w->s.spool_files : NULL,
+		.writers = w->s.network || w->o->drop
 	};
 
 	return source;
@@ -159,8 +160,16 @@ open_mac(struct stream *w)
 	return 0;
 }
 
+static bool
+is_fifo(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISFIFO(st.st_mode);
+}
+
 /* What is read by its name: a folder, whose pattern is left out here, or a
- * FIFO that we may not write to and open again. */
+ * FIFO, which is opened again. */
 static const char *
 source_path(const struct settings *s, char path[D4_CONF_TEXT])
 {
@@ -184,8 +193,8 @@ redis_of(const struct settings *s)
 	struct d4_redis_addr addr = { .db = 0 };
 	const char *why;
 
-	if (*s->redis != '\0' && d4_redis_parse(&addr, s->redis, &why) == -1)
-		memset(&addr, 0, sizeof(addr));
+	if (*s->redis != '\0')
+		(void)d4_redis_parse(&addr, s->redis, &why);
 	return addr;
 }
 
@@ -196,7 +205,8 @@ confine(const struct stream *w)
 	const struct settings *s = &w->s;
 	const struct d4_net_addr *to = w->o->use_proxy ? &w->o->proxy :
 	    &s->addr;
-	bool folder = strncmp(s->source, "folder:", 7) == 0;
+	bool later = strncmp(s->source, "folder:", 7) == 0 ||
+	    is_fifo(s->source);
 	bool roots = s->network && s->addr.kind == D4_NET_TLS &&
 	    *s->ca == '\0' && !w->o->insecure;
 	struct d4_redis_addr redis = redis_of(s);
@@ -212,8 +222,8 @@ confine(const struct stream *w)
 		{ D4_CONFINE_READ, roots ? "/usr/local/share/ca-certificates" :
 		    NULL, 0 },
 		{ D4_CONFINE_READ, roots ? getenv("SSL_CERT_DIR") : NULL, 0 },
-		/* Files yet to come, or a FIFO; a socket is removed. */
-		{ folder ? D4_CONFINE_LOOK : D4_CONFINE_READ,
+		/* Files yet to come, or another FIFO; a socket is removed. */
+		{ later ? D4_CONFINE_LOOK : D4_CONFINE_READ,
 		    source_path(s, path), 0 },
 		{ D4_CONFINE_REMOVE, strncmp(s->source, "unix:", 5) == 0 ?
 		    s->source + strlen("unix:") : NULL, 0 },

@@ -271,6 +271,8 @@ read_source(struct relay *r)
 	if (n <= 0)
 		return end_input(r);
 	set_clock(r);
+	if (source_other_writer(r->s->source))
+		cut_other_writer(r->s->cut);
 	if (cut_take(r->s->cut, (size_t)n) == -1 ||
 	    window_seal(r->s->window) == -1) {
 		d4_log_warnx("%s: not enough memory", r->s->source_name);
@@ -504,7 +506,7 @@ wait_for_work(struct relay *r, int64_t metrics_at)
 		d4_stop_drain();
 	if (r->s->spool != NULL)
 		spool_drain(r->s->spool);
-	return input && (source_fd(r->s->source) == -1 ||
+	return input && (source_ms >= 0 || source_fd(r->s->source) == -1 ||
 	    pfds[n - 1].revents != 0);
 }
 

@@ -7,6 +7,7 @@
 #include "lib/log.h"
 #include "lib/mac.h"
 #include "lib/meta.h"
+#include "lib/redis.h"
 #include "lib/type.h"
 #include "lib/uuid.h"
 
@@ -78,6 +79,21 @@ load_login(struct settings *s, struct d4_conf *conf)
 	return rc == -1;
 }
 
+static int
+load_redis(struct settings *s, struct d4_conf *conf)
+{
+	static const char expected[] = "HOST:PORT/DB or /path/to/socket/DB";
+	struct d4_redis_addr addr;
+	const char *why;
+
+	if (d4_conf_text(conf, "redis_d4", s->redis, expected) == -1)
+		return fault(conf);
+	if (d4_redis_parse(&addr, s->redis, &why) == 0)
+		return 0;
+	(void)d4_conf_refuse(conf, "redis_d4", why, "where Redis is");
+	return fault(conf);
+}
+
 /* Whether it begins with a word that is no path, and goes on: a blank at its
  * end, or what another client knows. */
 static bool
@@ -97,9 +113,7 @@ load_source(struct settings *s, struct d4_conf *conf)
 	if (d4_conf_text(conf, "source", s->source, expected) == -1)
 		return fault(conf);
 	if (strcmp(s->source, "d4server") == 0) {
-		if (d4_conf_text(conf, "redis_d4", s->redis,
-		    "HOST:PORT/DB or /path/to/socket/DB") == -1)
-			faults += fault(conf);
+		faults += load_redis(s, conf);
 		if (d4_conf_text(conf, "redis_queue", s->queue,
 		    "the name of a list") == -1)
 			faults += fault(conf);
@@ -303,6 +317,8 @@ settings_print(const struct settings *s)
 	printf("destination: %s\n", s->destination);
 	if (s->network)
 		print_network(s);
+	else if (strcmp(s->destination, "stdout") != 0)
+		printf("  to: a file or FIFO\n");
 	if (s->metalen > 0)
 		printf("metaheader.json: %zu bytes\n", s->metalen);
 }

@@ -24,7 +24,8 @@
 #define DEPTH_MAX	32	/* directories within directories */
 #define PLAIN_LEN	49152	/* bytes read at a time, and as base64 */
 #define BASE64_LEN	D4_BASE64_ENCODED(PLAIN_LEN)
-#define SETTLE_S	2	/* so long left alone, a file is complete */
+#define SETTLE_S	2	/* so long left alone, a file is complete, */
+#define OPEN_S		3600	/* and one that seems to be open */
 #define LOOK_MS		60000	/* to look through it all again */
 #define BLIND_MS	1000	/* the same, when nothing else would tell */
 #define NAME_MS		1000	/* to see whether the name has changed */
@@ -56,6 +57,7 @@ struct folder {
 	bool		 more;		/* files were left out of the queue */
 	bool		 blind;		/* a directory can't be watched */
 	bool		 unread;	/* or can't be read, which was said */
+	time_t		 missed;	/* of what was told before, some */
 	struct seen	*seen;
 
 	struct file	*queue;		/* next is the first that waits */
@@ -88,6 +90,7 @@ struct look {
 	struct seen	*seen;		/* what is still there */
 	time_t		 young;		/* changed later is not complete */
 	time_t		 now;
+	struct timespec	 since;		/* see d4_os_watch_add(), or -1 */
 	bool		 failed;
 	bool		 unsettled;	/* there was one not complete */
 };
@@ -152,6 +155,14 @@ oldest_first(const void *a, const void *b)
 	return strcmp(f->path, g->path);
 }
 
+/* There is no room for one: only a look finds it, and it was told already. */
+static void
+leave_out(struct folder *f)
+{
+	f->more = true;
+	f->missed = time(NULL);
+}
+
 /* Sorts the queue and drops those for which it was not made. */
 static void
 trim(struct folder *f)
@@ -160,7 +171,7 @@ trim(struct folder *f)
 		qsort(f->queue, f->nqueue, sizeof(*f->queue), oldest_first);
 	while (f->nqueue > QUEUE_MAX) {
 		free(f->queue[--f->nqueue].path);
-		f->more = true;
+		leave_out(f);
 	}
 }
 
@@ -207,6 +218,26 @@ look_failed(struct look *l, const char *path)
 	l->failed = true;
 }
 
+static bool
+is_later(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec > b->tv_sec ||
+	    (a->tv_sec == b->tv_sec && a->tv_nsec > b->tv_nsec);
+}
+
+/*
+ * Whether somebody writes to it, though slowly: what was done last was a write,
+ * which its times tell, and we would have been told of its end.
+ */
+static bool
+seems_open(const struct look *l, const struct stat *st)
+{
+	return l->since.tv_sec != -1 && is_later(&st->st_mtim, &l->since) &&
+	    st->st_mtime > l->folder->missed &&
+	    st->st_mtime > l->now - OPEN_S && st->st_mtime <= l->now &&
+	    !is_later(&st->st_ctim, &st->st_mtim);
+}
+
 /* A file, unless it was sent or is not complete. */
 static void
 look_at_file(struct look *l, const char *path, const struct stat *st)
@@ -218,6 +249,8 @@ look_at_file(struct look *l, const char *path, const struct stat *st)
 			look_failed(l, path);
 	} else if (st->st_mtime > l->young && st->st_mtime <= l->now) {
 		l->unsettled = true;
+	} else if (seems_open(l, st)) {
+		return;
 	} else if (enqueue(f, path, st) == -1) {
 		look_failed(l, path);
 	} else if (f->nqueue == 2 * QUEUE_MAX) {
@@ -260,6 +293,7 @@ static void
 look_into(struct look *l, char path[PATH_MAX], size_t len, int depth)
 {
 	struct folder *f = l->folder;
+	struct timespec around = l->since;
 	struct dirent *entry;
 	DIR *dir;
 
@@ -268,12 +302,14 @@ look_into(struct look *l, char path[PATH_MAX], size_t len, int depth)
 		look_failed(l, path);
 		return;
 	}
-	if (d4_os_watch_add(f->watch, path) == -1 &&
+	l->since.tv_sec = -1;
+	if (d4_os_watch_add(f->watch, path, &l->since) == -1 &&
 	    (errno != ENOENT || strcmp(path, f->now) == 0))
 		f->blind = true;
 	if ((dir = opendir(path)) == NULL) {
 		if (errno != ENOENT)
 			look_failed(l, path);
+		l->since = around;
 		return;
 	}
 	while (errno = 0, (entry = readdir(dir)) != NULL)
@@ -281,6 +317,7 @@ look_into(struct look *l, char path[PATH_MAX], size_t len, int depth)
 	if (errno != 0)
 		look_failed(l, path);
 	(void)closedir(dir);
+	l->since = around;
 }
 
 static void
@@ -442,11 +479,15 @@ on_file(struct folder *f, const char *path)
 	const char *name = strrchr(path, '/') + 1;
 	struct stat st;
 
-	if (!is_wanted(name) || f->more)
+	if (!is_wanted(name))
 		return;
+	if (f->more) {
+		leave_out(f);
+		return;
+	}
 	memset(&st, 0, sizeof(st));
 	if (f->nqueue - f->next >= QUEUE_MAX || enqueue(f, path, &st) == -1) {
-		f->more = true;
+		leave_out(f);
 		want_look(f, 0);
 	}
 }
@@ -647,6 +688,7 @@ static void *
 folder_open(const struct source_settings *s, char why[SOURCE_WHY])
 {
 	struct folder *f;
+	struct stat st;
 
 	if ((f = calloc(1, sizeof(*f))) == NULL) {
 		(void)snprintf(why, SOURCE_WHY, "%s", strerror(errno));
@@ -659,6 +701,13 @@ folder_open(const struct source_settings *s, char why[SOURCE_WHY])
 	f->told = time(NULL);
 	tzset();
 	(void)expand(f->now, f->pattern, f->told);
+	if (stat(f->now, &st) == -1) {
+		d4_log_warn("%s: waiting for it", f->now);
+	} else if (!S_ISDIR(st.st_mode)) {
+		(void)snprintf(why, SOURCE_WHY, "%s", strerror(ENOTDIR));
+		folder_close(f);
+		return NULL;
+	}
 	f->seen = seen_new();
 	f->out = malloc(BASE64_LEN + 1);
 	if (f->seen == NULL || f->out == NULL || (!f->json &&

@@ -21,6 +21,15 @@
 /* How long to leave it when no writer can be accepted. */
 #define ACCEPT_MS	1000
 
+/* Between two looks whether a FIFO is still the one of its name. */
+#define LOOK_MS		1000
+
+/* Those who write, of a FIFO or a socket. */
+struct writers {
+	bool	 left;		/* one did, since the last that was read */
+	bool	 other;		/* which is of another */
+};
+
 struct source {
 	const struct source_kind *kind;
 	void	*state;			/* the kind's */
@@ -33,6 +42,10 @@ struct plain {
 	int	 fd;
 	int	 holder;	/* our own writer of a FIFO, else -1 */
 	bool	 fifo;		/* never at its end */
+	int64_t	 due;		/* when to look for another of its name */
+	bool	 gone;		/* there is none, and no writer */
+	bool	 held;		/* a holder is wanted */
+	struct writers writers;
 };
 
 /* A unix socket. */
@@ -42,6 +55,7 @@ struct listener {
 	int	 fd;
 	int	 writer;	/* -1 while there is none */
 	int64_t	 again;		/* not to be tried before */
+	struct writers writers;
 };
 
 static const struct source_kind source_plain, source_unix;
@@ -156,6 +170,16 @@ source_read(struct source *src, void *buf, size_t len)
 	return src->kind->read(src->state, buf, len, src->why);
 }
 
+bool
+source_other_writer(const struct source *src)
+{
+	const struct plain *p = src->state;
+	const struct listener *l = src->state;
+
+	return (src->kind == &source_plain && p->writers.other) ||
+	    (src->kind == &source_unix && l->writers.other);
+}
+
 int
 source_poll(const struct source *src, struct pollfd *pfd)
 {
@@ -191,6 +215,14 @@ source_until(int64_t then)
 	return left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;
 }
 
+/* Something was read. */
+static void
+take_from(struct writers *w)
+{
+	w->other = w->left;
+	w->left = false;
+}
+
 /* -- stdin, a file, a FIFO ------------------------------------------------- */
 
 static int
@@ -205,6 +237,15 @@ is_descriptor(const char *path)
 {
 	return strcmp(path, "/dev/stdin") == 0 ||
 	    strncmp(path, "/dev/fd/", 8) == 0;
+}
+
+/* With a writer of its own a FIFO is never at its end.  Where we may not write,
+ * or want to see them leave, it is opened again each time. */
+static void
+hold(struct plain *p)
+{
+	if (p->held)
+		p->holder = open(p->path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
 }
 
 static void *
@@ -223,16 +264,20 @@ plain_open(const struct source_settings *s, char why[SOURCE_WHY])
 	}
 	if ((p->fd = open_path(p->path)) == -1 || fstat(p->fd, &st) == -1)
 		goto err1;
+	if (S_ISDIR(st.st_mode)) {
+		errno = EISDIR;
+		goto err1;
+	}
 	p->fifo = S_ISFIFO(st.st_mode) && !is_descriptor(p->path);
-	/* With a writer of its own a FIFO is never at its end.  Where we may
-	 * not write, it is opened again each time. */
-	if (p->fifo)
-		p->holder = open(p->path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+	p->held = p->fifo && !s->writers;
+	hold(p);
 	return p;
 err1:
+	(void)snprintf(why, SOURCE_WHY, "%s", strerror(errno));
 	if (p->fd != -1)
 		(void)close(p->fd);
 	free(p);
+	return NULL;
 err0:
 	(void)snprintf(why, SOURCE_WHY, "%s", strerror(errno));
 	return NULL;
@@ -251,17 +296,43 @@ plain_close(void *state)
 }
 
 /* The new descriptor comes first, so that what a next writer has already left
- * in the FIFO stays there. */
+ * in the FIFO stays there.  What is no FIFO is not the one that is missed. */
 static int
 open_again(struct plain *p)
 {
+	struct stat st;
 	int fd;
 
 	if ((fd = open_path(p->path)) == -1)
 		return -1;
+	if (fstat(fd, &st) == -1 || !S_ISFIFO(st.st_mode)) {
+		(void)close(fd);
+		errno = ENOENT;
+		return -1;
+	}
 	(void)close(p->fd);
 	p->fd = fd;
 	return 0;
+}
+
+/* Whoever writes may have made the FIFO anew, and we read of one without a
+ * name.  It is empty. */
+static void
+follow_name(struct plain *p)
+{
+	struct stat ours, st;
+
+	if (d4_clock_ms() < p->due)
+		return;
+	p->due = d4_clock_ms() + LOOK_MS;
+	if (fstat(p->fd, &ours) == -1 || stat(p->path, &st) == -1 ||
+	    !S_ISFIFO(st.st_mode) || (st.st_dev == ours.st_dev &&
+	    st.st_ino == ours.st_ino) || open_again(p) == -1)
+		return;
+	p->writers.left = true;
+	if (p->holder != -1)
+		(void)close(p->holder);
+	hold(p);
 }
 
 static ssize_t
@@ -279,15 +350,22 @@ plain_read(void *state, void *buf, size_t len, char why[SOURCE_WHY])
 	do {
 		got = read(p->fd, buf, len);
 	} while (got == -1 && errno == EINTR);
+	if (got > 0)
+		take_from(&p->writers);
 	if (got == 0 && p->fifo && len > 0) {
 		got = -1;
-		if (open_again(p) == 0)
+		p->writers.left = true;
+		p->gone = open_again(p) == -1;
+		if (!p->gone || errno == ENOENT)
 			errno = EAGAIN;
 	}
-	if (got == -1 && errno == EWOULDBLOCK)
+	if (got == -1 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+		if (p->fifo)
+			follow_name(p);
 		errno = EAGAIN;
-	if (got == -1 && errno != EAGAIN)
+	} else if (got == -1) {
 		(void)snprintf(why, SOURCE_WHY, "%s", strerror(errno));
+	}
 	return got;
 }
 
@@ -296,8 +374,8 @@ plain_poll(const void *state, struct pollfd *pfd)
 {
 	const struct plain *p = state;
 
-	pfd->fd = p->fd;
-	return -1;
+	pfd->fd = p->gone ? -1 : p->fd;
+	return p->fifo ? source_until(p->due) : -1;
 }
 
 static const struct source_kind source_plain = {
@@ -379,8 +457,10 @@ unix_read(void *state, void *buf, size_t len, char why[SOURCE_WHY])
 		if (l->writer == -1 && accept_writer(l) == -1)
 			return -1;
 		got = read(l->writer, buf, len);
-		if (got > 0)
+		if (got > 0) {
+			take_from(&l->writers);
 			return got;
+		}
 		if (got == -1 && errno == EINTR)
 			continue;
 		if (got == -1 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
@@ -391,6 +471,7 @@ unix_read(void *state, void *buf, size_t len, char why[SOURCE_WHY])
 			d4_log_warn("%s: the writer", l->name);
 		(void)close(l->writer);
 		l->writer = -1;
+		l->writers.left = true;
 	}
 }
 

@@ -6,7 +6,8 @@
  * Where d4 reads from:
  *
  *	stdin, a file	to its end
- *	a FIFO		kept open when its writer leaves, never at its end
+ *	a FIFO		kept open when its writer leaves, never at its end; where
+ *			it is made anew that one is read, within a second
  *	unix:PATH	listens; one writer at a time, the next when it has
  *			left; never at its end
  *	d4server	a Redis list, an item and a newline at a time; never at
@@ -26,10 +27,11 @@
  * folder: looks through PATH and the directories in it.  In PATH, %Y %m %d %j
  * %H %M %F %G %V %u stand for the local time as in strftime(3), %% for a
  * percent sign; the folder of before the last change is still looked after,
- * for files that are completed late.  It need not be there yet.  A file is
- * complete when its writer closed it or it was renamed into place; where that
- * went unseen (it was there before; a network file system; each minute all is
- * looked through again), when it was left alone for two seconds.  What is
+ * for files that are completed late.  It need not be there yet, which is said.
+ * A file is complete when its writer closed it or it was renamed into place;
+ * where that went unseen (it was there before; a network file system; each
+ * minute all is looked through again), when it was left alone for two seconds.
+ * What was written to since and not closed is left alone for an hour.  What is
  * changed later is sent again whole.  Left out: names that begin with a dot or
  * end in ".tmp" or ".part", symbolic links, whatever is no regular file.  Each
  * comes as base64 (or as it is, json) and a newline behind it.  Memory: some
@@ -61,6 +63,8 @@ struct source_settings {
 					 * base64 */
 	const char	*files;		/* folder: where to keep which files
 					 * were sent, or NULL */
+	bool		 writers;	/* FIFO: source_other_writer() is asked
+					 * for, source_fd() is not */
 };
 
 /* Whether the settings have a meaning; nothing is opened.  Returns 0, or -1
@@ -81,7 +85,8 @@ void source_close(struct source *);
 
 /*
  * A plain descriptor that is read to its end by read(2) alone, so that nothing
- * else of this room is needed: stdin, a file, a FIFO.  -1 for the others.
+ * else of this room is needed: stdin, a file, a FIFO while it is not made anew.
+ * -1 for the others.
  */
 int source_fd(const struct source *);
 
@@ -110,6 +115,10 @@ int source_sum(const struct source *, uint64_t offset, uint64_t *sum);
  * being away, are said on stderr once, counted and tried again from here.
  */
 ssize_t source_read(struct source *, void *, size_t len);
+
+/* Whether what source_read() gave last is of another writer than what it gave
+ * before: of a FIFO, where that one was seen to leave, or a socket. */
+bool source_other_writer(const struct source *);
 
 /* Fills in what poll(2) is to wait for and returns how long to wait at most,
  * in ms, -1 for ever, before source_read() is to be called again. */

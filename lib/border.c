@@ -53,6 +53,7 @@ struct d4_border {
 	bool		 was_preamble;
 };
 
+static bool begins_anew(const uint8_t[PCAP_RECORD_LEN]);
 static ptrdiff_t step_line(struct d4_border *, const uint8_t *, size_t,
     bool *);
 static ptrdiff_t step_unit(struct d4_border *, const uint8_t *, size_t,
@@ -122,6 +123,16 @@ bool
 d4_border_at(const struct d4_border *b)
 {
 	return b->taken == 0;
+}
+
+bool
+d4_border_begins(enum d4_border_kind kind, const uint8_t head[D4_BORDER_BEGIN])
+{
+	if (kind == D4_BORDER_PCAP)
+		return begins_anew(head);
+	return kind == D4_BORDER_PCAPNG && d4_get32le(head) == SECTION &&
+	    (d4_get32le(head + 8) == SECTION_MAGIC ||
+	    d4_get32be(head + 8) == SECTION_MAGIC);
 }
 
 const uint8_t *

@@ -94,6 +94,14 @@ ptrdiff_t d4_border_scan(struct d4_border *, const uint8_t *data, size_t len,
  * always for opaque data). */
 bool d4_border_at(const struct d4_border *);
 
+/* What d4_border_begins() needs to see. */
+#define D4_BORDER_BEGIN	16
+
+/* Whether these bytes are how a stream of that kind begins, and nothing else
+ * is likely to: the header of a pcap file, of a pcapng section.  Never for
+ * other kinds, which begin as they go on. */
+bool d4_border_begins(enum d4_border_kind, const uint8_t[D4_BORDER_BEGIN]);
+
 /*
  * The preamble as of the last border: *len bytes, owned by the scanner and
  * good until its next step.  *len is 0, and the pointer may be NULL, where the

@@ -61,7 +61,9 @@ d4_conf_has(const struct d4_conf *conf, const char *name)
 {
 	struct stat st;
 
-	return fstatat(conf->fd, name, &st, 0) == 0 || errno != ENOENT;
+	/* A link that leads nowhere is there: who made it wants a value. */
+	return fstatat(conf->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 ||
+	    errno != ENOENT;
 }
 
 const char *
@@ -80,6 +82,22 @@ d4_conf_refuse(struct d4_conf *conf, const char *name, const char *reason,
 	return -1;
 }
 
+/* Why no value can be in it, or NULL. */
+static const char *
+unfit(const struct stat *st)
+{
+	if (S_ISREG(st->st_mode))
+		return NULL;
+	return S_ISDIR(st->st_mode) ? "is a directory" :
+	    "is not a regular file";
+}
+
+static const char *
+why_not_there(void)
+{
+	return errno == ENOENT ? "missing" : strerror(errno);
+}
+
 /*
  * Opens a value for reading; a FIFO or device must not hang us, so it is
  * opened without waiting and refused.
@@ -93,17 +111,10 @@ open_value(struct d4_conf *conf, const char *name, const char *expected)
 
 	fd = openat(conf->fd, name,
 	    O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd == -1) {
-		reason = errno == ENOENT ? "missing" : strerror(errno);
-		return d4_conf_refuse(conf, name, reason, expected);
-	}
-	if (fstat(fd, &st) == -1)
-		reason = strerror(errno);
-	else if (S_ISDIR(st.st_mode))
-		reason = "is a directory";
-	else if (!S_ISREG(st.st_mode))
-		reason = "is not a regular file";
-	else
+	if (fd == -1)
+		return d4_conf_refuse(conf, name, why_not_there(), expected);
+	reason = fstat(fd, &st) == -1 ? strerror(errno) : unfit(&st);
+	if (reason == NULL)
 		return fd;
 	(void)close(fd);
 	return d4_conf_refuse(conf, name, reason, expected);
@@ -425,8 +436,14 @@ d4_conf_is_sample(const void *key, size_t len)
 int
 d4_conf_path(struct d4_conf *conf, const char *name, char path[D4_CONF_TEXT])
 {
+	struct stat st;
+	const char *reason;
 	int n;
 
+	reason = fstatat(conf->fd, name, &st, 0) == -1 ? why_not_there() :
+	    unfit(&st);
+	if (reason != NULL)
+		return d4_conf_refuse(conf, name, reason, "a file");
 	n = snprintf(path, D4_CONF_TEXT, "%s/%s", conf->dir, name);
 	if (n < 0 || n >= D4_CONF_TEXT)
 		return d4_conf_refuse(conf, name, "has too long a path",

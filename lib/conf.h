@@ -34,7 +34,8 @@ struct d4_conf *d4_conf_open(const char *dir);
 /* Takes NULL. */
 void d4_conf_close(struct d4_conf *);
 
-/* Whether there is something of that name, readable or not. */
+/* Whether there is something of that name, readable or not, be it a link that
+ * leads nowhere. */
 bool d4_conf_has(const struct d4_conf *, const char *name);
 
 /* Whether it is missing or has an empty value. */
@@ -100,8 +101,8 @@ bool d4_conf_denied(const struct d4_conf *, const char *name);
  * it is no secret, so its file may be open. */
 bool d4_conf_is_sample(const void *key, size_t len);
 
-/* "DIR/NAME" for libraries that open files by name.  Returns -1 and a fault
- * when it does not fit. */
+/* "DIR/NAME" for libraries that open files by name, and would wait for a FIFO.
+ * Returns -1 and a fault when that is no file, or does not fit. */
 int d4_conf_path(struct d4_conf *, const char *name, char[D4_CONF_TEXT]);
 
 #endif

@@ -116,7 +116,7 @@ parse_host(struct d4_net_addr *addr, const char *text, bool listen)
 	if (!bracket && len == 0 && !listen)
 		return "host is missing";
 	if (!bracket && strchr(addr->host, ':') != NULL)
-		return "an IPv6 address needs brackets";
+		return "colon within the host, an IPv6 address needs brackets";
 	if (!bracket && len > 0 && !is_label(addr->host))
 		return "not a host name";
 	return parse_port(&addr->port, end + 1 + bracket, listen);

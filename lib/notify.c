@@ -75,7 +75,9 @@ d4_notify_write_file(const char *path, const char *text, size_t len)
 	fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 	if (fd == -1)
 		return -1;
-	if (d4_io_write_full(fd, text, len, NULL) == -1) {
+	/* Who reads it is another user, and a umask is meant for secrets. */
+	if (fchmod(fd, 0644) == -1 ||
+	    d4_io_write_full(fd, text, len, NULL) == -1) {
 		saved = errno;
 		(void)close(fd);
 		goto err0;

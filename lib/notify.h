@@ -19,8 +19,8 @@ void d4_notify_send(const char *state);
 int d4_notify_watchdog_ms(void);
 
 /* Replaces the file by the text with a rename, so that a reader sees the old
- * one or the new one.  Returns 0, or -1 with errno; then the old one stays.
- * What is there and no regular file stays too: EEXIST. */
+ * one or the new one; everybody may be one.  Returns 0, or -1 with errno; then
+ * the old one stays.  What is there and no regular file stays too: EEXIST. */
 int d4_notify_write_file(const char *path, const char *text, size_t len);
 
 #endif

@@ -3,6 +3,7 @@
 #include <sys/inotify.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <linux/magic.h>
 #ifdef SYS_openat2
 #include <linux/openat2.h>
 #endif
@@ -27,8 +29,9 @@
 
 /* A watched directory and the kernel's number for it. */
 struct dir {
-	int	 wd;
-	char	*path;
+	int		 wd;
+	char		*path;
+	struct timespec	 since;		/* see d4_os_watch_add() */
 };
 
 struct d4_os_watch {
@@ -138,6 +141,37 @@ place(const struct d4_os_watch *w, int wd)
 	return low;
 }
 
+/* Whether others than this system's processes write to it. */
+static bool
+is_remote(const char *dir)
+{
+	static const unsigned remote[] = {
+		AFS_FS_MAGIC, AFS_SUPER_MAGIC, CEPH_SUPER_MAGIC,
+		CIFS_SUPER_MAGIC, CODA_SUPER_MAGIC, FUSE_SUPER_MAGIC,
+		NCP_SUPER_MAGIC, NFS_SUPER_MAGIC, OCFS2_SUPER_MAGIC,
+		SMB2_SUPER_MAGIC, SMB_SUPER_MAGIC, V9FS_MAGIC
+	};
+	struct statfs fs;
+	size_t i;
+
+	if (statfs(dir, &fs) == -1)
+		return true;
+	for (i = 0; i < sizeof(remote) / sizeof(remote[0]); i++) {
+		if ((unsigned)fs.f_type == remote[i])
+			return true;
+	}
+	return false;
+}
+
+/* From now on all is told of. */
+static void
+begin_hearing(struct dir *d)
+{
+	if (is_remote(d->path) ||
+	    clock_gettime(CLOCK_REALTIME, &d->since) == -1)
+		d->since.tv_sec = -1;
+}
+
 static int
 insert(struct d4_os_watch *w, size_t at, int wd, char *path)
 {
@@ -154,12 +188,26 @@ insert(struct d4_os_watch *w, size_t at, int wd, char *path)
 	    (w->ndirs - at) * sizeof(*w->dirs));
 	w->dirs[at].wd = wd;
 	w->dirs[at].path = path;
+	begin_hearing(&w->dirs[at]);
 	w->ndirs++;
 	return 0;
 }
 
+/* What was told under the name that it had before was of no use. */
+static void
+rename_dir(struct dir *d, char *path)
+{
+	bool same = strcmp(d->path, path) == 0;
+
+	free(d->path);
+	d->path = path;
+	if (!same)
+		begin_hearing(d);
+}
+
 int
-d4_os_watch_add(struct d4_os_watch *w, const char *dir)
+d4_os_watch_add(struct d4_os_watch *w, const char *dir,
+    struct timespec *since)
 {
 	char *path;
 	size_t at;
@@ -177,13 +225,13 @@ d4_os_watch_add(struct d4_os_watch *w, const char *dir)
 	}
 	at = place(w, wd);
 	if (at < w->ndirs && w->dirs[at].wd == wd) {
-		free(w->dirs[at].path);
-		w->dirs[at].path = path;
+		rename_dir(&w->dirs[at], path);
 	} else if (insert(w, at, wd, path) == -1) {
 		(void)inotify_rm_watch(w->fd, wd);
 		free(path);
 		return -1;
 	}
+	*since = w->dirs[at].since;
 	return 0;
 }
 
@@ -210,8 +258,11 @@ understand(struct d4_os_watch *w, const struct inotify_event *e,
 	bool known = at < w->ndirs && w->dirs[at].wd == e->wd;
 	int len;
 
-	if (e->mask & IN_Q_OVERFLOW)
+	if (e->mask & IN_Q_OVERFLOW) {
+		for (at = 0; at < w->ndirs; at++)
+			begin_hearing(&w->dirs[at]);
 		return D4_OS_WATCH_AGAIN;
+	}
 	if (e->mask & IN_IGNORED) {
 		if (known)
 			forget(w, at);

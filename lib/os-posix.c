@@ -51,10 +51,12 @@ d4_os_watch_free(struct d4_os_watch *w)
 }
 
 int
-d4_os_watch_add(struct d4_os_watch *w, const char *dir)
+d4_os_watch_add(struct d4_os_watch *w, const char *dir,
+    struct timespec *since)
 {
 	(void)w;
 	(void)dir;
+	(void)since;
 	errno = ENOSYS;
 	return -1;
 }

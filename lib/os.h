@@ -6,6 +6,7 @@
  * Nothing depends on it but speed. */
 
 #include <limits.h>
+#include <time.h>
 
 /* Whether a sanitizer is built in, which looks into its own process at its end:
  * that must be left as it is. */
@@ -59,9 +60,15 @@ enum d4_os_watched {
 struct d4_os_watch *d4_os_watch_new(void);
 void d4_os_watch_free(struct d4_os_watch *);
 
-/* Watches one more directory; one that is watched already gets this path.
- * Returns 0, or -1 with errno: then look again from time to time. */
-int d4_os_watch_add(struct d4_os_watch *, const char *dir);
+/*
+ * Watches one more directory; one that is watched already gets this path.
+ * Returns 0 and since when (CLOCK_REALTIME) no file became complete in it
+ * without being told of: what was changed later and not told of is still open.
+ * tv_sec is -1, never, where others may write to it unseen, as on a network.
+ * Or -1 with errno: then look again from time to time.
+ */
+int d4_os_watch_add(struct d4_os_watch *, const char *dir,
+    struct timespec *since);
 
 /* Becomes readable when there is something to tell; -1 for NULL. */
 int d4_os_watch_fd(const struct d4_os_watch *);

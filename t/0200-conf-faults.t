@@ -145,6 +145,28 @@ is_right d4 source 'stdin' 'stdin\r\n' './some file\n' '/dev/null\n' \
     './stdin \n' ' stdin\n' './folder\n'
 is_right d4 destination 'stdout' 'stdout\r\n' '/dev/null\n' './stdout \n'
 
+# What need not be there is not taken for missing when it leads nowhere, and
+# OpenSSL does not wait for a FIFO.
+optional() {
+	fresh d4
+	echo localhost:1 > c/destination
+	[ ! -s "$1" ] || cp "$1" c
+	ln -s nowhere "c/$2"
+	wrong d4 "$2" 'a link to nowhere'
+	rm "c/$2"
+	mkfifo -m 600 "c/$2"
+	wrong d4 "$2" 'a FIFO'
+}
+
+for value in buffer rootCA.crt spool spool_size window; do
+	optional '' "$value"
+done
+echo x > client.crt
+optional client.crt client.key
+chmod 600 client.crt
+mv client.crt client.key
+optional client.key client.crt
+
 # ---- d4-recv ----------------------------------------------------------------
 
 each d4-recv source stdin

@@ -110,7 +110,7 @@ is "$(cat out)" '{"compress":true,"e":"","misp:org":"b=c","n":[1,{"a":null}],"ta
     'every kind of member'
 while read -r words; do
 	# shellcheck disable=SC2086
-	refuses "-t a $words" 1 '^d4-meta: ' '' "$META" -p -t a $words
+	refuses "-t a $words" 2 '^d4-meta: ' '' "$META" -p -t a $words
 done << 'EOF'
 -o type=b
 -o a=1 -o a=2
@@ -121,8 +121,8 @@ done << 'EOF'
 -o a:=1,"b":2
 -o a:=[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]
 EOF
-refuses '-t ../x' 1 'its "type" is not a name' '' "$META" -p -t ../x
-refuses '-e not UTF-8' 1 '^d4-meta: -e: not UTF-8' '' \
+refuses '-t ../x' 2 'its "type" is not a name' '' "$META" -p -t ../x
+refuses '-e not UTF-8' 2 '^d4-meta: -e: not UTF-8' '' \
     "$META" -p -t a -e $'\xff'
 
 run "$META" -n ja3.json

@@ -87,8 +87,17 @@ conf c destination="$TMP"
 refuses 'a directory as destination' 2 "^d4: $TMP: Is a directory" '' \
     "$D4" -c c < /dev/null
 conf c source="$TMP"
-run "$D4" -c c
-like "$status $(cat err)" "^[12] d4: $TMP: Is a directory$" \
-    'a directory as source'
+refuses 'a directory as source' 2 "^d4: $TMP: Is a directory" '' "$D4" -c c
+conf c source="folder:$TMP/fifo"
+refuses 'a FIFO as folder' 2 "^d4: folder:$TMP/fifo: Not a directory" '' \
+    "$D4" -c c
+conf c source="folder:$TMP/none"
+"$D4" -c c > out 2> err &
+started
+ok 'a folder that is not there is waited for, with a line' within 10 \
+    grep -q "^d4: $TMP/none: waiting for it: No such file" err
+kill "$pid"
+finish "$pid"
+is "$status" 0 'which a signal ends'
 
 done_testing

@@ -239,10 +239,37 @@ for i in 1 2 3 4 5 6 7 8 9 10; do
 done
 ok 'a FIFO whose writer leaves ten times' within 10 \
     has_bytes fifo/000 $((62 * 2 + 91))
+rm writers
+mkfifo writers
+echo 'writer 11' > writers
+ok 'and that is made anew' within 10 has_bytes fifo/000 $((62 * 3 + 91 + 10))
 ends 'a FIFO' "$sensor"
 is "$status" 0 'exit 0'
-is "$(text fifo)" "$(printf 'writer %d\n' 1 2 3 4 5 6 7 8 9 10)" \
+is "$(text fifo)" "$(printf 'writer %d\n' 1 2 3 4 5 6 7 8 9 10 11)" \
     'all of it arrives'
+
+# One that is killed within a packet does not spoil the captures of the others.
+# packet letter: of four bytes, as pcap has it.
+packet() {
+	printf '\1\2\3\4\0\0\0\0\4\0\0\0\4\0\0\0%s' "$1$1$1$1"
+}
+header() {
+	printf '\324\303\262\241\2\0\4\0\0\0\0\0\0\0\0\0\0\0\4\0\1\0\0\0'
+}
+collector capture
+mkfifo captures
+sensor capture "tcp:127.0.0.1:$port" source="$TMP/captures" type=1
+exec 13> capture.in 13>&-
+{ header; packet a; packet b | head -c 18; } > captures
+ok 'a writer leaves within a packet' within 10 \
+    has_bytes capture/000 $((62 * 3 + 24 + 20))
+{ header; packet c; packet d; } > captures
+ok 'the next one is heard' says capture \
+    ': a writer left: 18 bytes of an unfinished unit are left out$'
+within 10 has_bytes capture/000 $((62 * 5 + 24 * 2 + 60))
+ends 'captures' "$sensor"
+ok 'and all arrives but that packet' cmp <(text capture) \
+    <(header; packet a; header; packet c; packet d)
 
 if command -v redis-server > /dev/null; then
 	redis() {

@@ -52,7 +52,9 @@ figures() {
 
 collector one
 conf c type=3 destination="tcp:127.0.0.1:$port"
+umask 077
 begin -v --stats 1 --metrics "$TMP/d4.prom"
+umask 022
 printf 'one\ntwo\nthree\n' >&4
 ok 'it arrives' within 10 has_bytes one/000 $((62 * 2 + 14))
 ok '-v: connected' says "^d4: tcp:127.0.0.1:$port: connected$"
@@ -78,6 +80,7 @@ renamed() {
 	[ "$(stat -c %i d4.prom)" != "$first" ]
 }
 ok 'and is renamed into place' within 10 renamed
+is "$(stat -c %a d4.prom)" 644 'which all can read, whatever the umask'
 is "$(echo d4.prom*)" d4.prom 'nothing else lies there'
 exec 4>&-
 finish "$sensor"
@@ -342,18 +345,22 @@ while IFS='|' read -r name value words; do
 	refuses "-n: $name $value" 2 "$words" '' "$D4" -n -c c
 done << 'T'
 destination|localhost:0|^d4: c/destination: port is not a number
-destination|a:b:1|^d4: c/destination: an IPv6 address needs brackets
+destination|a:b:1|^d4: c/destination: colon within the host, an IPv6 address needs brackets
 destination|tcp:host|^d4: c/destination: port is missing
 source|tcp:host:1|^d4: c/source: is not a source
 source|folder:|^d4: folder:: no path
 source|folder:/x/%Q|^d4: folder:/x/%Q: not a path or not a pattern
-redis_d4|nonsense|^d4: d4server: redis_d4: 
+redis_d4|nonsense|^d4: c/redis_d4: is not HOST:PORT/DB
 buffer|0|^d4: c/buffer: 
 buffer|1x|^d4: c/buffer: 
 window|-1|^d4: c/window: 
 window|1073741825|^d4: c/window: 
 window|8388609|^d4: c/window: is out of range .* 0 to 8388608
 T
+conf c destination=collector.example.org
+run "$D4" -n -c c
+like "$(cat out)" 'collector.example.org
+  to: a file or FIFO$' '-n: a host without its port is a file'
 conf c type=254 destination=localhost:4443
 refuses '-n: 254 to a network without a meta header' 2 \
     '^d4: c/metaheader.json: ' '' "$D4" -n -c c

@@ -810,10 +810,34 @@ test_captures(void)
 	globfree(&found);
 }
 
+static void
+test_begins(void)
+{
+	static const uint8_t pcap[D4_BORDER_BEGIN] = {
+		0xa1, 0xb2, 0x3c, 0x4d, 0, 2, 0, 4
+	}, packet[D4_BORDER_BEGIN] = {
+		0xa1, 0xb2, 0x3c, 0x4d, 0, 2, 0, 4, 0, 0, 0, 60, 0, 0, 0, 60
+	}, pcapng[D4_BORDER_BEGIN] = {
+		0x0a, 0x0d, 0x0d, 0x0a, 28, 0, 0, 0, 0x4d, 0x3c, 0x2b, 0x1a, 1
+	}, block[D4_BORDER_BEGIN] = {
+		0x0a, 0x0d, 0x0d, 0x0a, 28, 0, 0, 0, 0x4d, 0x3c, 0x2b, 0x1b, 1
+	};
+
+	ok(d4_border_begins(D4_BORDER_PCAP, pcap) &&
+	    !d4_border_begins(D4_BORDER_PCAP, packet) &&
+	    !d4_border_begins(D4_BORDER_PCAP, pcapng), "how pcap begins");
+	ok(d4_border_begins(D4_BORDER_PCAPNG, pcapng) &&
+	    !d4_border_begins(D4_BORDER_PCAPNG, block) &&
+	    !d4_border_begins(D4_BORDER_PCAPNG, pcap), "how pcapng begins");
+	ok(!d4_border_begins(D4_BORDER_LINES, pcap) &&
+	    !d4_border_begins(D4_BORDER_OPAQUE, pcap), "others as they go on");
+}
+
 int
 main(void)
 {
 	test_nothing();
+	test_begins();
 	test_opaque();
 	test_lines();
 	test_pcap();

@@ -591,8 +591,10 @@ test_uuid_interrupted(void)
 static void
 test_rest(void)
 {
+	static const enum fault none[] = { DIRECTORY, FIFO, DANGLING };
 	char path[D4_CONF_TEXT], want[256];
 	struct d4_conf *other;
+	size_t i;
 
 	errno = 0;
 	ok(d4_conf_open("/nowhere/at/all") == NULL && errno == ENOENT,
@@ -603,6 +605,14 @@ test_rest(void)
 	ok(d4_conf_has(conf, "v") && !d4_conf_has(conf, "w"), "has");
 	ok(d4_conf_path(conf, "v", path) == 0 && strcmp(path, want) == 0,
 	    "the path of a value");
+	for (i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
+		make_fault(none[i]);
+		ok(d4_conf_has(conf, "v") && d4_conf_path(conf, "v",
+		    path) == -1 && is_told(), "what is there and no file");
+	}
+	empty_dir();
+	ok(d4_conf_path(conf, "v", path) == -1 && is_told(), "no file at all");
+	put("v", LIT("x\n"));
 	(void)chmod(want, 0640);
 	is(d4_conf_closed(conf, "v", false), 0, "0640 is closed");
 	(void)chmod(want, 0644);

@@ -278,6 +278,66 @@ test_endless(void)
 	window_free(w);
 }
 
+/* Whether the payloads that arrived since, one behind the other, are these. */
+static bool
+arrived(const uint8_t *want, size_t len)
+{
+	size_t at, n, size;
+
+	for (at = n = 0; at < nwire; at += D4_HEADER_LEN + size) {
+		size = d4_get32le(wire + at + D4_SIZE_AT);
+		if (size > len - n || memcmp(wire + at + D4_HEADER_LEN,
+		    want + n, size) != 0)
+			return false;
+		n += size;
+	}
+	nwire = 0;
+	return n == len;
+}
+
+/* A writer leaves within a packet, or wrote something else; the next begins a
+ * capture. */
+static void
+test_other_writer(size_t slice)
+{
+	struct window *w = make_window(4096, 0, 1u << 20);
+	struct cut *c = make(w, D4_BORDER_PCAP, 4096, false);
+	uint8_t a[200], b[200], other[200];
+	size_t alen, blen;
+
+	memset(other, 0xee, sizeof(other));
+	alen = put_header(a);
+	alen += put_packet(a + alen, 'a', 20);
+	blen = put_header(b);
+	blen += put_packet(b + blen, 'b', 20);
+	nwire = 0;
+	feed(c, a, alen, slice);
+	feed(c, a + 24, 30, slice);
+	(void)sent(w);
+	ok(arrived(a, alen), "by %zu: one packet, and the half of another",
+	    slice);
+	cut_other_writer(c);
+	feed(c, b, blen, slice);
+	(void)sent(w);
+	ok(arrived(b, blen), "which is left out when another capture begins");
+	is(cut_pending(c), 0, "nothing waits");
+	feed(c, a + 24, 5, slice);
+	cut_other_writer(c);
+	feed(c, a + 29, alen - 29, slice);
+	(void)sent(w);
+	ok(arrived(a + 24, alen - 24), "but not when the packet goes on");
+	feed(c, other, sizeof(other), slice);
+	(void)sent(w);
+	nwire = 0;
+	cut_other_writer(c);
+	feed(c, b, blen, slice);
+	feed(c, b + 24, 10, slice);
+	(void)sent(w);
+	ok(arrived(b, blen), "after what was none, a capture is one again");
+	cut_free(c);
+	window_free(w);
+}
+
 int
 main(void)
 {
@@ -289,6 +349,8 @@ main(void)
 	test_pcap(1500, 128, 1u << 20);
 	test_pcap(1500, 128, 0);
 	test_other_data();
+	test_other_writer(1);
+	test_other_writer(300);
 	test_drop();
 	test_endless();
 	d4_mac_key_free(key);

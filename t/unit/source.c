@@ -52,11 +52,13 @@ age(const char *name, int seconds)
 		abort();
 }
 
+static bool writers;			/* who are told apart */
+
 static struct source *
 open_source(const char *text, bool json)
 {
 	static char name[PATH_MAX];
-	struct source_settings s = { .json = json };
+	struct source_settings s = { .json = json, .writers = writers };
 	struct source *src;
 	char why[SOURCE_WHY] = "";
 
@@ -84,10 +86,9 @@ test_file(void)
 	source_close(src);
 	ok((src = open_source(in_dir("none"), false)) == NULL,
 	    "a file that is not there is a fault");
-	src = open_source(dir, false);
-	is(source_read(src, got, 10), -1, "a directory can't be read");
-	ok(same(source_why(src), strerror(EISDIR)), "for this reason");
-	source_close(src);
+	ok((src = open_source(dir, false)) == NULL, "so is a directory");
+	ok(open_source(text_of("folder:", "file"), false) == NULL,
+	    "and a file that should be a folder");
 }
 
 static void
@@ -195,7 +196,8 @@ ten_writers(struct source *src, const char *path, const char *what)
 		struct pollfd pfd;
 
 		calls++;
-		if (source_poll(src, &pfd) != -1 || poll(&pfd, 1, 20) == 0)
+		(void)source_poll(src, &pfd);
+		if (poll(&pfd, 1, 20) == 0)
 			break;
 	}
 	ok(calls < 5, "%s: waits without a writer (%d calls)", what, calls);
@@ -203,6 +205,36 @@ ten_writers(struct source *src, const char *path, const char *what)
 		write_fifo(path, name_writer(text, i));
 	ok(same(collect(src, strlen(all), 7, SOON, NULL), all),
 	    "%s: ten that left before the first was read", what);
+}
+
+/* Its name is gone, is that of a file, then of another FIFO. */
+static void
+other_fifo(struct source *src, const char *path, const char *what)
+{
+	struct pollfd pfd;
+	bool end;
+
+	(void)unlink(path);
+	(void)collect(src, 1, 5, 100, &end);
+	ok(!end && source_poll(src, &pfd) >= 0 && poll(&pfd, 1, 0) == 0,
+	    "%s: without a name it waits", what);
+	put(path, "no", 2);
+	ok(same(collect(src, 1, 5, 1500, &end), "") && !end,
+	    "%s: a file in its place is left alone", what);
+	(void)unlink(path);
+	if (mkfifo(path, 0444) == -1)
+		abort();
+	ok(same(collect(src, 1, 5, 1500, &end), "") && !end,
+	    "%s: so is another without a writer", what);
+	write_fifo(path, "another\n");
+	ok(same(collect(src, 8, 5, SOON, &end), "another\n"),
+	    "%s: whose writer is read", what);
+	write_fifo(path, "and more\n");
+	ok(same(collect(src, 9, 5, SOON, &end), "and more\n") && !end,
+	    "%s: and the next one", what);
+	(void)unlink(path);
+	if (mkfifo(path, 0644) == -1)
+		abort();
 }
 
 static void
@@ -214,8 +246,23 @@ test_fifo(void)
 	if (mkfifo(in_dir(path), 0644) == -1)
 		abort();
 	src = open_source(in_dir(path), false);
-	ok(source_fd(src) != -1, "a FIFO can be read by read(2) alone");
+	ok(source_fd(src) != -1, "a FIFO is a plain descriptor");
 	ten_writers(src, in_dir(path), "FIFO");
+	other_fifo(src, in_dir(path), "FIFO");
+	source_close(src);
+
+	writers = true;
+	src = open_source(in_dir(path), false);
+	writers = false;
+	is(source_fd(src), -1, "not where its writers are told apart");
+	ten_writers(src, in_dir(path), "told apart");
+	other_fifo(src, in_dir(path), "told apart");
+	(void)collect(src, 1, 1, 1500, NULL);
+	write_fifo(in_dir(path), "1234");
+	(void)collect(src, 2, 2, SOON, NULL);
+	ok(source_other_writer(src), "what another writes is known");
+	(void)collect(src, 2, 2, SOON, NULL);
+	ok(!source_other_writer(src), "until more of it is read");
 	source_close(src);
 
 	/* Without the right to write there, no writer of our own. */
@@ -226,8 +273,9 @@ test_fifo(void)
 	if (getuid() == 0 && seteuid(0) == -1)
 		abort();
 	(void)chmod(in_dir(path), 0644);
-	is(source_fd(src), -1, "a FIFO we may only read can't");
+	is(source_fd(src), -1, "a FIFO we may only read is none");
 	ten_writers(src, in_dir(path), "read-only FIFO");
+	other_fifo(src, in_dir(path), "read-only FIFO");
 	source_close(src);
 }
 
@@ -267,6 +315,7 @@ test_unix(void)
 	(void)close(a);
 	ok(same(collect(src, 13, 100, SOON, NULL), "still\nsecond\n"),
 	    "the next one when it has left");
+	ok(source_other_writer(src), "which is known");
 	(void)close(b);
 	for (i = 0; i < 10; i++) {
 		a = connect_unix(in_dir("socket"));
@@ -349,6 +398,7 @@ test_folder_slow_writer(void)
 {
 	struct source *src = open_source(text_of("folder:", "f/sub"), true);
 	int fd = open(in_dir("f/sub/slow"), O_WRONLY | O_CREAT, 0644);
+	char other[PATH_MAX];
 
 	(void)collect(src, ROOM, 100, 3500, NULL);
 	ok(strcmp(got, "2\n8\n") == 0 || strcmp(got, "2\n8\n\n") == 0,
@@ -360,6 +410,27 @@ test_folder_slow_writer(void)
 	(void)close(fd);
 	ok(same(collect(src, 14, 100, SOON, NULL), "slow but sure\n"),
 	    "all of it when it is closed");
+
+	/* Another directory has everything looked at again. */
+	fd = open(in_dir("f/sub/slower"), O_WRONLY | O_CREAT, 0644);
+	(void)!write(fd, "slower ", 7);
+	nap(2500);
+	(void)mkdir(in_dir("f/sub/dir"), 0755);
+	ok(same(collect(src, ROOM, 100, 500, NULL), ""),
+	    "nor of one whose writer takes its time");
+	(void)!write(fd, "still", 5);
+	(void)close(fd);
+	ok(same(collect(src, 13, 100, SOON, NULL), "slower still\n"),
+	    "all of it once");
+	put_text("aside", "linked");
+	nap(2500);
+	if (link(in_dir("aside"), strcpy(other,
+	    in_dir("f/sub/linked"))) == -1)
+		abort();
+	(void)unlink(in_dir("aside"));
+	(void)mkdir(in_dir("f/sub/dir2"), 0755);
+	ok(same(collect(src, 7, 100, SOON, NULL), "linked\n"),
+	    "a file that is linked into place has no writer");
 	source_close(src);
 }
 
