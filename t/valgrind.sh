@@ -44,14 +44,15 @@ wrap() {
 	chmod +x "$tree/$1/$2"
 }
 
-# timeout, with ten times the seconds.
+# timeout [--foreground], with ten times the seconds.
 wrap_timeout() {
 	mkdir "$tree/slow"
 	{
 		echo '#!/bin/sh'
 		# shellcheck disable=SC2016 # for the script
-		printf '%s\n' 'n=$(($1 * 10))' shift \
-		    "exec '$(command -v timeout)' "'"$n" "$@"'
+		printf '%s\n' 'case $1 in -*) how=$1; shift ;; esac' \
+		    'n=$(($1 * 10))' shift \
+		    "exec '$(command -v timeout)' "'$how "$n" "$@"'
 	} > "$tree/slow/timeout"
 	chmod +x "$tree/slow/timeout"
 	PATH=$tree/slow:$PATH
