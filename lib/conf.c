@@ -80,6 +80,15 @@ d4_conf_refuse(struct d4_conf *conf, const char *name, const char *reason,
 	return -1;
 }
 
+/* What is wrong with something else than a file, or NULL. */
+static const char *
+no_file(const struct stat *st)
+{
+	if (S_ISDIR(st->st_mode))
+		return "is a directory, not a file";
+	return S_ISREG(st->st_mode) ? NULL : "is not a regular file";
+}
+
 /*
  * Opens a value for reading; a FIFO or device must not hang us, so it is
  * opened without waiting and refused.
@@ -99,11 +108,7 @@ open_value(struct d4_conf *conf, const char *name, const char *expected)
 	}
 	if (fstat(fd, &st) == -1)
 		reason = strerror(errno);
-	else if (S_ISDIR(st.st_mode))
-		reason = "is a directory";
-	else if (!S_ISREG(st.st_mode))
-		reason = "is not a regular file";
-	else
+	else if ((reason = no_file(&st)) == NULL)
 		return fd;
 	(void)close(fd);
 	return d4_conf_refuse(conf, name, reason, expected);
@@ -425,11 +430,18 @@ d4_conf_is_sample(const void *key, size_t len)
 int
 d4_conf_path(struct d4_conf *conf, const char *name, char path[D4_CONF_TEXT])
 {
+	char joined[D4_CONF_TEXT];
+	const char *reason;
+	struct stat st;
 	int n;
 
-	n = snprintf(path, D4_CONF_TEXT, "%s/%s", conf->dir, name);
+	n = snprintf(joined, sizeof(joined), "%s/%s", conf->dir, name);
 	if (n < 0 || n >= D4_CONF_TEXT)
 		return d4_conf_refuse(conf, name, "has too long a path",
 		    "a directory with a shorter name");
+	if (fstatat(conf->fd, name, &st, 0) == 0 &&
+	    (reason = no_file(&st)) != NULL)
+		return d4_conf_refuse(conf, name, reason, "a regular file");
+	memcpy(path, joined, (size_t)n + 1);
 	return 0;
 }

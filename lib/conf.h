@@ -101,7 +101,8 @@ bool d4_conf_denied(const struct d4_conf *, const char *name);
 bool d4_conf_is_sample(const void *key, size_t len);
 
 /* "DIR/NAME" for libraries that open files by name.  Returns -1 and a fault
- * when it does not fit. */
+ * when it does not fit, or bears the name of something else than a file, whose
+ * opening could wait for ever; it may be missing. */
 int d4_conf_path(struct d4_conf *, const char *name, char[D4_CONF_TEXT]);
 
 #endif

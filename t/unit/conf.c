@@ -603,6 +603,16 @@ test_rest(void)
 	ok(d4_conf_has(conf, "v") && !d4_conf_has(conf, "w"), "has");
 	ok(d4_conf_path(conf, "v", path) == 0 && strcmp(path, want) == 0,
 	    "the path of a value");
+	ok(d4_conf_path(conf, "w", path) == 0, "of a missing one too");
+	path_of(want, "w");
+	ok(mkfifo(want, 0600) == 0 && d4_conf_path(conf, "w", path) == -1 &&
+	    strstr(d4_conf_fault(conf), "w: is not a regular file (expected ")
+	    != NULL, "not of a FIFO, whose reader would wait");
+	ok(unlink(want) == 0 && mkdir(want, 0700) == 0 &&
+	    d4_conf_path(conf, "w", path) == -1 && strstr(d4_conf_fault(conf),
+	    "w: is a directory, not a file") != NULL, "nor of a directory");
+	(void)rmdir(want);
+	path_of(want, "v");
 	(void)chmod(want, 0640);
 	is(d4_conf_closed(conf, "v", false), 0, "0640 is closed");
 	(void)chmod(want, 0644);
