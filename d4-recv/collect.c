@@ -675,6 +675,8 @@ take_the_rest(struct collect *c)
 	bool again = false;
 	size_t i;
 
+	if (c->finish != NULL)
+		finish_hurry(c->finish);
 	(void)listen_to_all(c, false);
 	c->listen_at = INT64_MAX;
 	for (i = 0; i < c->s->nlisteners; i++)
@@ -706,9 +708,11 @@ finish_files(struct collect *c)
 		d4_log_info(1, "%s: other stores do not know of all streams",
 		    c->s->settings->registry);
 	left = until - d4_clock_ms();
-	if (finish_drain(c->finish, left > 0 ? (int)left : 0) == -1)
+	if (finish_drain(c->finish, left > 0 ? (int)left : 0) == -1 &&
+	    files(c)->waiting > 0)
 		d4_log_info(1, "%s: the next start goes on with the rest",
 		    c->s->settings->destination);
+	finish_drop_hooks(c->finish);
 	return rc;
 }
 
