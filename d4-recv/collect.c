@@ -33,6 +33,7 @@
 #define FLUSH_SENSORS	512	/* whose counts are written in one tick */
 #define SPARE_FILES	1024	/* that no connection may count on */
 #define REST_MS		1000	/* for what has arrived, at the end */
+#define MOMENT_MS	10	/* until room may have been made, then */
 #define DRAIN_MS	2500	/* for what waits to be finished, then */
 
 /* What an epoll event is for when it is none of a connection's. */
@@ -666,9 +667,26 @@ run(struct collect *c)
 
 /* -- end ------------------------------------------------------------------- */
 
+/* What has arrived is taken, and what waits for room tried again, as long as
+ * files are finished and make some.  Returns whether there is more to do. */
+static bool
+take_more(struct collect *c, bool *again)
+{
+	bool waits;
+
+	if (turn(c, false, again) > 0 || *again)
+		return true;
+	waits = conn_drain(&c->ctx);
+	*again = conn_turn(&c->ctx);
+	if (waits && c->finish != NULL)
+		(void)finish_drain(c->finish, MOMENT_MS);
+	return waits || *again;
+}
+
 /* Nobody comes any more, also when our parent is gone; what has arrived is
- * taken as long as there is time. */
-static void
+ * taken as long as there is time.  Returns -1 when there was no room for some
+ * of it. */
+static int
 take_the_rest(struct collect *c)
 {
 	int64_t until = d4_clock_ms() + REST_MS;
@@ -681,9 +699,9 @@ take_the_rest(struct collect *c)
 	c->listen_at = INT64_MAX;
 	for (i = 0; i < c->s->nlisteners; i++)
 		(void)close(c->s->listeners[i]);
-	while ((turn(c, false, &again) > 0 || again) && d4_clock_ms() < until)
+	while (take_more(c, &again) && d4_clock_ms() < until)
 		continue;
-	conn_end_all(&c->ctx);
+	return conn_end_all(&c->ctx);
 }
 
 /* Files are closed, what waits for room gets it if there is some. */
@@ -721,8 +739,9 @@ end(struct collect *c)
 {
 	int rc;
 
-	take_the_rest(c);
-	rc = finish_files(c);
+	rc = take_the_rest(c);
+	if (finish_files(c) == -1)
+		rc = -1;
 	if (c->ctx.streams != NULL && stream_drain(c->ctx.streams,
 	    DRAIN_MS) == -1) {
 		d4_log_warnx("%s: %zu bytes could not be handed over",

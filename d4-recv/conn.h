@@ -175,8 +175,13 @@ void conn_tick(struct conn_context *, bool judge);
 /* After a turn that returned true: reads those connections again. */
 void conn_reread(struct conn_context *);
 
-/* All connections end, without an answer: what was read is stored. */
-void conn_end_all(struct conn_context *);
+/* What waits for room is tried again.  Returns whether some still waits.  A
+ * turn must be ended after. */
+bool conn_drain(struct conn_context *);
+
+/* All connections end, without an answer: what was read is stored.  Returns -1
+ * when some of it found no room, which was said, and does not come again. */
+int conn_end_all(struct conn_context *);
 
 /* Whether what it sent waits for room; it is not to be read then. */
 bool conn_is_full(struct conn *);

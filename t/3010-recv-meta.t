@@ -62,6 +62,7 @@ is "$status $(cat err)" '1 d4-recv: /dev/full: No space left on device' \
     '-M on a full disk'
 
 cp stream in
+# shellcheck disable=SC2094 # that is the point
 run "$RECV" -c r -M in < in
 is "$status $(cat err)" '1 d4-recv: in: is the file that is read, or stdout' \
     '-M with the file that is read'

@@ -85,6 +85,11 @@ sleep 3
 begun=$SECONDS
 stop
 ok 'SIGTERM while it is full: in time' test $((SECONDS - begun)) -le 5
+if said 'bytes (of a sensor )?found no room'; then
+	is "$status" 1 'what was lost is no success'
+else
+	is "$status" 0 'nothing was lost'
+fi
 kill "$pid" 2> /dev/null
 rm -f s/ballast
 serve
