@@ -113,7 +113,7 @@ mind_deadline(struct conn_context *ctx, struct conn *c)
 	else if (c->record_ms != 0 && !conn_is_full(c) &&
 	    ctx->now_ms - c->record_ms > record_time(c))
 		conn_refuse(ctx, c, REFUSED_TIMEOUT, "a record");
-	else if (c->state == CONN_QUIET &&
+	else if (c->state == CONN_QUIET && !conn_is_full(c) &&
 	    age > (int64_t)ctx->settings->quiet * 1000)
 		conn_refuse(ctx, c, REFUSED_TIMEOUT, "no record");
 }

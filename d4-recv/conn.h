@@ -6,7 +6,8 @@
  * A sensor's life, from accept(2) to close(2):
  *
  *	HANDSHAKE	TLS is being agreed on
- *	QUIET		no record has verified yet: a stranger
+ *	QUIET		no record has verified yet: a stranger; or its claim
+ *			in the registry found no room, and that record waits
  *	LIVE		the sensor is who it says; what it sends is kept
  *	ENDING		it said that this was all; our answer goes out once all
  *			is stored
