@@ -10,7 +10,7 @@
  *	filter.[ch]	one stream from a descriptor to a descriptor
  *	supervise.[ch]	the parent of the workers
  *	reload.[ch]	a new configuration in the place of the old
- *	collect.[ch]	one worker: its loop
+ *	collect.[ch]	one worker: its loop, and collect-*.c around it
  *	conn.[ch]	a sensor's life, from accept to close: conn-*.c
  *	admit.[ch]	who may send, by the registry
  *	peers.[ch]	connections of each address

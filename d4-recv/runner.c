@@ -95,7 +95,7 @@ runner_next(int fd, struct runner_end *end)
 	return -1;
 }
 
-/* -- the program ------------------------------------------------------------ */
+/* -- the program ----------------------------------------------------------- */
 
 static int
 is_program(const char *path)
