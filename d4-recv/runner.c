@@ -193,7 +193,7 @@ reload(struct runner *r)
 		return;
 	if (!d4_conf_has(conf, "hook") ||
 	    d4_conf_text(conf, "hook", program, "the path of a program") == 0)
-		memcpy(r->program, program, sizeof(program));
+		(void)snprintf(r->program, sizeof(r->program), "%s", program);
 	d4_conf_close(conf);
 }
 
