@@ -265,8 +265,12 @@ load_place(struct d4_conf *conf, const char *name, const struct settings *s,
 		    "is needed without files", expected);
 		return fault(conf);
 	}
-	n = snprintf(value, D4_CONF_TEXT, "%.3900s/%s", s->destination, name);
-	return n < 0 || n >= D4_CONF_TEXT ? 1 : 0;
+	n = snprintf(value, D4_CONF_TEXT, "%s/%s", s->destination, name);
+	if (n >= 0 && n < D4_CONF_TEXT)
+		return 0;
+	(void)d4_conf_refuse(conf, "destination", "is too long",
+	    "a shorter path");
+	return fault(conf);
 }
 
 /* Definitions of queues are the registry's, so it is where they are, too. */
@@ -283,7 +287,11 @@ load_places(struct settings *s, struct d4_conf *conf)
 		n = snprintf(s->queues, D4_CONF_TEXT, "%.*s/2",
 		    (int)(strrchr(s->registry, '/') - s->registry),
 		    s->registry);
-		return n < 0 || n >= D4_CONF_TEXT ? 1 : 0;
+		if (n >= 0 && n < D4_CONF_TEXT)
+			return 0;
+		(void)d4_conf_refuse(conf, "registry", "is too long",
+		    "a shorter path");
+		return fault(conf);
 	}
 	if ((n = load_place(conf, "queues", s, s->queues)) > 0)
 		return n;

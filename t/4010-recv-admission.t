@@ -281,6 +281,9 @@ for hook in "$RECV" true; do
 	is "$status $(grep ^hook out)" "0 hook: $hook" "a hook that is: $hook"
 done
 rm bad/hook
+printf './%04090d\n' 0 > bad/destination
+refuses 'a store with a path too long for what is in it' 2 \
+    '^d4-recv: bad/destination: is too long ' '' "$RECV" -n -c bad
 echo redis:127.0.0.1:6379/0 > bad/destination
 refuses 'files in Redis' 2 '^d4-recv: bad/destination: is no directory' '' \
     "$RECV" -n -c bad
