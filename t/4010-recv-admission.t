@@ -20,7 +20,7 @@ C=22222222222242228222222222222222
 
 # A change of the registry is seen within a second.
 seen() {
-	sleep 1.1
+	sleep 1.6
 }
 
 declare -A counts

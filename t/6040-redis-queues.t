@@ -42,7 +42,7 @@ queue $Q3 3 100 > check
 r -n 1 SREM "analyzer:3" $Q3 > check
 r -n 1 SADD "analyzer_uuid_group:3" $Q3 > check
 r -n 1 SADD "analyzer_sensor_group:$Q3" "$HEX" > check
-sleep 2
+sleep 3
 
 printf 'one\ntwo\n\nthree\npart' > lines
 send type=8,data=@lines
@@ -74,7 +74,7 @@ ok 'and a file' within 10 kept
 # ---- the limit -------------------------------------------------------------
 
 r -n 1 HSET stream_max_size_by_uuid "$HEX" 50 > check
-sleep 2
+sleep 3
 noise 200000 > data
 split -b 1000 -d -a 3 data part.
 args=()

@@ -116,7 +116,8 @@ send type=3,data=@data &
 started
 sensor=$pid
 ok 'entries are refused' within 10 grep -q READONLY recv.err
-sleep 0.5
+# Until it has read all that was sent.
+sleep 2
 kill "$recv"
 finish "$recv"
 is "$status" 1 'with entries that are refused it does not end well'

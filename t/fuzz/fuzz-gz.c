@@ -10,7 +10,6 @@
 #define _GNU_SOURCE	/* memfd_create() */
 
 #include <sys/mman.h>
-#include <sys/socket.h>
 
 #include <assert.h>
 #include <errno.h>
@@ -22,6 +21,7 @@
 
 #include "lib/gz.h"
 #include "t/fuzz/faults.h"
+#include "t/fuzz/slow-file.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 
@@ -80,23 +80,6 @@ file_of(const void *data, size_t len)
 	return fd;
 }
 
-/* Each read(2) of it gives one part of the data; what of the part finds no room
- * is lost, so that pieces may not be smaller. */
-static int
-slow_file_of(const uint8_t *data, size_t len, size_t part)
-{
-	size_t n;
-	int fds[2];
-
-	assert(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fds) == 0);
-	for (; len > 0; data += n, len -= n) {
-		n = len < part ? len : part;
-		assert(write(fds[1], data, n) == (ssize_t)n);
-	}
-	(void)close(fds[1]);
-	return fds[0];
-}
-
 static void
 check_same(const struct pass *p, const struct pass *q)
 {
@@ -147,7 +130,7 @@ take(const uint8_t *data, size_t len, size_t piece)
 
 	run(&memory, open_memory(data, len), 65536, len);
 	run(&file, open_file(fd), 65536, len);
-	slow_fd = slow_file_of(data, len, part);
+	slow_fd = slow_file(data, len, part);
 	run(&slow, open_file(slow_fd), piece < part ? part : piece, len);
 	run(&small, open_memory(data, len), piece, len);
 	check_same(&memory, &file);

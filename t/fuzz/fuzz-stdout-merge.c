@@ -10,7 +10,6 @@
 #define _GNU_SOURCE	/* memfd_create() */
 
 #include <sys/mman.h>
-#include <sys/socket.h>
 
 #include <assert.h>
 #include <stdint.h>
@@ -22,6 +21,7 @@
 #include "d4-stdout/pcap.h"
 #include "lib/border.h"
 #include "t/fuzz/faults.h"
+#include "t/fuzz/slow-file.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 
@@ -32,26 +32,11 @@ struct pass {
 	bool		 broken;	/* the output is */
 };
 
-static int
-slow_file(const uint8_t *data, size_t len)
-{
-	size_t part = len / 100 + 1 + len % 8, n;
-	int fds[2];
-
-	assert(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fds) == 0);
-	for (; len > 0; data += n, len -= n) {
-		n = len < part ? len : part;
-		assert(write(fds[1], data, n) == (ssize_t)n);
-	}
-	(void)close(fds[1]);
-	return fds[0];
-}
-
 static void
 add(struct pass *p, struct merge *m, const uint8_t *data, size_t len,
     bool slow)
 {
-	int fd = slow ? slow_file(data, len) : -1;
+	int fd = slow ? slow_file(data, len, len / 100 + 1 + len % 8) : -1;
 	struct d4_gz_in *in = slow ? d4_gz_in_open(fd) :
 	    d4_gz_in_memory(data, len);
 	enum merge_end end;

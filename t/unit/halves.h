@@ -10,12 +10,43 @@
 
 #include "lib/redis.h"
 #include "lib/registry.h"
+#include "lib/uuid.h"
 #include "t/unit/redis-server.h"
 #include "t/unit/scratch.h"
 #include "t/unit/tap.h"
 
 static bool over_redis;
 static char redis_where[256];
+
+/* A uuid of version 4 with a number in it, and how it is written; both are good
+ * for the next three calls. */
+__attribute__((unused))
+static const uint8_t *
+uuid(unsigned int n)
+{
+	static uint8_t bytes[4][D4_UUID_LEN];
+	static unsigned int next;
+	uint8_t *b = bytes[next++ % 4];
+
+	memset(b, 0, D4_UUID_LEN);
+	b[0] = (uint8_t)n;
+	b[1] = (uint8_t)(n >> 8);
+	b[6] = 0x40;
+	b[8] = 0x80;
+	return b;
+}
+
+__attribute__((unused))
+static const char *
+hex(unsigned int n)
+{
+	static char text[4][D4_UUID_HEX];
+	static unsigned int next;
+	char *t = text[next++ % 4];
+
+	d4_uuid_hex(t, uuid(n));
+	return t;
+}
 
 /* Runs a command of words without blanks, as it is; its number, or whether
  * there was anything. */

@@ -29,33 +29,6 @@ open_registry(void)
 	return reg;
 }
 
-/* A uuid of version 4 with a number in it. */
-static const uint8_t *
-uuid(unsigned int n)
-{
-	static uint8_t bytes[4][D4_UUID_LEN];
-	static unsigned int next;
-	uint8_t *b = bytes[next++ % 4];
-
-	memset(b, 0, D4_UUID_LEN);
-	b[0] = (uint8_t)n;
-	b[1] = (uint8_t)(n >> 8);
-	b[6] = 0x40;
-	b[8] = 0x80;
-	return b;
-}
-
-static const char *
-hex(unsigned int n)
-{
-	static char text[4][D4_UUID_HEX];
-	static unsigned int next;
-	char *t = text[next++ % 4];
-
-	d4_uuid_hex(t, uuid(n));
-	return t;
-}
-
 static int
 count(void *n, const char *text)
 {
