@@ -114,10 +114,11 @@ STORE = $(patsubst %,d4-recv/%.o,place whole complete runner hook finish \
     $(SHARE_ROOM) pipeline)
 STREAM_ROOM = stream stream-cmd stream-keys stream-tail stream-answer \
     stream-check stream-lost stream-turn
+COLLECT_ROOM = collect collect-open collect-limit collect-tick collect-end
 CONN_ROOM = conn conn-key conn-note conn-keep conn-take conn-read conn-turn
 d4-recv/d4-recv: $(patsubst %,d4-recv/%.o,main settings session filter \
-    supervise reload collect $(CONN_ROOM) admit peers refusals errors faults \
-    analyze figures $(STREAM_ROOM) passage) $(STORE)
+    supervise reload $(COLLECT_ROOM) $(CONN_ROOM) admit peers refusals \
+    errors faults analyze figures $(STREAM_ROOM) passage) $(STORE)
 d4-recv/d4-recv: NEEDS += $(TLS) $(CRYPTO) $(UUID) $(JSON) $(REDIS) $(GZ) \
     -pthread
 

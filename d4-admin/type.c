@@ -153,6 +153,22 @@ prepare(struct admin *a)
 	return 0;
 }
 
+/* Who takes the word for its number would be surprised by what is refused. */
+static void
+warn_of_name(const char *name)
+{
+	const struct d4_type *types;
+	size_t i, n;
+
+	types = d4_type_list(&n);
+	for (i = 0; i < n; i++) {
+		if (strcmp(types[i].name, name) == 0)
+			d4_log_warnx("%s: taken for the name of an extended "
+			    "type; the type of that name is %u", name,
+			    types[i].number);
+	}
+}
+
 static int
 change(struct admin *a, const struct args *args, bool adds)
 {
@@ -173,6 +189,8 @@ change(struct admin *a, const struct args *args, bool adds)
 	for (i = 0; i < args->n; i++) {
 		(void)args_type(args->operand[i], &type, &name);
 		set = *name == '\0' ? D4_SET_TYPES : D4_SET_EXTENDED;
+		if (adds && set == D4_SET_EXTENDED)
+			warn_of_name(name);
 		r = (adds ? d4_registry_add : d4_registry_remove)(a->reg, set,
 		    args->operand[i]);
 		if (r == -1)

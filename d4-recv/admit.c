@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -198,6 +199,9 @@ admit_live(struct conn_context *ctx, struct conn *c, uint8_t type,
 	    older_is_dead(ctx, c)))
 		rc = d4_registry_claim(ctx->registry, &live, true, c,
 		    &c->claim);
+	/* Said with all that wait for room. */
+	if (rc == -1 && (errno == ENOSPC || errno == EDQUOT))
+		return ADMIT_LATER;
 	if (rc == -1) {
 		faults_say(&ctx->faults, d4_registry_why(ctx->registry));
 		return REFUSED_OURS;

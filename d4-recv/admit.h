@@ -20,9 +20,11 @@ unsigned admit_address(struct conn_context *, const char *address);
 unsigned admit_sensor(struct conn_context *, struct conn *,
     const struct d4_header *);
 
+#define ADMIT_LATER	REFUSED_REASONS	/* the disk is full: not now */
+
 /* The first record that verified, of that type (later ones may have been
  * looked at): claims the connection.  older is what admit_same_stream() says.
- * 0, or a reason. */
+ * 0, ADMIT_LATER, or a reason. */
 unsigned admit_live(struct conn_context *, struct conn *, uint8_t type,
     const struct conn *older);
 

@@ -5,9 +5,8 @@
 
 #include "d4-recv/conn-own.h"
 
-/* Keeps what the store has no room for; the sensor is not read meanwhile. */
-static int
-keep(struct conn *c, const struct d4_header *h, const uint8_t *payload)
+int
+conn_keep(struct conn *c, const struct d4_header *h, const uint8_t *payload)
 {
 	size_t len = sizeof(*h) + h->size;
 	uint8_t *backlog;
@@ -165,7 +164,7 @@ conn_take_data(struct conn_context *ctx, struct conn *c,
 		if (c->state == CONN_DEAD || conn_took(ctx, c, result) == -1)
 			return;
 	}
-	if (result == STORE_FULL && keep(c, h, payload) == -1)
+	if (result == STORE_FULL && conn_keep(c, h, payload) == -1)
 		conn_refuse(ctx, c, REFUSED_OURS, "not enough memory");
 }
 
@@ -175,6 +174,10 @@ conn_drain_backlog(struct conn_context *ctx, struct conn *c)
 	enum store_result result;
 	struct d4_header h;
 
+	if (c->claim == NULL) {
+		conn_take_again(ctx, c);
+		return;
+	}
 	while (c->backlog_at < c->backlog_len) {
 		memcpy(&h, c->backlog + c->backlog_at, sizeof(h));
 		result = keep_data(ctx, c, &h, c->backlog + c->backlog_at +

@@ -34,17 +34,18 @@ conn_tell_session(const struct conn *c)
 {
 	char name[D4_NET_HOST + D4_UUID_TEXT];
 
-	if (c->session.nrecords == 0)
-		return;
-	d4_log_info(1, "%s: type %u (%s), %llu records, %llu bytes",
-	    conn_name(c, name), c->session.type,
-	    d4_type_get(c->session.type)->name,
-	    (unsigned long long)c->session.nrecords,
-	    (unsigned long long)c->session.nbytes);
+	(void)conn_name(c, name);
 	/* Who resumes sends them again. */
 	if (c->backlog_at < c->backlog_len && !c->resumes)
 		d4_log_warnx("%s: %zu bytes found no room", name,
 		    c->backlog_len - c->backlog_at);
+	if (c->session.nrecords == 0)
+		return;
+	d4_log_info(1, "%s: type %u (%s), %llu records, %llu bytes",
+	    name, c->session.type,
+	    d4_type_get(c->session.type)->name,
+	    (unsigned long long)c->session.nrecords,
+	    (unsigned long long)c->session.nbytes);
 }
 
 void

@@ -64,6 +64,10 @@ unsigned conn_judge_time(struct conn_context *, struct conn *,
 void conn_hand_on(struct conn_context *, struct conn *,
     const struct d4_header *, const uint8_t *payload);
 
+/* Has a record wait with the connection, which is not read meanwhile.  -1 when
+ * memory is short. */
+int conn_keep(struct conn *, const struct d4_header *, const uint8_t *payload);
+
 /* Keeps a record of data, or has it wait with the connection; the other tries
  * again what there was no room for. */
 void conn_take_data(struct conn_context *, struct conn *,
@@ -74,6 +78,9 @@ void conn_drain_backlog(struct conn_context *, struct conn *);
 
 /* Verifies what was gathered, and takes it in order. */
 void conn_settle(struct conn_context *);
+
+/* The same once more with what waits since there was no room for a claim. */
+void conn_take_again(struct conn_context *, struct conn *);
 
 /* -- conn-read.c: what comes in -------------------------------------------- */
 

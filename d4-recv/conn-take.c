@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "d4-recv/admit.h"
@@ -75,6 +76,26 @@ go_live(struct conn_context *ctx, struct conn *c, uint8_t type)
 	return c->sink == NULL ? REFUSED_OURS : 0;
 }
 
+/* The first record that verified.  Returns whether it is to be taken; on a full
+ * disk it waits with those behind it, and the claim is tried again later. */
+static bool
+begin(struct conn_context *ctx, struct conn *c, const struct d4_header *h,
+    const uint8_t *payload)
+{
+	unsigned reason = ADMIT_LATER;
+
+	if (c->backlog_len == 0) {
+		c->resumes = h->size == 0;
+		memcpy(c->hello, h->hmac, sizeof(c->hello));
+		reason = go_live(ctx, c, h->type);
+	}
+	if (reason == ADMIT_LATER && conn_keep(c, h, payload) == -1)
+		reason = REFUSED_OURS;
+	if (reason != 0 && reason != ADMIT_LATER)
+		conn_refuse(ctx, c, reason, NULL);
+	return reason == 0;
+}
+
 /* Takes one verified record. */
 static void
 take(struct conn_context *ctx, struct conn *c, const struct d4_header *h,
@@ -84,14 +105,8 @@ take(struct conn_context *ctx, struct conn *c, const struct d4_header *h,
 	bool hello;
 
 	c->verified = true;
-	if (c->state == CONN_QUIET) {
-		c->resumes = h->size == 0;
-		memcpy(c->hello, h->hmac, sizeof(c->hello));
-		if ((reason = go_live(ctx, c, h->type)) != 0) {
-			conn_refuse(ctx, c, reason, NULL);
-			return;
-		}
-	}
+	if (c->claim == NULL && !begin(ctx, c, h, payload))
+		return;
 	hello = c->session.nrecords++ == 0 && c->resumes;
 	c->turn_records++;
 	ctx->nrecords++;
@@ -142,4 +157,28 @@ conn_settle(struct conn_context *ctx)
 			take(ctx, c, &ctx->headers[i],
 			    ctx->jobs[i].record + D4_HEADER_LEN);
 	}
+}
+
+void
+conn_take_again(struct conn_context *ctx, struct conn *c)
+{
+	uint8_t *records = c->backlog;
+	size_t at, len = c->backlog_len;
+	/* What it was condemned for then stands behind all of them. */
+	bool condemned = c->condemned;
+	struct d4_header h;
+
+	c->backlog = NULL;
+	c->backlog_len = c->backlog_at = 0;
+	for (at = 0; at < len && c->state != CONN_DEAD &&
+	    c->condemned == condemned; at += sizeof(h) + h.size) {
+		memcpy(&h, records + at, sizeof(h));
+		take(ctx, c, &h, records + at + sizeof(h));
+	}
+	free(records);
+	/* The wait was ours, not the sensor's. */
+	if (c->record_ms != 0)
+		c->record_ms = ctx->now_ms;
+	if (c->state != CONN_DEAD)
+		conn_touch(ctx, c);
 }

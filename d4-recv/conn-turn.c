@@ -113,7 +113,7 @@ mind_deadline(struct conn_context *ctx, struct conn *c)
 	else if (c->record_ms != 0 && !conn_is_full(c) &&
 	    ctx->now_ms - c->record_ms > record_time(c))
 		conn_refuse(ctx, c, REFUSED_TIMEOUT, "a record");
-	else if (c->state == CONN_QUIET &&
+	else if (c->state == CONN_QUIET && !conn_is_full(c) &&
 	    age > (int64_t)ctx->settings->quiet * 1000)
 		conn_refuse(ctx, c, REFUSED_TIMEOUT, "no record");
 }
@@ -221,10 +221,34 @@ conn_reread(struct conn_context *ctx)
 	}
 }
 
-void
+bool
+conn_drain(struct conn_context *ctx)
+{
+	struct conn *c, *next;
+	bool waits = false;
+
+	for (c = ctx->first; c != NULL; c = next) {
+		next = c->next;
+		if (c->backlog_len == 0)
+			continue;
+		conn_drain_backlog(ctx, c);
+		waits = waits || (c->state != CONN_DEAD && c->backlog_len > 0);
+	}
+	return waits;
+}
+
+int
 conn_end_all(struct conn_context *ctx)
 {
+	const struct conn *c;
+	int rc = 0;
+
+	for (c = ctx->first; c != NULL; c = c->next) {
+		if (c->backlog_len > 0 && !c->resumes)
+			rc = -1;
+	}
 	while (ctx->first != NULL)
 		conn_bury(ctx, ctx->first);
 	(void)conn_turn(ctx);
+	return rc;
 }

@@ -143,13 +143,21 @@ conn_refuse_stored(struct conn_context *ctx, struct conn *c, unsigned reason,
 	}
 }
 
-/* When strangers are too many the one that was quiet longest has to go. */
+/* When strangers are too many the one that was quiet longest has to go, and not
+ * who waits for our disk. */
 static void
 make_room(struct conn_context *ctx)
 {
-	if (ctx->nstrangers >= ctx->settings->max_unauthenticated)
-		conn_refuse(ctx, TAILQ_FIRST(&ctx->strangers), REFUSED_FULL,
-		    "a stranger, quiet longest");
+	struct conn *c;
+
+	if (ctx->nstrangers < ctx->settings->max_unauthenticated)
+		return;
+	TAILQ_FOREACH(c, &ctx->strangers, stranger) {
+		if (c->backlog_len == 0)
+			break;
+	}
+	conn_refuse(ctx, c != NULL ? c : TAILQ_FIRST(&ctx->strangers),
+	    REFUSED_FULL, "a stranger, quiet longest");
 }
 
 bool

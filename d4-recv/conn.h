@@ -6,7 +6,8 @@
  * A sensor's life, from accept(2) to close(2):
  *
  *	HANDSHAKE	TLS is being agreed on
- *	QUIET		no record has verified yet: a stranger
+ *	QUIET		no record has verified yet: a stranger; or its claim
+ *			in the registry found no room, and that record waits
  *	LIVE		the sensor is who it says; what it sends is kept
  *	ENDING		it said that this was all; our answer goes out once all
  *			is stored
@@ -176,8 +177,13 @@ void conn_tick(struct conn_context *, bool judge);
 /* After a turn that returned true: reads those connections again. */
 void conn_reread(struct conn_context *);
 
-/* All connections end, without an answer: what was read is stored. */
-void conn_end_all(struct conn_context *);
+/* What waits for room is tried again.  Returns whether some still waits.  A
+ * turn must be ended after. */
+bool conn_drain(struct conn_context *);
+
+/* All connections end, without an answer: what was read is stored.  Returns -1
+ * when some of it found no room, which was said, and does not come again. */
+int conn_end_all(struct conn_context *);
 
 /* Whether what it sent waits for room; it is not to be read then. */
 bool conn_is_full(struct conn *);

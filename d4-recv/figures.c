@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
+#include <string.h>
 
 #include "d4-recv/figures.h"
 #include "lib/log.h"
@@ -10,6 +10,13 @@
 #include "lib/uuid.h"
 
 typedef unsigned long long ull;
+
+/* What the live connections of one sensor and type brought. */
+struct sensor {
+	uint8_t		uuid[D4_UUID_LEN];
+	uint8_t		type;
+	uint64_t	nrecords, nbytes;
+};
 
 void
 figures_begin(struct figures *f, int64_t now_ms)
@@ -147,47 +154,109 @@ put_refusals(FILE *out, const struct refusals *r)
 		    refused_name(i), (ull)r->counts[i]);
 }
 
-static void
-put_sensors(FILE *out, const struct conn_context *ctx)
+/* Of types 2 and 254 a sensor may have many connections, and a name with the
+ * same labels may be in the file once. */
+static int
+compare(const void *one, const void *other)
 {
-	char uuid[D4_UUID_TEXT];
-	const struct conn *c;
+	const struct sensor *a = one, *b = other;
+	int diff = memcmp(a->uuid, b->uuid, sizeof(a->uuid));
 
-	fprintf(out, "# HELP d4_recv_sensor_records Records of each live "
-	    "connection.\n# TYPE d4_recv_sensor_records gauge\n"
-	    "# HELP d4_recv_sensor_bytes Bytes of data of each live "
-	    "connection.\n# TYPE d4_recv_sensor_bytes gauge\n");
+	return diff != 0 ? diff : (int)a->type - (int)b->type;
+}
+
+/* What live connections brought, by sensor and type; *n becomes how many they
+ * are.  NULL when there are none, or no memory. */
+static struct sensor *
+sum_sensors(const struct conn_context *ctx, size_t *n)
+{
+	struct sensor *sensors;
+	const struct conn *c;
+	size_t i, all = 0;
+
+	*n = 0;
+	if (ctx->nconns == 0 ||
+	    (sensors = calloc(ctx->nconns, sizeof(*sensors))) == NULL)
+		return NULL;
 	for (c = ctx->first; c != NULL; c = c->next) {
 		if (c->state != CONN_LIVE)
 			continue;
-		d4_uuid_text(uuid, c->session.uuid);
-		fprintf(out, "d4_recv_sensor_records{uuid=\"%s\",type=\"%u\"} "
-		    "%llu\nd4_recv_sensor_bytes{uuid=\"%s\",type=\"%u\"} "
-		    "%llu\n", uuid, c->session.type, (ull)c->session.nrecords,
-		    uuid, c->session.type, (ull)c->session.nbytes);
+		memcpy(sensors[all].uuid, c->session.uuid, D4_UUID_LEN);
+		sensors[all].type = c->session.type;
+		sensors[all].nrecords = c->session.nrecords;
+		sensors[all++].nbytes = c->session.nbytes;
 	}
+	qsort(sensors, all, sizeof(*sensors), compare);
+	for (i = 0; i < all; i++) {
+		if (*n > 0 && compare(&sensors[*n - 1], &sensors[i]) == 0) {
+			sensors[*n - 1].nrecords += sensors[i].nrecords;
+			sensors[*n - 1].nbytes += sensors[i].nbytes;
+		} else {
+			sensors[(*n)++] = sensors[i];
+		}
+	}
+	return sensors;
 }
 
 static void
+put_sensors(FILE *out, const struct conn_context *ctx)
+{
+	static const char *const names[] = { "records", "bytes" };
+	static const char *const helps[] = { "Records", "Bytes of data" };
+	char uuid[D4_UUID_TEXT];
+	struct sensor *sensors;
+	size_t i, k, n;
+
+	sensors = sum_sensors(ctx, &n);
+	for (k = 0; k < 2; k++) {
+		fprintf(out, "# HELP d4_recv_sensor_%s %s of live "
+		    "connections.\n# TYPE d4_recv_sensor_%s gauge\n",
+		    names[k], helps[k], names[k]);
+		for (i = 0; i < n; i++) {
+			d4_uuid_text(uuid, sensors[i].uuid);
+			fprintf(out, "d4_recv_sensor_%s{uuid=\"%s\",type=\"%u\"}"
+			    " %llu\n", names[k], uuid, sensors[i].type,
+			    (ull)(k == 0 ? sensors[i].nrecords :
+			    sensors[i].nbytes));
+		}
+	}
+	free(sensors);
+}
+
+static int
 write_metrics(const char *path, const struct conn_context *ctx,
     const struct finish_figures *files, const struct analyze *analyze)
 {
 	char *text = NULL;
 	size_t len = 0;
 	FILE *out;
+	int rc;
 
-	if ((out = open_memstream(&text, &len)) == NULL) {
-		d4_log_warn("%s", path);
-		return;
-	}
+	if ((out = open_memstream(&text, &len)) == NULL)
+		return -1;
 	put_rows(out, ctx, files, analyze);
 	if (ctx->streams != NULL)
 		put_streams(out, ctx->streams);
 	put_refusals(out, &ctx->refusals);
 	put_sensors(out, ctx);
-	if (fclose(out) == EOF || d4_notify_write_file(path, text, len) == -1)
-		d4_log_warn("%s", path);
+	rc = fclose(out) == EOF ? -1 : d4_notify_write_file(path, text, len);
 	free(text);
+	return rc;
+}
+
+/* A second's failure is said once, until the file can be written again. */
+static void
+tell_metrics(struct figures *f, const char *path,
+    const struct conn_context *ctx, const struct finish_figures *files,
+    const struct analyze *analyze)
+{
+	bool fails = write_metrics(path, ctx, files, analyze) == -1;
+
+	if (fails && !f->fails)
+		d4_log_warn("%s", path);
+	if (!fails && f->fails)
+		d4_log_say("%s: is written again", path);
+	f->fails = fails;
 }
 
 void
@@ -203,7 +272,7 @@ figures_tick(struct figures *f, const struct collect_settings *s,
 	if (d4_stop_take_figures() || due)
 		say(f, ctx, files, analyze);
 	if (s->metrics != NULL)
-		write_metrics(s->metrics, ctx, files, analyze);
+		tell_metrics(f, s->metrics, ctx, files, analyze);
 }
 
 void
@@ -212,7 +281,7 @@ figures_end(struct figures *f, const struct collect_settings *s,
     const struct analyze *analyze)
 {
 	if (s->metrics != NULL)
-		write_metrics(s->metrics, ctx, files, analyze);
+		tell_metrics(f, s->metrics, ctx, files, analyze);
 	if (s->stats_s > 0)
 		say(f, ctx, files, analyze);
 }

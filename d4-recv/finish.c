@@ -58,6 +58,8 @@ struct finish {
 	struct jobs	 pushing;
 	uint64_t	 nsubmitted, ndone;
 	bool		 said_full;
+	bool		 said_slow;	/* of the hook */
+	bool		 ending;	/* hooks hold nothing back any more */
 	struct finish_figures figures;
 };
 
@@ -475,6 +477,28 @@ say_full(struct finish *f, int full)
 	f->said_full = f->figures.full = full != 0;
 }
 
+/* Files that wait for the hook, where they hold others back. */
+static size_t
+hook_load(const struct finish *f)
+{
+	return f->ending ? 0 : hook_nwait(f->hook);
+}
+
+/* It is not the disk then that sensors wait for. */
+static void
+say_slow(struct finish *f)
+{
+	size_t load = hook_load(f);
+
+	if (load >= BUSY && !f->said_slow) {
+		hook_say(f->hook, "many files wait for it, and so do sensors");
+		f->said_slow = true;
+	} else if (load < LOADED && f->said_slow && !f->ending) {
+		hook_say(f->hook, "goes on");
+		f->said_slow = false;
+	}
+}
+
 void
 finish_run(struct finish *f)
 {
@@ -493,6 +517,7 @@ finish_run(struct finish *f)
 	say_full(f, full);
 	hand_out_all(f);
 	hook_tick(f->hook);
+	say_slow(f);
 }
 
 int
@@ -512,16 +537,28 @@ finish_drain(struct finish *f, int timeout_ms)
 	}
 }
 
+void
+finish_hurry(struct finish *f)
+{
+	f->ending = true;
+}
+
+void
+finish_drop_hooks(struct finish *f)
+{
+	hook_drop(f->hook);
+}
+
 bool
 finish_busy(const struct finish *f)
 {
-	return f->figures.waiting >= BUSY || hook_nwait(f->hook) >= BUSY;
+	return f->figures.waiting >= BUSY || hook_load(f) >= BUSY;
 }
 
 bool
 finish_loaded(const struct finish *f)
 {
-	return f->figures.waiting >= LOADED || hook_nwait(f->hook) >= LOADED;
+	return f->figures.waiting >= LOADED || hook_load(f) >= LOADED;
 }
 
 const struct finish_figures *

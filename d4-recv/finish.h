@@ -96,9 +96,17 @@ int finish_fd(const struct finish *);
  * descriptor is readable and once a second. */
 void finish_run(struct finish *);
 
-/* Goes on until all is finished and pushed, or for that long.  Returns 0, or
- * -1 when time was up. */
+/* Goes on until all is finished and pushed and hooks were begun, or for that
+ * long.  Returns 0, or -1 when time was up. */
 int finish_drain(struct finish *, int timeout_ms);
+
+/* The end has begun: a hook that takes long holds nothing back any more, for
+ * what sensors sent has to be stored. */
+void finish_hurry(struct finish *);
+
+/* It is over: says for how many finished files the hook was not run, which the
+ * next start does not make good. */
+void finish_drop_hooks(struct finish *);
 
 /* Whether so much waits that no new files should be begun: store_write() asks
  * this by itself. */

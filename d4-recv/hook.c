@@ -152,6 +152,23 @@ hook_tick(struct hook *h)
 	}
 }
 
+void
+hook_drop(struct hook *h)
+{
+	if (h->nwait > 0)
+		d4_log_warnx("%s: not run for %zu files, %s and later ones",
+		    name(h), h->nwait, h->first->path);
+	h->nfailed += h->nwait;
+	while (h->first != NULL)
+		remove_first(h);
+}
+
+void
+hook_say(const struct hook *h, const char *what)
+{
+	d4_log_warnx("%s: %s", name(h), what);
+}
+
 size_t
 hook_nwait(const struct hook *h)
 {

@@ -33,6 +33,13 @@ int hook_add(struct hook *, const char *path);
 /* Takes note of those that ended and has others started. */
 void hook_tick(struct hook *);
 
+/* The program for what waits is not run, which is said and counts as
+ * failed. */
+void hook_drop(struct hook *);
+
+/* Says something of the program. */
+void hook_say(const struct hook *, const char *what);
+
 size_t hook_nwait(const struct hook *);
 uint64_t hook_nrun(const struct hook *);
 uint64_t hook_nfailed(const struct hook *);

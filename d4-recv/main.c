@@ -10,7 +10,7 @@
  *	filter.[ch]	one stream from a descriptor to a descriptor
  *	supervise.[ch]	the parent of the workers
  *	reload.[ch]	a new configuration in the place of the old
- *	collect.[ch]	one worker: its loop
+ *	collect.[ch]	one worker: its loop, and collect-*.c around it
  *	conn.[ch]	a sensor's life, from accept to close: conn-*.c
  *	admit.[ch]	who may send, by the registry
  *	peers.[ch]	connections of each address
@@ -196,6 +196,26 @@ load(struct settings *s, const struct options *o)
 	return faults == 0 ? 0 : -1;
 }
 
+/* An option that the configuration has no use for was meant for another. */
+static int
+check_options(const struct settings *s, const struct options *o)
+{
+	const char *odd = NULL;
+
+	if (s->stores && o->meta_file != NULL)
+		odd = "-M";
+	else if (!s->stores && o->metrics != NULL)
+		odd = "--metrics";
+	else if (!s->stores && o->stats_s != 0)
+		odd = "--stats";
+	if (odd == NULL)
+		return 0;
+	d4_log_warnx("%s: is for a %s (expected %s in %s/destination)", odd,
+	    s->stores ? "filter" : "collector",
+	    s->stores ? "\"stdout\"" : "a directory, or \"none\"", o->dir);
+	return -1;
+}
+
 static int
 check_user(const struct settings *s)
 {
@@ -239,6 +259,22 @@ confine_filter(const struct options *o)
 	return d4_log_confined(d4_confine_enter(&c, words), words);
 }
 
+/* Which of the two outputs would destroy what is read, or each other; NULL for
+ * none. */
+static const char *
+find_clash(const struct filter *f)
+{
+	struct stat in, meta;
+	bool reads = fstat(f->in, &in) == 0;
+
+	if (reads && d4_io_is_file(f->out, &in))
+		return f->out_name;
+	if (f->meta_file == NULL || stat(f->meta_file, &meta) == -1)
+		return NULL;
+	return d4_io_is_file(f->in, &meta) || d4_io_is_file(f->out, &meta) ?
+	    f->meta_file : NULL;
+}
+
 static int
 run_filter(const struct settings *s, const struct options *o)
 {
@@ -247,13 +283,14 @@ run_filter(const struct settings *s, const struct options *o)
 		.in_name = "stdin", .out_name = "stdout",
 		.meta_file = o->meta_file, .rules = &s->rules
 	};
-	struct stat in;
+	const char *clash = find_clash(&f);
 	int rc = -1;
 
 	if ((f.mac = d4_mac_new()) != NULL)
 		f.key = d4_mac_key_new(f.mac, s->key, s->keylen);
-	if (fstat(f.in, &in) == 0 && d4_io_is_file(f.out, &in)) {
-		d4_log_warnx("%s: is the file that is read", f.out_name);
+	if (clash != NULL) {
+		d4_log_warnx("%s: is the file that is read%s", clash,
+		    clash == f.out_name ? "" : ", or stdout");
 	} else if (f.key == NULL) {
 		d4_log_warnx("memory: not enough");
 	} else {
@@ -488,7 +525,8 @@ main(int argc, char *argv[])
 		d4_log_warn("memory");
 		return 1;
 	}
-	if (load(s, &o) == -1 || check_user(s) == -1)
+	if (load(s, &o) == -1 || check_options(s, &o) == -1 ||
+	    check_user(s) == -1)
 		status = 2;
 	else if (o.check)
 		status = check(s);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #define _GNU_SOURCE	/* ppoll() */
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include <errno.h>
@@ -94,6 +95,47 @@ runner_next(int fd, struct runner_end *end)
 	return -1;
 }
 
+/* -- the program ----------------------------------------------------------- */
+
+static int
+is_program(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) == -1)
+		return -1;
+	if (!S_ISREG(st.st_mode)) {
+		errno = S_ISDIR(st.st_mode) ? EISDIR : EACCES;
+		return -1;
+	}
+	return faccessat(AT_FDCWD, path, X_OK, AT_EACCESS);
+}
+
+/* As posix_spawnp(3) looks, where an empty name is the current directory. */
+int
+runner_finds(const char *program)
+{
+	const char *dir, *next, *path = getenv("PATH");
+	char name[PATH_MAX];
+	int len, err = ENOENT;
+
+	if (strchr(program, '/') != NULL)
+		return is_program(program);
+	for (dir = path != NULL ? path : "/bin:/usr/bin"; dir != NULL;
+	    dir = next) {
+		len = (int)strcspn(dir, ":");
+		next = dir[len] == ':' ? dir + len + 1 : NULL;
+		if (snprintf(name, sizeof(name), "%.*s%s%s", len, dir,
+		    len > 0 ? "/" : "", program) < (int)sizeof(name) &&
+		    is_program(name) == 0)
+			return 0;
+		if (errno == EACCES)
+			err = EACCES;
+	}
+	errno = err;
+	return -1;
+}
+
 /* -- the process ----------------------------------------------------------- */
 
 /* Starts it with signals as they are for a new program, whatever we ignore.
@@ -151,7 +193,7 @@ reload(struct runner *r)
 		return;
 	if (!d4_conf_has(conf, "hook") ||
 	    d4_conf_text(conf, "hook", program, "the path of a program") == 0)
-		memcpy(r->program, program, sizeof(program));
+		(void)snprintf(r->program, sizeof(r->program), "%s", program);
 	d4_conf_close(conf);
 }
 

@@ -31,6 +31,10 @@ struct runner_end {
 	int	status;		/* as waitpid(2) has it, else */
 };
 
+/* Whether a program could be started by this name, which is looked for in PATH
+ * when there is no slash in it: 0, or -1 with errno. */
+int runner_finds(const char *program);
+
 /*
  * Forks it and fills in n descriptors, close-on-exec, one for each process that
  * will ask.  Returns 0, or -1 with errno.

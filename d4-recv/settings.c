@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: ISC */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "d4-recv/runner.h"
 #include "d4-recv/settings.h"
 #include "lib/log.h"
 #include "lib/mac.h"
@@ -219,7 +221,8 @@ load_tls(struct settings *s, struct d4_conf *conf,
 		faults += fault(conf);
 	}
 	s->keeps_tls = keeps(old, conf, "server.pem");
-	faults += guard(s, conf, "server.pem");
+	if (faults == 0)
+		faults += guard(s, conf, "server.pem");
 	if (d4_conf_has(conf, "bind_uuid"))
 		faults += load_word(conf, "bind_uuid", words, 2, &choice);
 	s->bind_uuid = choice == 1;
@@ -262,8 +265,12 @@ load_place(struct d4_conf *conf, const char *name, const struct settings *s,
 		    "is needed without files", expected);
 		return fault(conf);
 	}
-	n = snprintf(value, D4_CONF_TEXT, "%.3900s/%s", s->destination, name);
-	return n < 0 || n >= D4_CONF_TEXT ? 1 : 0;
+	n = snprintf(value, D4_CONF_TEXT, "%s/%s", s->destination, name);
+	if (n >= 0 && n < D4_CONF_TEXT)
+		return 0;
+	(void)d4_conf_refuse(conf, "destination", "is too long",
+	    "a shorter path");
+	return fault(conf);
 }
 
 /* Definitions of queues are the registry's, so it is where they are, too. */
@@ -280,7 +287,11 @@ load_places(struct settings *s, struct d4_conf *conf)
 		n = snprintf(s->queues, D4_CONF_TEXT, "%.*s/2",
 		    (int)(strrchr(s->registry, '/') - s->registry),
 		    s->registry);
-		return n < 0 || n >= D4_CONF_TEXT ? 1 : 0;
+		if (n >= 0 && n < D4_CONF_TEXT)
+			return 0;
+		(void)d4_conf_refuse(conf, "registry", "is too long",
+		    "a shorter path");
+		return fault(conf);
 	}
 	if ((n = load_place(conf, "queues", s, s->queues)) > 0)
 		return n;
@@ -359,6 +370,19 @@ load_resume(struct settings *s, struct d4_conf *conf)
 	return faults;
 }
 
+/* The first finished file, minutes later, would be late to learn of it. */
+static int
+load_hook(struct settings *s, struct d4_conf *conf)
+{
+	static const char expected[] = "the path of a program";
+
+	if (!d4_conf_has(conf, "hook") || (d4_conf_text(conf, "hook", s->hook,
+	    expected) == 0 && (runner_finds(s->hook) == 0 ||
+	    d4_conf_refuse(conf, "hook", strerror(errno), expected) == 0)))
+		return 0;
+	return fault(conf);
+}
+
 static int
 load_store(struct settings *s, struct d4_conf *conf,
     const struct settings *old)
@@ -374,9 +398,7 @@ load_store(struct settings *s, struct d4_conf *conf,
 	faults += load_places(s, conf);
 	faults += load_login(s, conf, old);
 	faults += load_stream(s, conf);
-	if (d4_conf_has(conf, "hook") && d4_conf_text(conf, "hook", s->hook,
-	    "the path of a program") == -1)
-		faults += fault(conf);
+	faults += load_hook(s, conf);
 	if (d4_conf_has(conf, "user") && d4_conf_text(conf, "user", s->user,
 	    "the name of a user") == -1)
 		faults += fault(conf);

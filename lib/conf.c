@@ -88,7 +88,7 @@ unfit(const struct stat *st)
 {
 	if (S_ISREG(st->st_mode))
 		return NULL;
-	return S_ISDIR(st->st_mode) ? "is a directory" :
+	return S_ISDIR(st->st_mode) ? "is a directory, not a file" :
 	    "is not a regular file";
 }
 

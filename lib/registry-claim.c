@@ -92,7 +92,7 @@ d4_registry_claim(struct d4_registry *reg,
 	struct d4_registry_claim *claim;
 	uint8_t loser[D4_UUID_LEN];
 	bool took;
-	int r;
+	int r, saved;
 
 	if (check(reg, live->address, live->extended) == -1)
 		return -1;
@@ -105,10 +105,13 @@ d4_registry_claim(struct d4_registry *reg,
 		free_claim(reg, claim);
 		return r;
 	}
+	errno = 0;
 	if ((r = reg->backend->claim(reg->store, live, take_over, &took,
 	    loser)) != 0) {
+		saved = errno;
 		(void)d4_table_take(reg->claims, claim->session);
 		free_claim(reg, claim);
+		errno = saved;
 		return r;
 	}
 	if (took)

@@ -254,7 +254,8 @@ load_mode(struct d4_registry *reg, struct lists *lists)
 	if ((r = reg->backend->get_mode(reg->store, word)) != 0)
 		return r == 1 ? 0 : -1;
 	if (d4_registry_mode_parse(word, &lists->mode) == -1)
-		return registry_fault(reg, "mode %s: is not one", word);
+		return registry_fault(reg, "mode: is neither "
+		    "\"registration\" nor \"shared-secret\"");
 	return 0;
 }
 

@@ -171,7 +171,8 @@ struct d4_registry_live {
 /*
  * Claims the connection for a sensor whose first HMAC has verified.  Returns 0
  * and the claim, which the caller releases; 1 when another living connection
- * has it and take_over is false; -1.  With take_over that one loses it: it
+ * has it and take_over is false; -1, and when it was for want of room errno is
+ * ENOSPC or EDQUOT.  With take_over that one loses it: it
  * comes out of d4_registry_lost() of its process, in ours at once, in another
  * with its next refresh.  A process that died holds nothing.
  * The cookie is the caller's; the numbers of the struct are not looked at.

@@ -61,6 +61,26 @@ run "$RECV" -c r -M /dev/full < stream
 is "$status $(cat err)" '1 d4-recv: /dev/full: No space left on device' \
     '-M on a full disk'
 
+cp stream in
+# shellcheck disable=SC2094 # that is the point
+run "$RECV" -c r -M in < in
+is "$status $(cat err)" '1 d4-recv: in: is the file that is read, or stdout' \
+    '-M with the file that is read'
+ok 'which stays as it is' cmp in stream
+run "$RECV" -c r -M out < in
+is "$status $(cat err)" '1 d4-recv: out: is the file that is read, or stdout' \
+    '-M with the file that is written'
+
+conf_recv collector destination=./s
+refuses '-M for a collector' 2 '^d4-recv: -M: is for a filter \(expected ' '' \
+    "$RECV" -c collector -M saved
+for option in '--stats 1' '--metrics m'; do
+	# shellcheck disable=SC2086 # two words
+	refuses "$option for a filter" 2 \
+	    "^d4-recv: ${option% *}: is for a collector \(expected " '' \
+	    "$RECV" -c r $option
+done
+
 # ---- refused ------------------------------------------------------------------
 
 # bad name reason output record...

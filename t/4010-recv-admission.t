@@ -252,7 +252,38 @@ for check in -n ''; do
 	    '^d4-recv: bad/server.pem: no certificate in PEM$' '' \
 	    "$RECV" $check -c bad
 done
+for name in server.pem clientCA.crt; do
+	with_tls
+	mv server.pem bad/server.pem
+	chmod 600 bad/server.pem
+	rm -f "bad/$name"
+	mkfifo "bad/$name"
+	refuses "$name is a FIFO, which nobody waits for" 2 \
+	    "^d4-recv: bad/$name: is not a regular file " '' \
+	    timeout 10 "$RECV" -c bad
+	rm "bad/$name"
+	mkdir "bad/$name"
+	refuses "$name is a directory" 2 \
+	    "^d4-recv: bad/$name: is a directory, not a file " '' \
+	    timeout 10 "$RECV" -c bad
+	rmdir "bad/$name"
+done
 echo tcp:127.0.0.1:0 > bad/source
+for hook in /nowhere/at/all "$TMP/bad/key" "$TMP" no-such-program; do
+	echo "$hook" > bad/hook
+	refuses "a hook that is no program: $hook" 2 \
+	    '^d4-recv: bad/hook: .* \(expected the path of a program\)$' '' \
+	    "$RECV" -n -c bad
+done
+for hook in "$RECV" true; do
+	echo "$hook" > bad/hook
+	run "$RECV" -n -c bad
+	is "$status $(grep ^hook out)" "0 hook: $hook" "a hook that is: $hook"
+done
+rm bad/hook
+printf './%04090d\n' 0 > bad/destination
+refuses 'a store with a path too long for what is in it' 2 \
+    '^d4-recv: bad/destination: is too long ' '' "$RECV" -n -c bad
 echo redis:127.0.0.1:6379/0 > bad/destination
 refuses 'files in Redis' 2 '^d4-recv: bad/destination: is no directory' '' \
     "$RECV" -n -c bad

@@ -110,12 +110,32 @@ started
 of='{uuid="69000000-0000-4000-8000-000000000003",type="3"}'
 ok '--metrics: each sensor' within 5 grep -q "^d4_recv_sensor_records$of 2\$" \
     metrics
+echo '{"type":"fascia"}' > meta
+"$RECORDS" 'key=another key,type=2,data=@meta' \
+    'key=another key,type=254,data=one' > session
+for _ in 1 2; do
+	socat -u OPEN:session,ignoreeof "OPENSSL:127.0.0.1:$port,verify=0" &
+	started
+done
+X='{uuid="0f3c2a9e-5b71-4c8d-9a64-7e2d1b0c9f35",type="254"}'
+ok 'connections of one sensor and type' within 10 \
+    grep -q "^d4_recv_sensor_records$X 4\$" metrics
+is "$(grep -v '^#' metrics | sed 's/ .*//' | sort | uniq -d)" '' \
+    'are one line, for none is there twice'
+is "$(grep -v '^#' metrics | sed 's/[{ ].*//' | uniq | sort | uniq -d)" '' \
+    'and those of a name stand together'
 kill "$pid"
 stop
 is "$status" 0 'exit 0'
 labels='(\{[a-z]+="[^"]*"(,[a-z]+="[^"]*")*\})?'
 is "$(grep -v '^#' metrics | grep -vE "^d4_recv_[a-z_]+$labels [0-9]+\$")" '' \
     'every line is one of Prometheus'
+serve --metrics none/metrics
+ok 'metrics that cannot be written are told of' within 10 said \
+    '^d4-recv: none/metrics: No such file or directory$'
+sleep 2
+is "$(grep -c 'none/metrics: No' log)" 1 'once'
+stop
 serve -v
 # The last of what is said at the start.
 within 10 said 'HMAC by'

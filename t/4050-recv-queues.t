@@ -164,4 +164,37 @@ ok 'with their paths' within 5 files_hooked
 stop
 is "$status" 0 'exit 0'
 
+# -- a hook that never ends ---------------------------------------------------
+
+collector rotate=1 rotate_size=1 hook="$TMP/hang"
+printf '#!/bin/sh\necho $$ >> %s\nexec sleep 600\n' "$TMP/hung" > hang
+chmod +x hang
+serve --metrics metrics
+seq 1000 1699 > lines
+split -l 1 -a 3 lines l.
+# shellcheck disable=SC2046 # words
+"$RECORDS" $(printf 'type=3,data=@%s ' l.???) > session
+socat -u OPEN:session,ignoreeof "TCP:127.0.0.1:$port" &
+started
+sending=$pid
+ok 'a hook that never ends: it is said what the sensors wait for' within 20 \
+    said "^d4-recv: $TMP/hang: many files wait for it, and so do sensors$"
+ok 'four are run at a time' test "$(lines hung)" = 4
+stop
+is "$status" 0 'SIGTERM: exit 0'
+ok 'it is said which were not run' said \
+    "^d4-recv: $TMP/hang: not run for [0-9]+ files, $TMP/s/.* and later ones$"
+like "$(sed -n 's/^d4_recv_hook_failures_total //p' metrics)" '^[1-9]' \
+    'and counted'
+records=$(sed -n 's/^d4_recv_records_total //p' metrics)
+# shellcheck disable=SC2046 # numbers
+kill "$sending" $(cat hung)
+rm r/hook
+serve
+ok 'the next start has nothing to wait for' within 20 all_finished
+# shellcheck disable=SC2046 # names
+is "$(sort $(files) | sha)" "$(head -n "$records" lines | sha)" \
+    'nothing was lost that had verified'
+stop
+
 done_testing

@@ -44,7 +44,7 @@ ok "and the collector does not spin ($((after - before)) ticks)" \
 is "$("$STORE" check s | grep -c ' not ')" 0 'what is finished is whole'
 
 # One that goes away meanwhile.
-"$SENSORS" -f -i 50 -t 3 "$port" > /dev/null 2>&1 &
+"$SENSORS" -f -i 50 -t 1 "$port" > /dev/null 2>&1 &
 started
 sleep 2
 kill -9 "$pid"
@@ -76,6 +76,38 @@ ok 'each line is queued once' cmp want got.sorted
 stop
 is "$status" 0 'exit 0'
 
+# One that comes while nothing at all can be written waits, too.
+serve
+dd if=/dev/zero of=s/ballast bs=4k 2> /dev/null
+u=66666666666646668666666666666666
+"$RECORDS" "uuid=$u,type=3,data=one"$'\n' "uuid=$u,type=3,data=two"$'\n' \
+    > session
+socat -t 30 OPEN:session "OPENSSL:127.0.0.1:$port,verify=0" > answer &
+started
+ok 'a new sensor waits' within 10 said 's: 1 sensors wait for room$'
+is "$(grep -c 'our own fault' log)" 0 'and is not refused'
+rm s/ballast
+ok 'until there is room' within 10 said 's: there is room for sensors again$'
+finish "$pid"
+is "$status" 0 'it is answered'
+stop
+is "$(find s -path "*/$u/*" -type f -exec zcat {} +)" $'one\ntwo' \
+    'what it sent is kept'
+rm -r "s/$u"
+
+# The end while one waits so: that is lost, and said.
+serve
+dd if=/dev/zero of=s/ballast bs=4k 2> /dev/null
+socat -u OPEN:session,ignoreeof \
+    "OPENSSL:127.0.0.1:$port,verify=0" &
+started
+ok 'one waits again' within 10 said 's: 1 sensors wait for room$'
+stop
+is "$status" 1 'what is lost is no success'
+ok 'and said' said ' [0-9]+ bytes found no room$'
+kill "$pid"
+rm s/ballast
+
 # SIGTERM while it is full: what found no room is said, the rest is whole.
 dd if=/dev/zero of=s/ballast bs=64k 2> /dev/null
 serve
@@ -86,6 +118,9 @@ begun=$SECONDS
 stop
 ok 'SIGTERM while it is full: in time' test $((SECONDS - begun)) -le \
     $((5 * SLOW))
+want=0
+! said 'found no room|No space left on device$' || want=1
+is "$status" "$want" 'what was lost is no success'
 kill "$pid" 2> /dev/null
 rm -f s/ballast
 serve

@@ -142,6 +142,10 @@ types() {
 	admin type add 8 1 ja3-jl
 	is "$status" 0 "$backend: accept types"
 	does 'one more' type add 3
+	admin type add pcap
+	like "$(cat err)" 'pcap: taken for .* extended type; .* is 1$' \
+	    'the name of a number is told of'
+	does 'it goes again' type remove pcap
 	admin -j type list
 	is "$(sed 's/,"name.*//' out)" '{"type":1,"extended":null
 {"type":3,"extended":null

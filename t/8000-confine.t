@@ -97,6 +97,11 @@ cp sealed input
 escape 'd4-recv as a filter' '' d4-recv -c filter
 is "$(cat out)" hello 'which works'
 
+cat > hook << H
+#!/bin/sh
+echo "\$1 \$(id -u)" >> "$OUTSIDE/hooked"
+H
+chmod 755 hook
 conf_recv collect source=tcp:127.0.0.1:0 destination="$PWD/store" \
     hook="$PWD/hook" compress=none types=$'3\n8' rotate=1
 escape 'd4-recv as a collector' '' d4-recv --metrics "$PWD/recv.prom" \
@@ -159,11 +164,6 @@ ok 'd4-pibs reads a process substitution' cmp lines.1 lines.2
 
 # ---- hooks ------------------------------------------------------------------
 
-cat > hook << H
-#!/bin/sh
-echo "\$1 \$(id -u)" >> "$OUTSIDE/hooked"
-H
-chmod 755 hook
 begin() {
 	: > log
 	"$RECV" -v -c collect 2>> log &

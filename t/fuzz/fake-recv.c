@@ -407,7 +407,8 @@ d4_registry_claim(struct d4_registry *reg,
 	struct d4_registry_claim *c;
 
 	(void)reg;
-	if (fake.broken)
+	errno = fake.disk_full ? ENOSPC : 0;
+	if (fake.broken || fake.disk_full)
 		return -1;
 	if (fake.elsewhere && !take_over)
 		return 1;

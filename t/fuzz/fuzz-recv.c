@@ -293,7 +293,7 @@ end(struct world *w, struct result *r)
 	    w->settings.sync == STORE_SYNC_SECOND;
 	faults_forget();
 	tick(w, 2, false);
-	conn_end_all(ctx);
+	(void)conn_end_all(ctx);
 	assert(ctx->nconns == 0 && ctx->nstrangers == 0);
 	assert(ctx->first == NULL && ctx->last == NULL);
 	if (ctx->store != NULL) {

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -98,6 +99,33 @@ test_reload(void)
 }
 
 static void
+test_finds(void)
+{
+	char path[512];
+
+	(void)snprintf(path, sizeof(path), "%s", scratch_path("first"));
+	is(runner_finds(path), 0, "a program");
+	(void)chmod(path, 0600);
+	ok(runner_finds(path) == -1 && errno == EACCES, "not executable");
+	(void)chmod(path, 0700);
+	ok(runner_finds(scratch_path("store")) == -1 && errno == EISDIR,
+	    "a directory");
+	ok(runner_finds(scratch_path("nothing")) == -1 && errno == ENOENT,
+	    "nothing");
+	is(runner_finds("sh"), 0, "a name, in PATH");
+	ok(runner_finds("no-such-program") == -1 && errno == ENOENT,
+	    "no such name in PATH");
+	if (chdir(scratch_path("store/..")) == -1)
+		abort();
+	ok(runner_finds("first") == -1 && errno == ENOENT,
+	    "PATH does not say the current directory");
+	(void)setenv("PATH", "/nowhere:", 1);
+	is(runner_finds("first"), 0, "it does");
+	(void)unsetenv("PATH");
+	is(runner_finds("sh"), 0, "the system's own PATH");
+}
+
+static void
 test_many(void)
 {
 	struct runner_end end;
@@ -168,6 +196,7 @@ main(void)
 	    .root = root };
 	is(runner_start(&s, fds, 2), 0, "it is started");
 	test_paths();
+	test_finds();
 	test_reload();
 	test_many();
 	test_end();
