@@ -659,6 +659,12 @@ stream_close(struct stream_session *s, bool replaced)
 	free(s);
 }
 
+void
+stream_run(struct stream *s)
+{
+	assert(s != NULL);
+}
+
 /* -- the log --------------------------------------------------------------- */
 
 /* The words are made, for the sake of what is printed in them, and
