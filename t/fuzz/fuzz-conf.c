@@ -238,11 +238,10 @@ look_around(struct d4_conf *conf, enum choice choice)
 	char path[D4_CONF_TEXT];
 	int closed;
 
-	if (choice == FOLDER || choice == FIFO)
-		assert(d4_conf_path(conf, "v", path) == -1 || faults_any());
+	if (choice == VALUE || choice == READABLE)
+		assert(d4_conf_path(conf, "v", path) == 0 || faults_any());
 	else
-		assert((d4_conf_path(conf, "v", path) == 0) ==
-		    (choice != LONG_NAME));
+		assert(d4_conf_path(conf, "v", path) == -1);
 	(void)d4_conf_denied(conf, "v");
 	closed = d4_conf_closed(conf, "v", false);
 	assert(closed == (choice == READABLE ? -1 : 0) || faults_any());
