@@ -72,12 +72,10 @@ reap() {
 	wait "$1" 2> /dev/null
 }
 
+# The parent goes first, or starts a worker again.
 die() {
-	local worker
-	for worker in $(pgrep -P "${is_at[$1]}"); do
-		kill -9 "$worker"
-	done
-	kill -9 "${is_at[$1]}"
+	# shellcheck disable=SC2046 # several
+	kill -9 "${is_at[$1]}" $(pgrep -P "${is_at[$1]}")
 	reap "${is_at[$1]}"
 }
 
