@@ -82,9 +82,12 @@ _d4-admin
 print -r -- ${(ou)${(M)offered:#(a file|${(b)words[CURRENT]}*)}}
 EOS
 
-# offers want word...: as they are typed.
+# offers want word...: as they are typed.  zsh tells a child for which it waits
+# to continue, now and then, and LeakSanitizer, that stops it to look into it,
+# waits for ever then.
 offers() {
 	local want=$1
+	local -x ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0
 	shift
 	is "$(zsh -f offers.zsh "$@" 2>&1)" "$want" "zsh: d4-admin $*"
 }
