@@ -209,15 +209,21 @@ build_telemetry(struct build *b, const struct options *o, const char *type)
 int
 build_header(struct build *b, const struct options *o, struct d4_conf *conf)
 {
+	int rc;
+
 	memset(b, 0, sizeof(*b));
 	if (o->type != NULL)
 		return from_options(b, o, o->type, 0);
-	if (o->file != NULL && strcmp(o->file, "-") != 0)
-		return read_file(b, o->file) == 0 ? 0 : 1;
-	if (o->file == NULL && conf != NULL && d4_conf_has(conf, META_FILE))
-		return read_conf(b, conf) == 0 ? 0 : 1;
-	b->name = "stdin";
-	return read_text(b, STDIN_FILENO) == 0 ? 0 : 1;
+	if (o->file != NULL && strcmp(o->file, "-") != 0) {
+		rc = read_file(b, o->file);
+	} else if (o->file == NULL && conf != NULL &&
+	    d4_conf_has(conf, META_FILE)) {
+		rc = read_conf(b, conf);
+	} else {
+		b->name = "stdin";
+		rc = read_text(b, STDIN_FILENO);
+	}
+	return rc == 0 ? 0 : 1;
 }
 
 void

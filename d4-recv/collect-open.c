@@ -30,7 +30,8 @@ collect_listen(struct collect *c, bool on)
 	size_t i;
 
 	for (i = 0; i < c->s->nlisteners; i++) {
-		if (on && collect_watch(c, c->s->listeners[i], &collect_listener) == -1)
+		if (on && collect_watch(c, c->s->listeners[i],
+		    &collect_listener) == -1)
 			return -1;
 		if (!on)
 			(void)epoll_ctl(c->ctx.epoll, EPOLL_CTL_DEL,

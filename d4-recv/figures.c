@@ -214,8 +214,8 @@ put_sensors(FILE *out, const struct conn_context *ctx)
 		    names[k], helps[k], names[k]);
 		for (i = 0; i < n; i++) {
 			d4_uuid_text(uuid, sensors[i].uuid);
-			fprintf(out, "d4_recv_sensor_%s{uuid=\"%s\",type=\"%u\"}"
-			    " %llu\n", names[k], uuid, sensors[i].type,
+			fprintf(out, "d4_recv_sensor_%s{uuid=\"%s\","
+			    "type=\"%u\"} %llu\n", names[k], uuid, sensors[i].type,
 			    (ull)(k == 0 ? sensors[i].nrecords :
 			    sensors[i].nbytes));
 		}

@@ -249,6 +249,16 @@ check_redis(struct d4_conf *conf, const char *name, const char *value)
 	return fault(conf);
 }
 
+/* Whether a place that was made of the value, n bytes long, has its room. */
+static int
+fits(struct d4_conf *conf, const char *name, int n)
+{
+	if (n >= 0 && n < D4_CONF_TEXT)
+		return 0;
+	(void)d4_conf_refuse(conf, name, "is too long", "a shorter path");
+	return fault(conf);
+}
+
 /* Where no place is named it is below the store. */
 static int
 load_place(struct d4_conf *conf, const char *name, const struct settings *s,
@@ -266,11 +276,7 @@ load_place(struct d4_conf *conf, const char *name, const struct settings *s,
 		return fault(conf);
 	}
 	n = snprintf(value, D4_CONF_TEXT, "%s/%s", s->destination, name);
-	if (n >= 0 && n < D4_CONF_TEXT)
-		return 0;
-	(void)d4_conf_refuse(conf, "destination", "is too long",
-	    "a shorter path");
-	return fault(conf);
+	return fits(conf, "destination", n);
 }
 
 /* Definitions of queues are the registry's, so it is where they are, too. */
@@ -287,11 +293,7 @@ load_places(struct settings *s, struct d4_conf *conf)
 		n = snprintf(s->queues, D4_CONF_TEXT, "%.*s/2",
 		    (int)(strrchr(s->registry, '/') - s->registry),
 		    s->registry);
-		if (n >= 0 && n < D4_CONF_TEXT)
-			return 0;
-		(void)d4_conf_refuse(conf, "registry", "is too long",
-		    "a shorter path");
-		return fault(conf);
+		return fits(conf, "registry", n);
 	}
 	if ((n = load_place(conf, "queues", s, s->queues)) > 0)
 		return n;

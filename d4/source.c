@@ -253,6 +253,7 @@ plain_open(const struct source_settings *s, char why[SOURCE_WHY])
 {
 	struct plain *p;
 	struct stat st;
+	int saved;
 
 	if ((p = calloc(1, sizeof(*p))) == NULL)
 		goto err0;
@@ -273,11 +274,11 @@ plain_open(const struct source_settings *s, char why[SOURCE_WHY])
 	hold(p);
 	return p;
 err1:
-	(void)snprintf(why, SOURCE_WHY, "%s", strerror(errno));
+	saved = errno;
 	if (p->fd != -1)
 		(void)close(p->fd);
 	free(p);
-	return NULL;
+	errno = saved;
 err0:
 	(void)snprintf(why, SOURCE_WHY, "%s", strerror(errno));
 	return NULL;

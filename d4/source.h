@@ -6,8 +6,8 @@
  * Where d4 reads from:
  *
  *	stdin, a file	to its end
- *	a FIFO		kept open when its writer leaves, never at its end; where
- *			it is made anew that one is read, within a second
+ *	a FIFO		kept open when its writer leaves, never at its end;
+ *			where it is made anew that one is read, within a second
  *	unix:PATH	listens; one writer at a time, the next when it has
  *			left; never at its end
  *	d4server	a Redis list, an item and a newline at a time; never at

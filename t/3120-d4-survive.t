@@ -66,12 +66,6 @@ text() {
 	done
 }
 
-# Whether d4 heeds signals, which timeout has started.
-# shellcheck disable=SC2317 # called by within
-heeds() {
-	listens "$(pgrep -P "$sensor")" d4
-}
-
 # A sanitizer looks for leaks at the end.
 most=1000
 [ -z "$SANITIZE" ] || most=3000
@@ -217,7 +211,7 @@ options=(--retry 1)
 mkfifo unread
 sensor unread "$TMP/unread"
 exec 13<> unread.in
-within 10 heeds
+within 10 listens_below "$sensor" d4
 sleep 0.4
 ends 'a FIFO that nobody reads' "$sensor"
 is "$status" 0 'exit 0'

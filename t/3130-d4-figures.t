@@ -34,12 +34,6 @@ says() {
 	within 10 grep -Eq "$1" err || cat err
 }
 
-# Whether d4 heeds signals, which timeout has started.
-# shellcheck disable=SC2317 # called by within
-heeds() {
-	listens "$(pgrep -P "$sensor")" d4
-}
-
 # Whether it says that when it is asked for figures.
 # shellcheck disable=SC2317 # called by within
 figures() {
@@ -129,7 +123,7 @@ begin --retry 1
 cat log >&4 &
 writer=$!
 pids+=("$writer")
-within 10 heeds
+within 10 listens_below "$sensor" d4
 within 10 figures ' [1-6][0-9]{5} bytes buffered, down$'
 sleep 1
 ok 'a buffer that is full holds its writer up' kill -0 "$writer"

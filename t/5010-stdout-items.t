@@ -68,9 +68,9 @@ follow() {
 	started
 	within 10 listens "$pid" d4-stdout
 	push one
-	ok "$1: what comes is written at once" within 3 has_lines out 1
+	ok "$1: what comes is written at once" within 1 has_lines out 1
 	push two three
-	ok "$1: and what follows" within 3 has_lines out 3
+	ok "$1: and what follows" within 2 has_lines out 3
 	kill -USR1 "$pid"
 	ok "$1: SIGUSR1 prints figures" within 3 grep -q \
 	    '^d4-stdout: stdout: 3 items, 14 bytes, .* 0 skipped, .* up$' err

@@ -165,6 +165,11 @@ listens() {
 	    grep -q '^SigCgt:.*[2367abef]..$' "/proc/$1/status"
 }
 
+# The same of the program that timeout has started.
+listens_below() {
+	listens "$(pgrep -P "$1")" "$2"
+}
+
 # Whether it has workers.  Before it listens it has a child for a moment that is
 # none, which starts the process for hooks.
 works() {
