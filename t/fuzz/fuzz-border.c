@@ -16,6 +16,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 
+#define PCAP_FILE_LEN	24u		/* bytes of a capture's header */
+
 /* How one pass over a stream went. */
 struct pass {
 	struct d4_border *b;
@@ -51,6 +53,9 @@ run(struct pass *p, enum d4_border_kind kind, const uint8_t *data, size_t len,
 	p->b = d4_border_new(kind);
 	faults_off();
 	assert(p->b != NULL || faults_any());
+	/* Nothing is no unit, and no fault. */
+	assert(p->b == NULL || (d4_border_step(p->b, data, 0, &whole) == 0 &&
+	    !whole));
 	while (p->b != NULL && p->taken < len) {
 		if (p->taken == stop) {
 			stop += sliced ? 1u + data[stop] % 64 : len;
@@ -74,6 +79,9 @@ run(struct pass *p, enum d4_border_kind kind, const uint8_t *data, size_t len,
 		}
 		check_state(p);
 	}
+	/* A fault stays. */
+	assert(p->b == NULL || d4_border_fault(p->b)[0] == '\0' ||
+	    d4_border_step(p->b, data, len, &whole) == -1);
 }
 
 static void
@@ -114,6 +122,18 @@ check_scan(const struct pass *p, enum d4_border_kind kind,
 	d4_border_free(b);
 }
 
+/* What looks like a capture's begin is taken for one. */
+static void
+check_begin(const struct pass *p, enum d4_border_kind kind,
+    const uint8_t *data, size_t len)
+{
+	bool begins = len >= D4_BORDER_BEGIN && d4_border_begins(kind, data);
+
+	if (begins && kind == D4_BORDER_PCAP && len >= PCAP_FILE_LEN &&
+	    !faults_any())
+		assert(p->border >= PCAP_FILE_LEN);
+}
+
 static void
 once(const uint8_t *data, size_t len)
 {
@@ -130,6 +150,7 @@ once(const uint8_t *data, size_t len)
 	if (kind != D4_BORDER_OPAQUE && !faults_any())
 		check_same(&whole, &sliced, len);
 	check_scan(&whole, kind, data, len);
+	check_begin(&whole, kind, data, len);
 	drop(&whole);
 	drop(&sliced);
 }

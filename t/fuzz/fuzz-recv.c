@@ -292,6 +292,8 @@ end(struct world *w, struct result *r)
 	r->was_full = w->was_full || faults_any() || w->shares ||
 	    w->settings.sync == STORE_SYNC_SECOND;
 	faults_forget();
+	(void)conn_drain(ctx);
+	(void)conn_turn(ctx);
 	tick(w, 2, false);
 	(void)conn_end_all(ctx);
 	assert(ctx->nconns == 0 && ctx->nstrangers == 0);

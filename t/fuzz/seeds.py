@@ -400,6 +400,19 @@ seed('border', 'lines', kind('lines'), 'one\n\ntwo\r\nno end')
 seed('border', 'opaque', kind('opaque'), 'anything')
 seed('border', 'pcapng-header-then-lines', kind('pcapng'), pcapng([])[:28],
      'hello, world\n')
+seed('border', 'pcap-other-magic', kind('pcap'), bytes(24))
+seed('border', 'pcap-twice-big-endian', kind('pcap'),
+     pcap(TWO, order='>') * 2)
+seed('border', 'pcap-cut-magic', kind('pcap'), pcap([])[:3])
+seed('border', 'pcap-version-2.3', kind('pcap'), pcap([], minor=3),
+     le(1, 2, 300, 100), bytes(100))
+seed('border', 'pcapng-no-section', kind('pcapng'), le(6, 32))
+seed('border', 'pcapng-other-magic', kind('pcapng'), le(0x0a0d0d0a, 28, 1))
+seed('border', 'pcapng-block-too-long', kind('pcapng'), pcapng([]),
+     le(6, 256 << 20))
+seed('border', 'pcapng-section-too-long', kind('pcapng'),
+     le(0x0a0d0d0a, 2 << 20, 0x1a2b3c4d))
+seed('border', 'ipfix-cut-version', kind('ipfix'), b'\0')
 seed('border', 'pcap-longest-packet', kind('pcap'), pcap([], snaplen=1 << 30),
      le(1, 2, 64 << 20, 64 << 20))
 
@@ -711,6 +724,11 @@ def rec(payload, type_=1, who=KNOWN, i=0):
     return bytes([8 * i, who, type_]) + given(payload)
 
 
+def large(part, type_=1, who=KNOWN):
+    # A hundred times the part.  240 % 8 is 0, and 240 // 8 % 3, too.
+    return bytes([240, who, type_]) + given(part)
+
+
 def raw(data, i=0):
     return bytes([8 * i + 3]) + given(data)
 
@@ -771,6 +789,12 @@ recv('lines-in-parts', rec('one\ntw', 3), rec('', 3), rec('o\n\nthr', 3),
      rec('ee\n', 3), bye())
 recv('lines-cut-off', rec('one\ntwo', 3), cut_off())
 recv('lines-as-items-and-streams', rec('a\nb\n', 8), bye(), how=STREAMS)
+recv('streams-at-once', large('a\n' * 700, 8), rec('b\n', 8), bye(),
+     how=STREAMS)
+recv('streams-at-once-turned', large('a\n' * 700, 8, KNOWN | BIT_TURNED), bye(),
+     how=STREAMS)
+recv('waits-at-the-end', rec('a\n', 8), switch('disk'), rec('b\n' * 90, 8),
+     wait(1), more=32)
 recv('streams-alone', rec('a\nb\n', 8), bye(), how=NO_FILES)
 recv('streams-full', rec('a\n', 8), switch('stream'), rec('b\n', 8), wait(1),
      bye(), wait(1), switch('stream'), how=STREAMS)
