@@ -19,8 +19,16 @@ FAKE=$(find /usr/lib /usr/local/lib -name libfaketime.so.1 2> /dev/null |
 [ -n "$FAKE" ] || skip_all 'libfaketime is not installed'
 
 # The clock alone is wrong, not the measure of time.  A command for "cmd &",
-# which a function is not: a signal would reach the shell alone.
-FAKED=(env LD_PRELOAD="$FAKE" FAKETIME_DONT_FAKE_MONOTONIC=1 TZ=UTC)
+# which a function is not: a signal would reach the shell alone.  The library
+# shares memory under a name with the pid, which a confined program can't remove
+# at its end.
+FAKED=(sh -c 'echo $$ >> "$0" && exec "$@"' "$TMP/faked"
+    env LD_PRELOAD="$FAKE" FAKETIME_DONT_FAKE_MONOTONIC=1 TZ=UTC)
+forget() {
+	[ ! -e "$TMP/faked" ] || sed 's,.*,/dev/shm/faketime_shm_&\
+/dev/shm/sem.faketime_sem_&,' "$TMP/faked" | xargs rm -f
+}
+trap 'forget; cleanup' EXIT
 
 # -- wrong from the beginning -------------------------------------------------
 
