@@ -72,6 +72,21 @@ joined() {
 	echo "# $2: $(cat "$2.joined")"
 }
 
+# What was written to a pipe, which descriptor 4 is, was read from it.
+# shellcheck disable=SC2317 # called by ok
+is_read() {
+	# FIONREAD
+	perl -e 'my ($pipe, $n) = (undef, pack "i", 0);
+	    open $pipe, ">&=", 4 and ioctl $pipe, 0x541b, $n
+	    or die "$!\n"; exit unpack("i", $n) != 0'
+}
+
+# is_above folder kB
+# shellcheck disable=SC2317 # called by ok
+is_above() {
+	[ "$(du -sk "$1" | cut -f 1)" -gt "$2" ]
+}
+
 # The configuration, and what of it is refused.
 
 port=$(free_port)
@@ -161,7 +176,7 @@ start term
 exec 4> fifo
 printf 'one\ntwo\nhalf a' >&4
 ok 'SIGTERM without a link' within 10 grep -q . err.term
-sleep 0.3
+ok 'when the input was read' within 10 is_read
 kill "$sensor"
 finish "$sensor"
 is "$status" 0 'ends it well'
@@ -422,8 +437,9 @@ is "$(tail -1 drop.out)" "$(tail -1 long)" 'the last line is there'
 port=$(free_port)
 sensor wait spool_size=33554432
 start wait --metrics "$TMP/wait.prom" < <(cat long; touch read-all)
-sleep 3
-ok 'without it the writer waits' test ! -e read-all
+ok 'without it the spool fills' within 60 is_above s.wait 25000
+sleep 1
+ok 'and the writer waits' test ! -e read-all
 used=$(du -sk s.wait | cut -f 1)
 ok "the spool has $used kB" test "$used" -lt 50000
 collector wait

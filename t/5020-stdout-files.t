@@ -90,11 +90,21 @@ ln -s deep data/in/dirlink
 ln -s deep/six data/in/filelink
 ln -s ../one data/in/out
 ln -s in data-link
-push "$PWD/data/in/deep/six" deep/six "$PWD/data/in//deep/./six" \
-    "$PWD/data/in/deep/../deep/six"
+push "$PWD/data/in/deep/six" deep/six "$PWD/data/in//deep/./six"
 sends --root data/in
-is "$status $(tr '\n' . < out)" '0 six.six.six.six.' \
+is "$status $(tr '\n' . < out)" '0 six.six.six.' \
     '--root: what is beneath it, absolute and relative'
+push "$PWD/data/in/deep/../deep/six"
+sends --root data/in
+case $SANITIZE in
+valgrind)
+	# It doesn't know openat2(2), without which there is no way up.
+	is "$status $(wc -c < out)" '1 0' '--root: no .. where it is not safe'
+	;;
+*)
+	is "$status $(cat out)" '0 six' '--root: .. that stays beneath it'
+	;;
+esac
 ln -s "$PWD/data/in" root
 push "$PWD/root/deep/six" "$PWD/data/in/deep/six"
 sends --root "$PWD/root"
