@@ -841,6 +841,7 @@ packet_decode_pibs(struct shadow *s, struct packet *k, const struct frame *f,
 		memcpy(s->left, f[i].data, f[i].caplen < SHADOW_LEN ?
 		    f[i].caplen : SHADOW_LEN);
 		k[i].sec = f[i].sec;
+		k[i].src = addr4(p + 26);
 		k[i].class = PACKET_NOT_IP;
 		if (f[i].caplen < 14 && f[i].usec) {
 			small++;
@@ -850,7 +851,6 @@ packet_decode_pibs(struct shadow *s, struct packet *k, const struct frame *f,
 		if (p[12] != 0x08 || p[13] != 0x00 || p[23] != PROTO_TCP ||
 		    (f[i].caplen >= 14 && f[i].caplen < 34))
 			continue;
-		k[i].src = addr4(p + 26);
 		k[i].sport = d4_get16be(p + 34);
 		k[i].flags = p[47];
 		k[i].class = p[47] == SYN ? PACKET_SYN : PACKET_ACK;
