@@ -8,6 +8,7 @@
 
 #include "d4-pibs/capture.h"
 #include "d4-pibs/reader.h"
+#include "lib/stop.h"
 
 struct capture {
 	int			 fd;
@@ -31,6 +32,20 @@ choose(struct window *w)
 	return &reader_lib;
 }
 
+/* A FIFO waits here for its writer, and figures may be asked for meanwhile. */
+static int
+open_named(const char *name)
+{
+	int fd;
+
+	if (strcmp(name, "-") == 0)
+		return STDIN_FILENO;
+	do {
+		fd = open(name, O_RDONLY | O_CLOEXEC);
+	} while (fd == -1 && errno == EINTR && !d4_stop_wanted());
+	return fd;
+}
+
 struct capture *
 capture_open_file(const char *name, char fault[CAPTURE_FAULT])
 {
@@ -40,8 +55,7 @@ capture_open_file(const char *name, char fault[CAPTURE_FAULT])
 		(void)snprintf(fault, CAPTURE_FAULT, "%s", strerror(errno));
 		return NULL;
 	}
-	c->fd = strcmp(name, "-") == 0 ? STDIN_FILENO :
-	    open(name, O_RDONLY | O_CLOEXEC);
+	c->fd = open_named(name);
 	if (c->fd == -1 || (c->window = window_open(c->fd, name)) == NULL) {
 		(void)snprintf(fault, CAPTURE_FAULT, "%s", strerror(errno));
 		capture_close(c);

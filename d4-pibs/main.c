@@ -123,9 +123,39 @@ open_queue(const struct settings *s, const struct d4_redis_addr *redis)
 		where.store = s->dir;
 	else
 		where.path = s->dir;
-	if ((q = d4_queue_open(&where, fault)) == NULL)
+	if ((q = d4_queue_open(&where, fault)) == NULL) {
 		d4_log_warnx("%s", fault);
+		return NULL;
+	}
+	/* What a run that was killed had in hand is not in its state. */
+	if (s->state != NULL && d4_queue_recover(q) == -1) {
+		d4_log_warnx("%s", d4_queue_fault(q));
+		d4_queue_close(q);
+		return NULL;
+	}
 	return q;
+}
+
+/* The next item; as d4_queue_take(), but a signal for figures ends nothing. */
+static int
+next_item(struct run *run, struct d4_queue *q, struct d4_queue_item *item,
+    bool follow)
+{
+	int got;
+
+	while ((got = d4_queue_take(q, item, follow ? -1 : 0)) == 0 && follow &&
+	    !d4_stop_wanted())
+		run_figures(run);
+	return got;
+}
+
+/* An item names a file, also the one that is standard input elsewhere. */
+static int
+take_item(struct run *run, const struct d4_queue_item *item)
+{
+	const char *name = (const char *)item->data;
+
+	return run_file(run, strcmp(name, "-") == 0 ? "./-" : name);
 }
 
 /*
@@ -142,11 +172,13 @@ take_queue(struct run *run, const struct settings *s,
 	int rc = q == NULL ? -1 : 0, got = 0;
 
 	while (q != NULL && !run_broken(run) &&
-	    (got = d4_queue_take(q, &item, s->follow ? -1 : 0)) == 1) {
-		if (run_file(run, (const char *)item.data) == -1)
+	    (got = next_item(run, q, &item, s->follow)) == 1) {
+		if (take_item(run, &item) == -1)
 			rc = -1;
 		if (d4_stop_wanted() || run_broken(run)) {
-			/* It was not read to its end: somebody else will. */
+			/* It was not read to its end: somebody else will, or
+			 * we do, and then all of it is new to the state. */
+			run_keep_state(run);
 			got = d4_queue_put_back(q, &item);
 			break;
 		}

@@ -39,6 +39,7 @@ struct run {
 	struct out		 out;		/* stdout */
 	int			 save_fd, plot_fd, bins_fd;
 	bool			 failed;
+	bool			 keep_state;	/* as it was saved last */
 
 	/* Figures. */
 	uint64_t		 total, reported, found;
@@ -296,6 +297,13 @@ say_figures(const struct run *r)
 	    attack_lost(r->attacks)));
 }
 
+void
+run_figures(const struct run *r)
+{
+	if (d4_stop_take_figures())
+		say_figures(r);
+}
+
 static double
 since(const struct timespec *t)
 {
@@ -342,6 +350,15 @@ end_progress(struct run *r)
 
 /* -- a capture ------------------------------------------------------------- */
 
+/* What failed is found by run_broken(). */
+static void
+flush(struct run *r)
+{
+	(void)out_flush(&r->out);
+	if (r->set->save != NULL)
+		(void)out_flush(&r->save.out);
+}
+
 /* Until the end, a signal or a fault of the output. */
 static void
 take_all(struct run *r, struct intake *t, const char *name)
@@ -354,12 +371,11 @@ take_all(struct run *r, struct intake *t, const char *name)
 
 	while (!d4_stop_wanted() && !run_broken(r) &&
 	    (rc = intake_next(t, &harvest, &frames)) != -2) {
-		if (d4_stop_take_figures())
-			say_figures(r);
+		run_figures(r);
 		if (rc == 0 && harvest->frames > 0)
 			take_batch(r, harvest, frames);
 		if (intake_idle(t))
-			(void)out_flush(&r->out);
+			flush(r);
 		if (terminal && ++batches % PROGRESS == 0)
 			show_progress(r, t, name);
 	}
@@ -380,8 +396,9 @@ run_capture(struct run *r, struct capture *c, const char *name)
 	}
 	take_all(r, t, name);
 	intake_close(t);
-	/* Who follows a queue may have to wait long for the next file. */
-	(void)out_flush(&r->out);
+	/* Who follows a queue may have to wait long for the next file, and
+	 * what is acknowledged has been written. */
+	flush(r);
 	if (capture_fault(c) != NULL) {
 		d4_log_warnx("%s: %s", name, capture_fault(c));
 		return -1;
@@ -401,11 +418,16 @@ static bool
 pibs_would_read(const char *name)
 {
 	char fault[CAPTURE_FAULT];
-	struct capture *c = strcmp(name, "-") == 0 ? NULL :
-	    capture_open_file(name, fault);
+	struct capture *c = NULL;
 	struct frame f;
+	struct stat st;
 	bool yes = true;
 	int i;
+
+	/* What a pipe gives can't be looked at beforehand. */
+	if (strcmp(name, "-") != 0 && stat(name, &st) == 0 &&
+	    S_ISREG(st.st_mode))
+		c = capture_open_file(name, fault);
 
 	for (i = 0; c != NULL && i < 3 && yes; i++)
 		yes = capture_next(c, &f, 1) != 0 || capture_fault(c) == NULL;
@@ -448,11 +470,17 @@ run_broken(const struct run *r)
 int
 run_save_state(struct run *r)
 {
-	if (r->set->state == NULL || state_save(r->set->state, r->seen,
-	    r->attacks, r->now) == 0)
+	if (r->set->state == NULL || r->keep_state ||
+	    state_save(r->set->state, r->seen, r->attacks, r->now) == 0)
 		return 0;
 	d4_log_warn("%s", r->set->state);
 	return -1;
+}
+
+void
+run_keep_state(struct run *r)
+{
+	r->keep_state = true;
 }
 
 /* Each figure a line that readers of -b pass over. */
@@ -541,8 +569,6 @@ finish(struct run *r)
 		else if (s->open || s->plot != NULL)
 			attack_each(r->attacks);
 	}
-	if (run_save_state(r) == -1)
-		rc = -1;
 	if (s->bins > 0 && s->bins_file == NULL)
 		bins_write(r->bins, &r->out, s->json);
 	if (s->statistics && !data)
@@ -566,6 +592,9 @@ finish(struct run *r)
 		    s->save);
 		(void)out_flush(&r->out);
 	}
+	/* Who got nothing to see must be able to have it told again. */
+	if (rc == 0)
+		rc = run_save_state(r);
 	if (s->verbose > 0)
 		say_figures(r);
 	return rc;

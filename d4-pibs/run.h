@@ -23,12 +23,19 @@ int run_file(struct run *, const char *name);
 /* Whether the output failed: there is no use in going on. */
 bool run_broken(const struct run *);
 
+/* Prints a line of figures, if it was asked for by a signal. */
+void run_figures(const struct run *);
+
 /* Writes the state file, when there is one.  Returns 0, or -1, which was
  * said. */
 int run_save_state(struct run *);
 
-/* Writes what comes at the end, closes and frees.  Returns 0, or -1, which
- * was said. */
+/* Has the state file stay as it was saved last: what was read since will be
+ * read again. */
+void run_keep_state(struct run *);
+
+/* Writes what comes at the end, and when all of that was written the state;
+ * closes and frees.  Returns 0, or -1, which was said. */
 int run_close(struct run *);
 
 #endif

@@ -134,6 +134,25 @@ exec 9>&-
 ok 'all that came is written' cmp -s out want
 like "$(cat err)" '8000 packets, 7674 backscatter' 'figures when asked for'
 
+# A FIFO by its name is read once, and waited for.
+"$PIBS" --pibs-compat -b -r "$src" > want
+cat "$src" > pipe &
+started
+run "$PIBS" --pibs-compat -b -r pipe
+ok 'a FIFO gives what a file gives' cmp out want
+"$PIBS" --pibs-compat -b -r pipe > out 2> err &
+started
+within 10 listens "$pid" d4-pibs
+kill -USR1 "$pid"
+sleep 0.2
+within 10 kill -0 "$pid"
+exec 9<> pipe
+cat "$src" >&9
+exec 9>&-
+wait "$pid"
+is "$? $(cmp out want 2>&1)" '0 ' \
+    'a signal for figures while a FIFO waits for its writer ends nothing'
+
 # Usage.
 for args in '' '-b' '-r x' '-a -b -r x' '-b -r x -i lo' '-b -u 1 -r x' \
     '-b -u 3d1a0a5a-2d4e-4f5c-8a55-2f2f6d0c9b11' '-b -r x --memory 1' \
