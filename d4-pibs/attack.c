@@ -224,16 +224,25 @@ attack_open(struct attacks *a, struct addr target, uint8_t proto,
 	return n;
 }
 
+static inline bool
+is_target(const struct flow *f, const struct answer *w)
+{
+	return f->proto == w->proto && addr_equal(f->target, w->src);
+}
+
 /* Also puts it first of its hash, where it is looked for next. */
 static __attribute__((noinline)) struct flow *
-find_flow(struct attacks *a, struct addr target, uint8_t proto, uint32_t hash)
+find_flow(struct attacks *a, const struct answer *w)
 {
-	uint32_t *head = head_of(a, hash), *link = head, n;
+	uint32_t *head = head_of(a, w->hash), *link = head, n;
 	struct flow *f;
 
 	for (; (n = *link) != 0; link = &f->next) {
 		f = &a->flows[n - 1];
-		if (!addr_equal(f->target, target) || f->proto != proto)
+		/* An answer may be older than the first or the last. */
+		if (!is_target(f, w) ||
+		    (int64_t)(w->time - f->last) > a->silence ||
+		    (int64_t)(f->first - w->time) > a->silence)
 			continue;
 		*link = f->next;
 		f->next = *head;
@@ -405,25 +414,43 @@ fetch_block(const struct flow *f, const struct answer *w)
 	__builtin_prefetch(&b->bits[w->dst >> 6 & 3], 1);
 }
 
-/* The flow of an answer: the one that was fetched, if it is still that. */
+/* The flow of an answer: the one that was fetched, if it is still that and was
+ * not silent since or until then; NULL when there is none. */
 static inline struct flow *
 flow_of(struct attacks *a, const struct answer *w, struct flow *fetched)
 {
-	if (fetched != NULL && fetched->used && fetched->proto == w->proto &&
-	    addr_equal(fetched->target, w->src))
+	uint64_t silence = (uint64_t)a->silence;
+
+	if (fetched != NULL && fetched->used && is_target(fetched, w) &&
+	    w->time - fetched->last + silence <= 2 * silence)
 		return fetched;
-	return find_flow(a, w->src, w->proto, w->hash);
+	return find_flow(a, w);
 }
 
-/* Begins a flow for an answer, where there is none or it was silent too long.
- * NULL when there is no memory. */
+/*
+ * Begins a flow for an answer that belongs to none.  The target's flow that was
+ * silent too long before it ends; one that comes later goes on beside it, but
+ * no more than one.  NULL when there is no memory.
+ */
 static __attribute__((noinline)) struct flow *
-begin(struct attacks *a, struct flow *old, const struct answer *w)
+begin(struct attacks *a, const struct answer *w)
 {
-	uint32_t n;
+	uint32_t n = *head_of(a, w->hash), next, later = NONE;
 
-	if (old != NULL)
-		finish(a, (uint32_t)(old - a->flows));
+	for (; n != 0; n = next) {
+		const struct flow *f = &a->flows[n - 1];
+
+		next = f->next;
+		if (!is_target(f, w))
+			continue;
+		if (w->time < f->first && (later == NONE ||
+		    f->first > a->flows[later].first)) {
+			if (later != NONE)
+				finish(a, later);
+			later = n - 1;
+		} else
+			finish(a, n - 1);
+	}
 	n = attack_open(a, w->src, w->proto, w->time);
 	return n == NONE ? NULL : &a->flows[n];
 }
@@ -436,9 +463,7 @@ add_answer(struct attacks *a, const struct answer *w,
 
 	set_clock(a, w->time);
 	f = flow_of(a, w, fetched);
-	/* An answer may be older than the last. */
-	if ((f == NULL || (int64_t)(w->time - f->last) > a->silence) &&
-	    (f = begin(a, f, w)) == NULL)
+	if (f == NULL && (f = begin(a, w)) == NULL)
 		return;
 	if (a->watch != NULL)
 		a->watch(a->watch_arg, w, f->note);

@@ -135,6 +135,61 @@ test_silence(void)
 	attack_free(a);
 }
 
+/* Files come in any order: that of a sensor whose line was down comes late. */
+static void
+test_backwards(void)
+{
+	struct result r;
+	struct attacks *a = start(&r);
+	unsigned i;
+
+	for (i = 0; i < 40; i++)
+		add(a, 9, i + 1, 100000 + i);
+	add(a, 9, 500, 100000 - 301);
+	attack_flush(a);
+	is(r.attacks, 0, "an old packet makes no attack longer");
+	is(r.ended, 2, "it is a flow of its own");
+	attack_free(a);
+
+	a = start(&r);
+	for (i = 0; i < 40; i++)
+		add(a, 9, i + 1, 100000 + i);
+	add(a, 9, 500, 100000 - 300);
+	attack_flush(a);
+	is(r.attacks, 1, "one that is late by no more than the interval is not");
+	attack_free(a);
+
+	a = start(&r);
+	for (i = 0; i < 100; i++)
+		add(a, 9, i + 1, 100000 + i);
+	for (i = 0; i < 100; i++)
+		add(a, 9, i + 1, 50000 + i);
+	is(r.ended, 0, "the old flow ends no later one");
+	for (i = 100; i < 200; i++)
+		add(a, 9, i + 1, 100000 + i);
+	attack_flush(a);
+	is(r.attacks, 2, "both are attacks");
+	is(r.last.packets, 200, "and the later one goes on");
+	is(r.last.first / SECOND, 100000, "from where it began");
+	attack_free(a);
+
+	a = start(&r);
+	for (i = 0; i < 100; i++) {
+		add(a, 9, i + 1, 100000 + i);
+		add(a, 9, i + 1, 50000 + i);
+	}
+	attack_flush(a);
+	is(r.attacks, 2, "two clocks in turns are two attacks");
+	attack_free(a);
+
+	a = start(&r);
+	for (i = 0; i < 20000; i++)
+		add(a, 9, i + 1, 4000000000.0 - i * 1000.0);
+	ok(attack_count(a) <= 2, "never more than two flows");
+	is(r.ended + attack_count(a), 20000, "each silence ends one");
+	attack_free(a);
+}
+
 static void
 test_counts(void)
 {
@@ -231,6 +286,7 @@ main(void)
 	test_little_memory();
 	test_thresholds();
 	test_silence();
+	test_backwards();
 	test_counts();
 	test_memory();
 	return tap_done();
