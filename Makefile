@@ -134,8 +134,8 @@ d4-pibs/d4-pibs: $(patsubst %,d4-pibs/%.o,main settings run intake capture \
     pcap pcapng pcap-lib window packet seen attack attack-state repeat flow \
     lines report bins plot save state out hash)
 d4-pibs/d4-pibs: NEEDS += $(PCAP) $(REDIS) $(GZ) $(UUID) -pthread
-t/unit/pibs-seen t/unit/pibs-flow: $(patsubst %,d4-pibs/%.o,seen attack repeat \
-    flow hash)
+t/unit/pibs-seen t/unit/pibs-flow: $(patsubst %,d4-pibs/%.o,seen attack \
+    attack-state repeat flow hash)
 
 d4-admin/d4-admin: $(patsubst %,d4-admin/%.o,main verbs args place table order \
     secret walk sensor sensor-set enroll block type queue stats mode check \

@@ -41,4 +41,7 @@ struct attacks {
 uint32_t attack_open(struct attacks *, struct addr target, uint8_t proto,
     uint64_t time);
 
+/* Has the flow of the fewest packets among some end, for its memory. */
+void attack_give_way(struct attacks *);
+
 #endif

@@ -313,6 +313,9 @@ load_flow(struct coder *c, struct attacks *a)
 		c->broken = true;
 	else
 		code_flow(c, &a->flows[n], &a->budget);
+	/* There may have been more memory when it was written. */
+	while (a->budget.used > a->budget.limit && a->count > 0)
+		attack_give_way(a);
 }
 
 int

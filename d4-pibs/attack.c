@@ -179,6 +179,12 @@ give_way(struct attacks *a, uint32_t except)
 	finish(a, best);
 }
 
+void
+attack_give_way(struct attacks *a)
+{
+	give_way(a, NONE);
+}
+
 /* The index of a flow that is not in use; NONE if there is no memory. */
 static uint32_t
 take_free(struct attacks *a)

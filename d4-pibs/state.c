@@ -112,7 +112,7 @@ take(const uint8_t *p, size_t len, struct seen *seen, struct attacks *attacks,
 	if (attacks != NULL && len > 0 &&
 	    attack_load(attacks, p, len) == -1)
 		return fail(fault, "has flows of other --interval, --window "
-		    "or --slide, or more than --memory holds");
+		    "or --slide, or is damaged");
 	return 0;
 }
 

@@ -2,10 +2,11 @@
 
 /* Flows: when they end, what is counted, what gives way. */
 
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "d4-pibs/attack.h"
+#include "d4-pibs/attack-inside.h"
 #include "t/unit/tap.h"
 
 struct result {
@@ -280,6 +281,53 @@ test_little_memory(void)
 	ok(capped > 0, "destinations find no room, and that is said");
 }
 
+struct saved {
+	uint8_t	*p;
+	size_t	 len, room;
+};
+
+static void
+put(void *arg, const void *p, size_t len)
+{
+	struct saved *s = arg;
+
+	if (s->room - s->len < len)
+		s->p = realloc(s->p, s->room = 2 * (s->room + len));
+	memcpy(s->p + s->len, p, len);
+	s->len += len;
+}
+
+/* What was saved with much memory is loaded with little. */
+static void
+test_load_little(void)
+{
+	struct flow_limits limits = FLOW_LIMITS;
+	struct saved s = { NULL, 0, 0 };
+	struct result r;
+	struct attacks *a;
+	unsigned i;
+
+	memset(&r, 0, sizeof(r));
+	a = attack_new(&limits, (size_t)16 << 20, on_flow, &r);
+	for (i = 0; i < 8000; i++)
+		add(a, 0x20000000 + i / 4, i << 8, 1000 + i / 400);
+	for (i = 0; i < 200; i++)
+		add(a, 9, i << 8, 1000 + i);
+	is(attack_lost(a), 0, "all flows are there");
+	attack_save(a, put, &s);
+	attack_free(a);
+	a = attack_new(&limits, (size_t)1 << 20, on_flow, &r);
+	is(attack_load(a, s.p, s.len), 0, "a state of more memory is taken");
+	ok(a->budget.used <= a->budget.limit, "within what there is");
+	ok(attack_lost(a) > 0, "and what gave way is counted");
+	is(attack_count(a) + attack_lost(a), 2001, "all are accounted for");
+	attack_flush(a);
+	is(r.attacks, 1, "the attack was none of those");
+	is(r.last.packets, 200, "whole");
+	attack_free(a);
+	free(s.p);
+}
+
 int
 main(void)
 {
@@ -289,5 +337,6 @@ main(void)
 	test_backwards();
 	test_counts();
 	test_memory();
+	test_load_little();
 	return tap_done();
 }
