@@ -6,28 +6,40 @@
 #include "d4-pibs/hash.h"
 
 #define SLOTS_MIN	256
+#define LINE		8	/* marks of one cache line */
 
 struct bins {
 	uint32_t	 width;
 	uint64_t	 outside;
 	struct hash_key	 key;
+	uint64_t	*marks;		/* hashes of target and bin; 0 none */
+	size_t		 nmarks;	/* a power of two */
 	struct bin	*slots;		/* open table */
-	size_t		 nslots, n;
+	size_t		 nslots, maxslots, n;
 	struct bin	*last;		/* found last */
 	struct bin	*sorted;	/* a copy, made for readers */
 };
 
 struct bins *
-bins_new(uint32_t width)
+bins_new(uint32_t width, size_t memory)
 {
 	struct bins *b = calloc(1, sizeof(*b));
 
 	if (b == NULL)
 		return NULL;
 	b->width = width;
-	b->nslots = SLOTS_MIN;
+	b->nslots = b->maxslots = SLOTS_MIN;
+	/* An eighth for marks.  Growing, there is the half as large table too,
+	 * and at the end half of the slots sorted. */
+	while (b->maxslots * 3 * sizeof(*b->slots) <= memory / 8 * 7)
+		b->maxslots *= 2;
+	for (b->nmarks = LINE; b->nmarks * 2 * sizeof(*b->marks) <=
+	    memory / 8; )
+		b->nmarks *= 2;
 	b->slots = calloc(b->nslots, sizeof(*b->slots));
-	if (b->slots == NULL || hash_key_new(&b->key) == -1) {
+	b->marks = calloc(b->nmarks, sizeof(*b->marks));
+	if (b->slots == NULL || b->marks == NULL ||
+	    hash_key_new(&b->key) == -1) {
 		bins_free(b);
 		return NULL;
 	}
@@ -40,6 +52,7 @@ bins_free(struct bins *b)
 	if (b == NULL)
 		return;
 	free(b->slots);
+	free(b->marks);
 	free(b->sorted);
 	free(b);
 }
@@ -61,7 +74,7 @@ grow(struct bins *b)
 	size_t nslots = b->nslots * 2, i;
 	struct bin *slots;
 
-	if (b->n == BINS_MAX ||
+	if (b->nslots == b->maxslots ||
 	    (slots = calloc(nslots, sizeof(*slots))) == NULL)
 		return -1;
 	for (i = 0; i < b->nslots; i++) {
@@ -98,6 +111,25 @@ get(struct bins *b, uint32_t number)
 	return bin;
 }
 
+/* Whether the target is new to the bin, as far as is known; then it is not any
+ * more.  One that finds no room takes that of another. */
+static bool
+is_new(struct bins *b, struct addr target, uint32_t number)
+{
+	uint64_t hash = hash_words(&b->key, hash_words(&b->key, target.hi,
+	    target.lo), number), mark = hash | 1;
+	uint64_t *line = &b->marks[(hash >> 8) & (b->nmarks - 1) &
+	    ~(size_t)(LINE - 1)];
+	size_t i;
+
+	for (i = 0; i < LINE && line[i] != 0; i++) {
+		if (line[i] == mark)
+			return false;
+	}
+	line[i < LINE ? i : hash >> 1 & (LINE - 1)] = mark;
+	return true;
+}
+
 void
 bins_count(void *arg, const struct answer *w, uint32_t note[2])
 {
@@ -112,7 +144,7 @@ bins_count(void *arg, const struct answer *w, uint32_t note[2])
 	bin->packets++;
 	if (mark == note[0] || mark == note[1])
 		return;
-	bin->targets++;
+	bin->targets += is_new(b, w->src, number);
 	note[1] = note[0];
 	note[0] = mark;
 }

@@ -3,7 +3,10 @@
 #define D4_PIBS_BINS_H
 
 /*
- * The time line: backscatter packets and targets in bins of some seconds.
+ * The time line: backscatter packets and distinct targets in bins of some
+ * seconds.  A target has a flow for each protocol, and a new one after each
+ * silence, so which were counted is known beside the flows; of very many in a
+ * bin not all, and then one that comes again may count again.
  */
 
 #include <stdbool.h>
@@ -13,9 +16,6 @@
 #include "d4-pibs/out.h"
 #include "d4-pibs/packet.h"
 
-/* The most bins; packets of further ones are counted as outside. */
-#define BINS_MAX	(1u << 20)
-
 struct bin {
 	uint32_t	number;		/* its first second by the width */
 	uint32_t	used;
@@ -24,8 +24,9 @@ struct bin {
 
 struct bins;
 
-/* Bins of width > 0 seconds.  NULL with errno when memory is short. */
-struct bins *bins_new(uint32_t width);
+/* Bins of width > 0 seconds, within so many bytes; 1 MiB has room for 8,192.
+ * NULL with errno when memory is short. */
+struct bins *bins_new(uint32_t width, size_t memory);
 
 /* Takes NULL. */
 void bins_free(struct bins *);
@@ -39,7 +40,7 @@ const struct bin *bins_sorted(struct bins *, size_t *n);
 
 uint32_t bins_width(const struct bins *);
 
-/* Packets that fell into no bin. */
+/* Packets that fell into no bin, since there was room for no more bins. */
 uint64_t bins_outside(const struct bins *);
 
 /* Writes them as CSV with a heading, or as a line of JSON each. */

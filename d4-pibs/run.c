@@ -161,7 +161,8 @@ open_tables(struct run *r)
 			return -1;
 	}
 	if (s->bins > 0 || s->plot != NULL) {
-		r->bins = bins_new(s->bins > 0 ? s->bins : PLOT_BIN);
+		r->bins = bins_new(s->bins > 0 ? s->bins : PLOT_BIN,
+		    memory / 8);
 		if (r->bins == NULL)
 			return -1;
 		attack_watch(r->attacks, bins_count, r->bins);
@@ -509,6 +510,9 @@ put_statistics(const struct run *r, struct out *o)
 	    "#flows fallen out: %llu\n", (unsigned long long)r->found,
 	    (unsigned long long)attack_count(r->attacks),
 	    (unsigned long long)attack_lost(r->attacks));
+	if (r->bins != NULL)
+		out_printf(o, "#outside of bins: %llu\n",
+		    (unsigned long long)bins_outside(r->bins));
 }
 
 /* To a descriptor of its own.  Returns 0, or -1 with errno. */
@@ -582,6 +586,9 @@ finish(struct run *r)
 		rc = say_failed(s->bins_file);
 	if (s->plot != NULL && write_to(r->plot_fd, write_plot, r) == -1)
 		rc = say_failed(s->plot);
+	if (r->bins != NULL && bins_outside(r->bins) > 0)
+		d4_log_warnx("bins: %llu packets outside of what --memory has "
+		    "room for", (unsigned long long)bins_outside(r->bins));
 	if (s->save != NULL && r->save.left_out > 0)
 		d4_log_warnx("%s: %llu frames of other link types left out",
 		    s->save, (unsigned long long)r->save.left_out);

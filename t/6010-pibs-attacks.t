@@ -87,6 +87,18 @@ is "$(lines out)" 1 'silence shorter than the interval ends nothing'
 run "$PIBS" --bins 100 -r one.pcap
 is "$(tail -n +2 out | cut -d, -f2,3 | tr '\n' ' ')" \
     '360,1 400,1 400,1 41,1 ' 'bins'
+# A target counts once, whatever it is silent and speaks of in between.
+telescope often -n 2000 --noise 0 --victims 0 --attack \
+    victim=203.0.113.9,kind=synack,ports=80,start=10,end=20,rate=4 --attack \
+    victim=203.0.113.9,kind=rst,ports=80,start=800,end=810,rate=4 --attack \
+    victim=203.0.113.9,kind=icmpport,ports=99,start=802,end=812,rate=4 \
+    --attack victim=203.0.113.8,kind=synack,ports=80,start=10,end=20,rate=4
+run "$PIBS" --bins 3600 -r often.pcap
+like "$(tail -n +2 out | cut -d, -f3)" '^2$' \
+    'bins: a target with silence and two protocols counts once'
+run "$PIBS" --bins 400 -r often.pcap
+is "$(tail -n +2 out | cut -d, -f3 | tr '\n' ' ')" '2 1 ' \
+    'bins: and once in each'
 run "$PIBS" --bins 100 --format json -r one.pcap
 is "$(head -n 1 out)" '{"start":1600000000,"packets":360,"targets":1}' \
     'bins as JSON'

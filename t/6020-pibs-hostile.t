@@ -77,8 +77,17 @@ if [ -z "$SANITIZE" ] && [ -x /usr/bin/time ]; then
 	ok 'as many targets too' test "$(tail -n 1 err)" -lt $((256 << 10))
 	ok 'what gave way is counted' grep -q '^#flows fallen out: [1-9]' err
 	rm -f syn.pcap synack.pcap
+	python3 "$PIBSPY" ages 500000 > ages.pcap
+	run /usr/bin/time -f %M "$PIBS" --bins 1 -s --memory 32M -r ages.pcap
+	ok 'times of all ages stay within memory' test "$(tail -n 1 err)" -lt \
+	    $((32 << 10))
+	is "$(($(tail -n +2 out | wc -l) +
+	    $(sed -n 's/^#outside of bins: //p' err)))" 500000 \
+	    'and what is outside of the bins is counted'
+	ok 'and said' grep -q '^d4-pibs: bins: [0-9]* packets outside' err
+	rm -f ages.pcap
 else
-	skip 5 'needs /usr/bin/time and no sanitizer'
+	skip 8 'needs /usr/bin/time and no sanitizer'
 fi
 
 # Sources that meet in every table that masks, shifts or multiplies openly.

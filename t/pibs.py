@@ -179,6 +179,11 @@ def mangle(pibs, folder, long):
             attempt(pibs, bytes(bent), modes[i % len(modes)])
 
 
+def ages(n):
+    """Packets of one source, each of another second in all there are."""
+    sources(n, 18, 'ages')
+
+
 def sources(n, flags, how='spread'):
     """Packets of so many sources, all within a minute."""
     n = int(n)
@@ -195,7 +200,10 @@ def sources(n, flags, how='spread'):
         a = i * 0x9e3779b1 & 0xffffffff
         if how == 'collide':    # the low ten bits that PIBS takes, the same
             a = (i << 10 | 1) & 0xffffffff
-        struct.pack_into('<I', record, 0, 1600000000 + i * 60 // n)
+        sec = 1600000000 + i * 60 // n
+        if how == 'ages':
+            sec, a = a, 1
+        struct.pack_into('<I', record, 0, sec)
         struct.pack_into('>I', record, 42, a)
         buf += record
         if len(buf) > 1 << 20:
