@@ -102,7 +102,7 @@ set_wanted(struct run *r)
 static const char *
 name_of(const char *name)
 {
-	return strcmp(name, "-") == 0 ? "stdout" : name;
+	return settings_is_stdout(name) ? "stdout" : name;
 }
 
 /* Whether it is a file that is read, or the state, which replaces its file. */
@@ -122,21 +122,42 @@ is_read(const struct settings *s, int fd)
 	    d4_io_is_file(fd, &st);
 }
 
+/* Whether it is a file that another output has. */
+static bool
+is_written(const struct run *r, int fd)
+{
+	const int fds[] = { r->save_fd, r->plot_fd, r->bins_fd };
+	struct stat st;
+	size_t i;
+
+	for (i = 0; i < sizeof(fds) / sizeof(*fds); i++) {
+		if (fds[i] != -1 && fds[i] != fd && fstat(fds[i], &st) == 0 &&
+		    d4_io_is_file(fd, &st))
+			return true;
+	}
+	return false;
+}
+
 /* Returns 0 or an exit status.  A file loses what is in it. */
 static int
-open_file(const struct settings *s, const char *name, int *fd)
+open_file(const struct run *r, const char *name, int *fd)
 {
 	struct stat st;
 
 	if (name == NULL)
 		return 0;
-	*fd = strcmp(name, "-") == 0 ? dup(STDOUT_FILENO) :
+	*fd = settings_is_stdout(name) ? dup(STDOUT_FILENO) :
 	    open(name, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
-	if (*fd != -1 && is_read(s, *fd)) {
+	if (*fd != -1 && is_read(r->set, *fd)) {
 		d4_log_warnx("%s: is a file that is read", name_of(name));
 		return 2;
 	}
-	if (*fd != -1 && (strcmp(name, "-") == 0 || fstat(*fd, &st) == -1 ||
+	if (*fd != -1 && is_written(r, *fd)) {
+		d4_log_warnx("%s: is a file that is written already",
+		    name_of(name));
+		return 2;
+	}
+	if (*fd != -1 && (settings_is_stdout(name) || fstat(*fd, &st) == -1 ||
 	    !S_ISREG(st.st_mode) || ftruncate(*fd, 0) == 0))
 		return 0;
 	d4_log_warn("%s", name_of(name));
@@ -184,9 +205,9 @@ open_all(struct run *r)
 		d4_log_warnx("stdout: is a file that is read");
 		return 2;
 	}
-	if ((rc = open_file(s, s->save, &r->save_fd)) != 0 ||
-	    (rc = open_file(s, s->plot, &r->plot_fd)) != 0 ||
-	    (rc = open_file(s, s->bins_file, &r->bins_fd)) != 0)
+	if ((rc = open_file(r, s->save, &r->save_fd)) != 0 ||
+	    (rc = open_file(r, s->plot, &r->plot_fd)) != 0 ||
+	    (rc = open_file(r, s->bins_file, &r->bins_fd)) != 0)
 		return rc;
 	if (open_tables(r) == -1) {
 		d4_log_warn("memory");
@@ -564,7 +585,8 @@ static int
 finish(struct run *r)
 {
 	const struct settings *s = r->set;
-	bool data = s->attacks || (s->bins > 0 && s->bins_file == NULL);
+	/* Lines with a # may stand among those of -b alone. */
+	bool data = settings_on_stdout(s) > s->lines;
 	int rc = 0;
 
 	if (r->attacks != NULL && r->flows) {
@@ -594,7 +616,7 @@ finish(struct run *r)
 		    s->save, (unsigned long long)r->save.left_out);
 	if (s->save != NULL && save_close(&r->save) == -1)
 		rc = say_failed(s->save);
-	else if (s->save != NULL && s->pibs) {
+	else if (s->save != NULL && s->pibs && !data) {
 		out_printf(&r->out, "[INFO] Created pcap file %.400s\n",
 		    s->save);
 		(void)out_flush(&r->out);

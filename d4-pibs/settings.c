@@ -377,18 +377,33 @@ check_input(struct settings *s)
 	return s->login_dir != NULL ? login(s) : -1;
 }
 
+bool
+settings_is_stdout(const char *name)
+{
+	return name != NULL && strcmp(name, "-") == 0;
+}
+
+int
+settings_on_stdout(const struct settings *s)
+{
+	bool bins = s->bins > 0 && (s->bins_file == NULL ||
+	    settings_is_stdout(s->bins_file));
+
+	return s->lines + s->attacks + bins + settings_is_stdout(s->save) +
+	    settings_is_stdout(s->plot);
+}
+
 static int
 check_output(const struct settings *s)
 {
-	bool bins = s->bins > 0 && s->bins_file == NULL;
 
 	if (!s->lines && !s->attacks && !s->statistics && s->save == NULL &&
 	    s->bins == 0 && s->plot == NULL && s->state == NULL)
 		return complain("nothing to do: -a, -b, -s, -w, --bins, "
 		    "--plot or --state");
-	if (s->lines + s->attacks + bins > 1)
-		return complain("only one of -a, -b and --bins (without "
-		    "--bins-file) can have stdout");
+	if (settings_on_stdout(s) > 1)
+		return complain("only one of -a, -b, --bins (without "
+		    "--bins-file) and files named \"-\" can have stdout");
 	if (s->bins_file != NULL && s->bins == 0)
 		return complain("--bins-file wants --bins");
 	if (s->pibs && (s->attacks || s->bins > 0 || s->plot != NULL ||

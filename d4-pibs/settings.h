@@ -41,6 +41,12 @@ struct settings {
 	int		 verbose;
 };
 
+/* Whether the name of an output is standard output; the name may be NULL. */
+bool settings_is_stdout(const char *);
+
+/* How many outputs go there beside statistics. */
+int settings_on_stdout(const struct settings *);
+
 /* Returns -1 to go on, or the exit status. */
 int settings_parse(struct settings *, int argc, char *argv[]);
 

@@ -41,6 +41,23 @@ ok 'the capture stays as it is' cmp kept.pcap in.pcap
 ln -s in.pcap state
 refuses 'what becomes the state is no output' 2 '^d4-pibs: in.pcap: is a file' \
     '' "$PIBS" -s -r kept.pcap -w in.pcap --state state
+for options in '-w both --plot both' '-w both --bins 9 --bins-file ./both' \
+    '--plot both --bins 9 --bins-file both'; do
+	# shellcheck disable=SC2086
+	refuses "$options" 2 '^d4-pibs: (./)?both: is a file that is written' \
+	    '' "$PIBS" -r in.pcap $options
+done
+for options in '-b -w -' '-a --plot -' '-w - --plot -' \
+    '-b --bins 9 --bins-file -'; do
+	# shellcheck disable=SC2086
+	run "$PIBS" -r in.pcap $options
+	is "$status $(wc -c < out)" '2 0' "$options: stdout for one alone"
+done
+run "$PIBS" -s -w - -r in.pcap
+cp out w.pcap
+like "$(cat err)" '#packets: [1-9]' 'statistics beside a capture: on stderr'
+run "$PIBS" -w w2.pcap -r in.pcap
+ok 'and the capture is one' cmp w.pcap w2.pcap
 printf 'longer than the lines of -w' > out.pcap
 run "$PIBS" -w out.pcap -r /dev/null
 is "$(wc -c < out.pcap)" 24 'another output is begun anew'
