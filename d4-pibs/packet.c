@@ -131,7 +131,7 @@ below_ethertype(struct rest *r, uint16_t type)
 {
 	int i;
 
-	for (i = 0; i < NESTING_MAX; i++) {
+	for (i = 0; i <= NESTING_MAX; i++) {
 		switch (type) {
 		case 0x8100: case 0x88a8: case 0x9100: case 0x9200:
 			if (r->len < 4)
@@ -255,7 +255,8 @@ open_extensions(struct rest *r, uint8_t *proto)
 {
 	int i;
 
-	for (i = 0; i < NESTING_MAX; i++) {
+	/* Once more for what the last of them holds. */
+	for (i = 0; i <= NESTING_MAX; i++) {
 		size_t n;
 
 		switch (*proto) {

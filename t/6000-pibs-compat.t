@@ -42,6 +42,15 @@ own vlan-qinq-http.pcap '0 2' 'stacked VLAN tags'
 own frag-vlan-syn.pcap '0 0' 'fragments hold no flags'
 own synscan.pcapng '0 17' 'answers to a scan, not the scanner'
 own cut-off.pcap '1 0' 'a cut-off file is exit 1'
+if command -v python3 > /dev/null; then
+	for n in 8 9; do
+		python3 "$TOP/t/pibs.py" nested $n > nested.pcap
+		run "$PIBS" -b -r nested.pcap
+		is "$(count)" $((n == 8 ? 2 : 0)) "$n tags, $n options"
+	done
+else
+	skip 2 'python3 is not installed'
+fi
 run "$PIBS" -s -r "$C/syn-ecn-cwr-flood.pcap"
 like "$(grep '^#class syn:' out)" 'syn: 9639' 'SYN with ECN bits is a SYN'
 

@@ -179,6 +179,25 @@ def mangle(pibs, folder, long):
             attempt(pibs, bytes(bent), modes[i % len(modes)])
 
 
+def nested(n):
+    """A SYN/ACK under so many VLAN tags, another behind as many options."""
+    n = int(n)
+    tcp = struct.pack('>HHIIBBHHH', 80, 1, 1, 1, 0x50, 18, 9, 0, 0)
+    ip = struct.pack('>BBHHHBBH4s4s', 0x45, 0, 40, 0, 0, 64, 6, 0,
+                     b'\xc0\0\2\1', b'\xc6\x12\0\1') + tcp
+    for i in range(n):
+        ip = struct.pack('>HH', i, 0x8100 if i else 0x0800) + ip
+    options = b''.join(struct.pack('>BBHI', 60 if i + 1 < n else 6, 0, 0x0104,
+                                   0) for i in range(n)) + tcp
+    ip6 = struct.pack('>IHBB', 6 << 28, len(options), 60, 64) + \
+        b'\x20\1\x0d\xb8' + bytes(11) + b'\1' + bytes(16) + options
+    out = sys.stdout.buffer
+    out.write(struct.pack('<IHHiIII', 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1))
+    for p in b'\x81\0' + ip, b'\x86\xdd' + ip6:
+        out.write(struct.pack('<IIII', 1, 0, 12 + len(p), 12 + len(p)) +
+                  bytes(12) + p)
+
+
 def ages(n):
     """Packets of one source, each of another second in all there are."""
     sources(n, 18, 'ages')
