@@ -34,6 +34,7 @@ struct attacks {
 	uint32_t		 grain;		/* seconds a spoke */
 	uint64_t		 turned;	/* grains done */
 	uint64_t		 next_turn;	/* time of the next */
+	uint32_t		 behind;	/* packets that are far behind */
 	uint32_t		 wheel[SPOKES];
 };
 

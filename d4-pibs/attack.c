@@ -11,6 +11,7 @@
 #define GIVING_WAY	32	/* flows among which one gives way */
 #define AHEAD		16	/* so many answers on they are fetched */
 #define REPEATS		16	/* this part of memory knows repetitions */
+#define BEHIND		1000	/* packets after which the clock is wrong */
 
 /* -- memory ---------------------------------------------------------------- */
 
@@ -350,6 +351,20 @@ sweep(struct attacks *a)
 	}
 }
 
+/* Time stands still while all that comes is far behind, as after packets with a
+ * wrong time: then no flow would end.  It goes back, and what is on the wheel
+ * is come by in its next turn. */
+static __attribute__((noinline, cold)) void
+fall_behind(struct attacks *a, uint64_t time)
+{
+	if (++a->behind < BEHIND)
+		return;
+	a->behind = 0;
+	a->clock = time;
+	a->turned = time / SECOND / a->grain;
+	a->next_turn = (a->turned + 1) * a->grain * SECOND;
+}
+
 /* The clock follows the packets, but not one that is alone in the future. */
 static void
 set_clock(struct attacks *a, uint64_t time)
@@ -357,11 +372,15 @@ set_clock(struct attacks *a, uint64_t time)
 	uint64_t t = time < a->before ? time : a->before;
 
 	a->before = time;
-	if (t <= a->clock)
+	if (t <= a->clock) {
+		if (a->clock - t > (uint64_t)a->silence)
+			fall_behind(a, t);
 		return;
+	}
 	a->clock = t;
 	if (t >= a->next_turn) {
 		sweep(a);
+		a->behind = 0;
 		a->next_turn = (a->turned + 1) * a->grain * SECOND;
 	}
 }

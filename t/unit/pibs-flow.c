@@ -191,6 +191,32 @@ test_backwards(void)
 	attack_free(a);
 }
 
+/* A sensor whose clock is wrong must not stop that of all others. */
+static void
+test_future(void)
+{
+	struct result r;
+	struct attacks *a = start(&r);
+	unsigned i;
+
+	add(a, 7, 1, 4000000000u);
+	add(a, 7, 2, 4000000001u);
+	for (i = 0; i < 100; i++)
+		add(a, 9, i + 1, 1000 + i);
+	for (i = 0; i < 4000; i++)
+		add(a, 8, i, 1100 + i);
+	is(r.attacks, 1, "an attack ends although packets of the future came");
+	is(r.ended, 1, "and nothing else does");
+	add(a, 7, 3, 4000000002u);
+	add(a, 8, i, 1100 + i);
+	is(r.ended, 1, "flows on both sides go on");
+	add(a, 6, 1, 4000000003u);
+	add(a, 6, 2, 4000000003u);
+	add(a, 6, 3, 4000000004u);
+	is(r.attacks, 2, "until the time of the future comes");
+	attack_free(a);
+}
+
 static void
 test_counts(void)
 {
@@ -335,6 +361,7 @@ main(void)
 	test_thresholds();
 	test_silence();
 	test_backwards();
+	test_future();
 	test_counts();
 	test_memory();
 	test_load_little();
