@@ -7,13 +7,18 @@
 #include "d4-stdout/merge.h"
 #include "d4-stdout/pcap.h"
 #include "lib/border.h"
+#include "lib/bytes.h"
 
 #define BUFFER		((size_t)256 << 10)
 #define BUFFER_MAX	((size_t)PCAP_PACKET_MAX + 64)	/* a unit, its head */
 #define SNAPLEN		262144		/* that libpcap takes of any link */
+#define BYTE_ORDER_MAGIC 0x1a2b3c4d
 #define MAGIC		4		/* bytes that tell what a file is */
 
 enum kind { KIND_NONE, KIND_PCAP, KIND_PCAPNG, KIND_OTHER };
+
+/* The type of a section's header, the same in both byte orders. */
+static const uint8_t section[] = { 0x0a, 0x0d, 0x0d, 0x0a };
 
 static const char *const names[] = { "empty", "pcap", "pcapng", "other data" };
 
@@ -26,6 +31,7 @@ struct merge {
 	struct pcap_form	 file;
 	struct d4_border	*border;	/* of pcapng */
 	bool			 headed;	/* its header has been read */
+	bool			 big;		/* byte order of a section */
 	size_t			 seen;		/* by border, of buf */
 	uint8_t			*buf;
 	size_t			 len, room;	/* bytes in it, and at most */
@@ -142,6 +148,24 @@ step_pcap(struct merge *m)
 
 /* -- pcapng ---------------------------------------------------------------- */
 
+/* A section may become shorter than it says: it says nothing.  There are whole
+ * blocks in len bytes. */
+static void
+forget_lengths(struct merge *m, size_t len)
+{
+	size_t at = 0;
+
+	while (at < len) {
+		uint8_t *p = m->buf + at;
+
+		if (memcmp(p, section, sizeof(section)) == 0) {
+			m->big = d4_get32be(p + 8) == BYTE_ORDER_MAGIC;
+			memset(p + 16, 0xff, 8);
+		}
+		at += m->big ? d4_get32be(p + 4) : d4_get32le(p + 4);
+	}
+}
+
 static enum merge_end
 step_pcapng(struct merge *m)
 {
@@ -155,11 +179,7 @@ step_pcapng(struct merge *m)
 	n = d4_border_scan(m->border, m->buf + m->seen, m->len - m->seen,
 	    &border);
 	whole = border > 0 ? m->seen + border : 0;
-	/* A section may become shorter than it says: it says nothing. */
-	if (whole > 0 && !m->headed) {
-		memset(m->buf + 16, 0xff, 8);
-		m->headed = true;
-	}
+	forget_lengths(m, whole);
 	m->stream = KIND_PCAPNG;
 	if ((end = put(m, whole, whole)) != MERGE_DONE)
 		return end;
@@ -174,8 +194,6 @@ step_pcapng(struct merge *m)
 static enum merge_end
 recognise(struct merge *m, bool ended)
 {
-	static const uint8_t section[] = { 0x0a, 0x0d, 0x0d, 0x0a };
-
 	if (m->len == 0 || (m->len < MAGIC && !ended))
 		return MERGE_DONE;
 	m->kind = m->len < MAGIC ? KIND_OTHER : pcap_is(m->buf) ? KIND_PCAP :

@@ -169,6 +169,22 @@ if [ -d "$SHARED/captures" ]; then
 	is "$status $? $(grep -v '^reading' shown.err)" '1 0 ' \
 	    'pcapng: one that is cut leaves the stream well-formed'
 	ok 'pcapng: with those behind it' test "$(lines shown)" -gt 56
+	# A section that says its length, and another one that is cut.
+	# shellcheck disable=SC2016
+	perl -0777 -ne 'substr($_, 16, 8) = pack("Q<", length($_) -
+	    unpack("V", substr($_, 4, 4))); print $_, substr($_, 0, 1000)' \
+	    "$c/synscan.pcapng" > sections.pcapng
+	merge sections.pcapng "$c/bigendian-two-links.pcapng"
+	# shellcheck disable=SC2016
+	is "$(perl -0777 -ne 'for (my $at = 0; $at < length; ) {
+		my ($type, $order) = (unpack("N", substr($_, $at, 4)),
+		    unpack("V", substr($_, $at + 8, 4)));
+		$little = $order == 0x1a2b3c4d if $type == 0x0a0d0d0a;
+		print unpack("H*", substr($_, $at + 16, 8)), " "
+		    if $type == 0x0a0d0d0a;
+		$at += unpack($little ? "V" : "N", substr($_, $at + 4, 4));
+	}' out)" 'ffffffffffffffff ffffffffffffffff ffffffffffffffff ' \
+	    'pcapng: no section says how long it is'
 	push "$c/tcp-refused.pcapng" form1.cap
 	run "$STDOUT" "${WHERE[@]}" -f -m -e
 	is "$status $(cat err)" '1 d4-stdout: form1.cap: pcap does not fit'\
