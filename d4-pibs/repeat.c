@@ -37,7 +37,8 @@ repeats_free(struct repeats *r)
 	free(r);
 }
 
-/* Whether one of that hash was there before. */
+/* Whether one of that hash was there before, or a little later: packets are not
+ * always in order. */
 static inline bool
 replace(uint64_t *slot, uint64_t hash, uint32_t sec)
 {
@@ -46,7 +47,7 @@ replace(uint64_t *slot, uint64_t hash, uint32_t sec)
 	*slot = (hash & ~SECOND_MASK) | (sec & SECOND_MASK);
 	if (((old ^ hash) & ~SECOND_MASK) != 0)
 		return false;
-	return ((sec - old) & SECOND_MASK) <= SECONDS;
+	return ((sec - old + SECONDS) & SECOND_MASK) <= 2 * SECONDS;
 }
 
 void

@@ -25,7 +25,7 @@ struct repeats *repeats_new(size_t limit);
 void repeats_free(struct repeats *);
 
 /* Marks the SYN/ACKs of a batch, in their order, that were sent before: the
- * same under this key, at most 120 seconds ago. */
+ * same under this key, at most 120 seconds before or after. */
 void repeats_mark(struct repeats *, struct batch *, const struct hash_key *);
 
 #endif

@@ -258,6 +258,30 @@ test_counts(void)
 	attack_free(a);
 }
 
+/* Of two that are the same the one sent again may come first. */
+static void
+test_repeated(void)
+{
+	struct result r;
+	struct attacks *a = start(&r);
+	unsigned i;
+
+	for (i = 0; i < 100; i++) {
+		add(a, 9, i, 1001 + i * 2);
+		add(a, 9, i, 1000 + i * 2);
+	}
+	attack_flush(a);
+	is(r.last.repeated, 100, "sent again, and shuffled by a second");
+	attack_free(a);
+
+	a = start(&r);
+	for (i = 0; i < 100; i++)
+		add(a, 9, 1, 1121 - (i & 1) * 121 + i / 2);
+	attack_flush(a);
+	is(r.last.repeated, 0, "121 seconds on either side are too many");
+	attack_free(a);
+}
+
 /* More targets than fit: attacks stay, flows of a packet give way. */
 static void
 test_memory(void)
@@ -363,6 +387,7 @@ main(void)
 	test_backwards();
 	test_future();
 	test_counts();
+	test_repeated();
 	test_memory();
 	test_load_little();
 	return tap_done();
