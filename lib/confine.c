@@ -367,6 +367,8 @@ d4_confine_user(const char *name, char words[D4_CONFINE_WORDS])
 	if (initgroups(name, pw->pw_gid) == -1 || setgid(pw->pw_gid) == -1 ||
 	    setuid(pw->pw_uid) == -1)
 		return fail(words, name);
+	/* The kernel has just undone it, on systems that dump such programs. */
+	confine_os_hide();
 	/* As root both succeed; who is not is to be told, not believed. */
 	if (is_user(pw) && (pw->pw_uid == 0 || (setuid(0) == -1 &&
 	    seteuid(0) == -1)))
