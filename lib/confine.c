@@ -263,6 +263,9 @@ add_rule(struct set *s, const struct d4_confine_rule *r)
 	else if (r->kind == D4_CONFINE_CREATE && allow(s, r->path,
 	    CONFINE_CHANGE) == -1)
 		rc = -1;
+	else if (r->kind == D4_CONFINE_LOOK && allow_target(s, r->path,
+	    rights[r->kind]) == -1)
+		rc = -1;
 	else
 		rc = allow_around(s, r->path, r->kind == D4_CONFINE_LOOK,
 		    rights[r->kind]);

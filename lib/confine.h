@@ -29,7 +29,8 @@ enum d4_confine_kind {
 	D4_CONFINE_READ,	/* path: a file, or all beneath a directory */
 	D4_CONFINE_LOOK,	/* path: read what bears the name, now or
 				 * later, and what is beneath its directory,
-				 * or the nearest above that is there */
+				 * or the nearest above that is there, and
+				 * beneath that where a link leads */
 	D4_CONFINE_CONF,	/* path: read a configuration directory, and
 				 * the directories its symbolic links lead to */
 	D4_CONFINE_WRITE,	/* path: beneath it read, write, make, rename,

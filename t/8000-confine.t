@@ -158,6 +158,24 @@ is "$("$RECV" -M /dev/fd/7 -c filter < input 7> meta)" data \
 is "$(cat meta)" '{"type":"ja3-jl"}' 'which has it'
 "$RECV" -M meta.2 -c filter < input > out
 ok 'into a relative name' cmp meta meta.2
+mkdir "$OUTSIDE/folder"
+ln -s "$OUTSIDE/folder" folder.link
+conf c source="folder:$PWD/folder.link" destination="$PWD/linked"
+"$D4" -v -c c 2> err &
+started
+within 10 grep -q confined err
+echo 'by a link' > "$OUTSIDE/folder/file"
+ok 'a folder that a link leads to' within 10 test -s linked
+kill "$pid"
+finish "$pid"
+is "$("$RECV" -c filter < linked | base64 -d)" 'by a link' 'and its file'
+echo 'd4_up 1' > "$OUTSIDE/d4.prom"
+ln -s "$OUTSIDE/d4.prom" d4.prom
+"$TOP/d4-meta/d4-meta" -T 1 -m d4.prom -c plain > out 2> err &
+started
+ok 'figures that a link leads to' within 10 grep -aq '"d4_up":1' out
+kill "$pid"
+finish "$pid"
 "$TOP/d4-pibs/d4-pibs" -b -r <(cat "$capture") > lines.1
 "$TOP/d4-pibs/d4-pibs" -b -r "$capture" > lines.2
 ok 'd4-pibs reads a process substitution' cmp lines.1 lines.2

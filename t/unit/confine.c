@@ -241,6 +241,7 @@ static const struct {
 	{ D4_CONFINE_LOOK, "d/f", reads, 0, "LOOK: reads" },
 	{ D4_CONFINE_LOOK, "d/none", reads, 0, "LOOK: its directory" },
 	{ D4_CONFINE_LOOK, "d/none/yet/f", reads, 0, "LOOK: the nearest" },
+	{ D4_CONFINE_LOOK, "conf/link", reads_linked, 0, "LOOK: by a link" },
 	{ D4_CONFINE_LOOK, "d/f", reads_above, EACCES, "LOOK: not above" },
 	{ D4_CONFINE_LOOK, "d/f", writes, EACCES, "LOOK: doesn't write" },
 	{ D4_CONFINE_CONF, "conf", reads_linked, 0, "CONF: by a link" },
