@@ -48,6 +48,7 @@
 #include "lib/uuid.h"
 
 #define FILES_MAX	256	/* descriptors; a dozen are in use */
+#define ROOTS_MAX	8	/* directories of certificates */
 
 static int
 genkey(void)
@@ -198,6 +199,23 @@ redis_of(const struct settings *s)
 	return addr;
 }
 
+/* Where OpenSSL looks a certificate up when it meets its name: directories,
+ * parted by colons, of links that may lead anywhere. */
+static void
+add_roots(struct d4_confine_rule rules[ROOTS_MAX], char dirs[D4_CONF_TEXT])
+{
+	const char *set = getenv("SSL_CERT_DIR");
+	char *dir, *rest;
+	size_t i = 0;
+
+	(void)snprintf(dirs, D4_CONF_TEXT, "%s",
+	    set != NULL ? set : "/etc/ssl/certs");
+	for (dir = strtok_r(dirs, ":", &rest); dir != NULL && i < ROOTS_MAX;
+	    dir = strtok_r(NULL, ":", &rest))
+		rules[i++] = (struct d4_confine_rule){ D4_CONFINE_CONF, dir,
+		    0 };
+}
+
 /* All is open.  What is done by name from now on: */
 static int
 confine(const struct stream *w)
@@ -210,18 +228,17 @@ confine(const struct stream *w)
 	bool roots = s->network && s->addr.kind == D4_NET_TLS &&
 	    *s->ca == '\0' && !w->o->insecure;
 	struct d4_redis_addr redis = redis_of(s);
-	char words[D4_CONFINE_WORDS], path[D4_CONF_TEXT];
-	const struct d4_confine_rule rules[] = {
+	char words[D4_CONFINE_WORDS], path[D4_CONF_TEXT], dirs[D4_CONF_TEXT];
+	struct d4_confine_rule rules[] = {
 		/* The destination, and a source that is Redis. */
+		[ROOTS_MAX] =
 		{ D4_CONFINE_CONNECT, s->network ? to->host : NULL, to->port },
 		{ D4_CONFINE_CONNECT, redis.net.host, redis.net.port },
-		/* OpenSSL looks a certificate up when it meets its name. */
-		{ D4_CONFINE_READ, roots ? "/etc/ssl/certs" : NULL, 0 },
+		/* Where links to the system's certificates may come to lead. */
 		{ D4_CONFINE_READ, roots ? "/usr/share/ca-certificates" :
 		    NULL, 0 },
 		{ D4_CONFINE_READ, roots ? "/usr/local/share/ca-certificates" :
 		    NULL, 0 },
-		{ D4_CONFINE_READ, roots ? getenv("SSL_CERT_DIR") : NULL, 0 },
 		/* Files yet to come, or another FIFO; a socket is removed. */
 		{ later ? D4_CONFINE_LOOK : D4_CONFINE_READ,
 		    source_path(s, path), 0 },
@@ -235,6 +252,8 @@ confine(const struct stream *w)
 		.files = FILES_MAX, .alone = !s->network
 	};
 
+	if (roots)
+		add_roots(rules, dirs);
 	return d4_log_confined(d4_confine_enter(&c, words), words);
 }
 

@@ -190,6 +190,19 @@ SSL_CERT_FILE=$TMP/ca.crt run timeout 60 "$D4" -c c --retry 0 < short
 is "$status" 0 'the store of the system'
 finish "$server"
 
+# Looked up when d4 is confined: in one of several directories, by a link.
+mkdir certs no-certs authorities
+cp ca.crt authorities/local.pem
+ln -s "$TMP/authorities/local.pem" \
+    "certs/$(openssl x509 -in ca.crt -noout -hash).0"
+server server
+sensor
+rm c/rootCA.crt
+SSL_CERT_DIR=$TMP/no-certs:$TMP/certs run timeout 60 "$D4" -c c --retry 0 \
+    < short
+is "$status" 0 'directories of certificates'
+finish "$server"
+
 server server verify=1,cafile=ca.crt
 sensor
 cp client.crt client.key c
