@@ -13,6 +13,7 @@
 #include "d4-pibs/out.h"
 #include "d4-pibs/state.h"
 #include "lib/bytes.h"
+#include "lib/io.h"
 
 #define HEAD_LEN	32
 #define SCANNER_LEN	20
@@ -194,8 +195,10 @@ write_all(struct writer *w, const struct seen *seen,
 	d4_put32le(head + 12, 0);
 	d4_put64le(head + 16, w->len);
 	d4_put64le(head + 24, result(&w->checksum));
-	return pwrite(w->out.fd, head, sizeof(head), 0) == (ssize_t)sizeof(head)
-	    ? fsync(w->out.fd) : -1;
+	if (lseek(w->out.fd, 0, SEEK_SET) == -1 ||
+	    d4_io_write_full(w->out.fd, head, sizeof(head), NULL) == -1)
+		return -1;
+	return fsync(w->out.fd);
 }
 
 int

@@ -168,8 +168,8 @@ send_file(struct drain *d)
 	end = files_send(d->files, &d->items[0]);
 	if (end == FILES_SENT && d->o->newline &&
 	    output_write(d->out, "\n", 1) == -1)
-		end = FILES_OUTPUT;
-	if (end == FILES_MISFIT || end == FILES_OUTPUT) {
+		end = FILES_FAILED;
+	if (end == FILES_MISFIT || end == FILES_FAILED) {
 		output_take_back(d->out);
 		put_back(d, 0);
 		return -1;

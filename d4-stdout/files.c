@@ -107,32 +107,39 @@ open_beneath(const struct files *f, const char *path)
 	    d4_io_open_beneath(f->root, rest, FLAGS) : fd;
 }
 
-/* Returns a descriptor of a regular file, or -1 and has said why. */
-static int
-open_item(const struct files *f, const struct d4_queue_item *item)
+/* A shortage of ours is no fault of the file, which another try may read. */
+static enum files_end
+end_of(int err)
+{
+	return err == ENOMEM || err == EMFILE || err == ENFILE ?
+	    FILES_FAILED : FILES_SKIPPED;
+}
+
+/* Opens a regular file.  FILES_SENT, or has said why not. */
+static enum files_end
+open_item(const struct files *f, const struct d4_queue_item *item, int *fd)
 {
 	const char *path = (const char *)item->data;
 	struct stat st;
-	int fd;
 
 	if (strlen(path) != item->len || item->len == 0) {
 		d4_log_warnx("%s: not the name of a file", path);
-		return -1;
+		return FILES_SKIPPED;
 	}
-	fd = f->root == -1 ? open(path, FLAGS) : open_beneath(f, path);
-	if (fd == -1) {
+	*fd = f->root == -1 ? open(path, FLAGS) : open_beneath(f, path);
+	if (*fd == -1) {
 		if (f->root != -1 && (errno == EXDEV || errno == ELOOP))
 			d4_log_warnx("%s: not beneath %s", path, f->root_name);
 		else
 			d4_log_warn("%s", path);
-		return -1;
+		return end_of(errno);
 	}
-	if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode)) {
+	if (fstat(*fd, &st) == -1 || !S_ISREG(st.st_mode)) {
 		d4_log_warnx("%s: not a regular file", path);
-		(void)close(fd);
-		return -1;
+		(void)close(*fd);
+		return FILES_SKIPPED;
 	}
-	return fd;
+	return FILES_SENT;
 }
 
 /* -- writing --------------------------------------------------------------- */
@@ -147,10 +154,10 @@ copy(struct files *f, int fd, const char *path)
 			continue;
 		if (n == -1) {
 			d4_log_warn("%s", path);
-			return FILES_SKIPPED;
+			return end_of(errno);
 		}
 		if (output_write(f->out, f->buf, (size_t)n) == -1)
-			return FILES_OUTPUT;
+			return FILES_FAILED;
 	}
 	return FILES_SENT;
 }
@@ -158,17 +165,19 @@ copy(struct files *f, int fd, const char *path)
 static enum files_end
 inflate(struct files *f, struct d4_gz_in *in, const char *path)
 {
+	enum files_end end;
 	ssize_t n;
 
 	while ((n = d4_gz_in_read(in, f->buf, BUFFER)) != 0) {
 		if (n == -1 && errno == EINTR)
 			continue;
 		if (n == -1) {
+			end = end_of(errno);
 			d4_log_warnx("%s: %s", path, d4_gz_in_fault(in));
-			return FILES_SKIPPED;
+			return end;
 		}
 		if (output_write(f->out, f->buf, (size_t)n) == -1)
-			return FILES_OUTPUT;
+			return FILES_FAILED;
 	}
 	return FILES_SENT;
 }
@@ -181,9 +190,10 @@ merge(struct files *f, struct d4_gz_in *in, const char *path)
 	if (end == MERGE_DONE)
 		return FILES_SENT;
 	if (end == MERGE_OUTPUT)
-		return FILES_OUTPUT;
+		return FILES_FAILED;
 	d4_log_warnx("%s: %s", path, merge_why(f->merge));
-	return end == MERGE_MISFIT ? FILES_MISFIT : FILES_SKIPPED;
+	return end == MERGE_MISFIT ? FILES_MISFIT :
+	    end == MERGE_SHORT ? FILES_FAILED : FILES_SKIPPED;
 }
 
 static enum files_end
@@ -194,7 +204,7 @@ send_inside(struct files *f, int fd, const char *path)
 
 	if (in == NULL) {
 		d4_log_warnx("%s: memory: not enough", path);
-		return FILES_SKIPPED;
+		return FILES_FAILED;
 	}
 	end = f->content == CONTENT_MERGED ? merge(f, in, path) :
 	    inflate(f, in, path);
@@ -206,11 +216,11 @@ enum files_end
 files_send(struct files *f, const struct d4_queue_item *item)
 {
 	const char *path = (const char *)item->data;
-	int fd = open_item(f, item);
 	enum files_end end;
+	int fd;
 
-	if (fd == -1)
-		return FILES_SKIPPED;
+	if ((end = open_item(f, item, &fd)) != FILES_SENT)
+		return end;
 	end = f->content == CONTENT_FILE ? copy(f, fd, path) :
 	    send_inside(f, fd, path);
 	(void)close(fd);

@@ -14,7 +14,8 @@ enum files_end {
 	FILES_SENT,
 	FILES_SKIPPED,			/* it, or a part; was said */
 	FILES_MISFIT,			/* the stream can't go on; was said */
-	FILES_OUTPUT			/* output failed; was said */
+	FILES_FAILED			/* output did, or memory or descriptors
+					 * are short; was said */
 };
 
 /* Opens the root, if there is one.  NULL and has said why. */

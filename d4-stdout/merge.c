@@ -175,7 +175,7 @@ step_pcapng(struct merge *m)
 
 	if (m->border == NULL &&
 	    (m->border = d4_border_new(D4_BORDER_PCAPNG)) == NULL)
-		return refuse(m, MERGE_DAMAGED, "out of memory");
+		return refuse(m, MERGE_SHORT, "out of memory");
 	n = d4_border_scan(m->border, m->buf + m->seen, m->len - m->seen,
 	    &border);
 	whole = border > 0 ? m->seen + border : 0;
@@ -239,7 +239,7 @@ grow(struct merge *m)
 		return refuse(m, MERGE_DAMAGED,
 		    "a block is longer than 4 MiB");
 	if ((buf = realloc(m->buf, room)) == NULL)
-		return refuse(m, MERGE_DAMAGED, "out of memory");
+		return refuse(m, MERGE_SHORT, "out of memory");
 	m->buf = buf;
 	m->room = room;
 	return MERGE_DONE;
@@ -270,7 +270,8 @@ merge_file(struct merge *m, struct d4_gz_in *in)
 		if (n == -1 && errno == EINTR)
 			continue;
 		if (n == -1)
-			return refuse(m, MERGE_DAMAGED, d4_gz_in_fault(in));
+			return refuse(m, errno == ENOMEM ? MERGE_SHORT :
+			    MERGE_DAMAGED, d4_gz_in_fault(in));
 		m->len += (size_t)n;
 		if ((end = step(m, n == 0)) != MERGE_DONE)
 			return end;

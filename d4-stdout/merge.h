@@ -25,6 +25,7 @@ struct merge;
 enum merge_end {
 	MERGE_DONE,
 	MERGE_DAMAGED,			/* the file is */
+	MERGE_SHORT,			/* of memory */
 	MERGE_MISFIT,			/* it does not belong in this stream */
 	MERGE_OUTPUT			/* output failed, and has said why */
 };

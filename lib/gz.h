@@ -43,8 +43,8 @@ void d4_gz_in_close(struct d4_gz_in *);
  * end, or -1: then d4_gz_in_fault() has the words, and errno is that of
  * read(2), EINTR among them (call again), or EILSEQ when the bytes are not
  * what they began as or end too early (each call says so from then on), or
- * ENOTSUP when they are Zstandard and this build reads none.  Bytes before the
- * fault were given out before.
+ * ENOTSUP when they are Zstandard and this build reads none, or ENOMEM.  Bytes
+ * before the fault were given out before.
  */
 ssize_t d4_gz_in_read(struct d4_gz_in *, void *, size_t len);
 

@@ -303,6 +303,30 @@ without_destinations() {
 part_attacks() { :; }
 all attacks
 
+# What it remembers is that of the run before, or of this one.
+"$TOP/d4-pibs/d4-pibs" -a --state remembered -r "$SAMPLE" > again.first 2> err
+cp remembered state
+"$TOP/d4-pibs/d4-pibs" -a --state state -r "$SAMPLE" > again.wanted 2> err
+
+begin_state() {
+	rm -f state*
+	cp remembered state
+}
+go_state() {
+	with "$1" "$TOP/d4-pibs/d4-pibs" -a --state state -r "$SAMPLE"
+}
+remembers() {
+	[ "$(echo state*)" = state ] &&
+	    "$TOP/d4-pibs/d4-pibs" -a --state state -r "$SAMPLE" > again
+}
+whole_state() {
+	remembers && ! cmp -s state remembered
+}
+part_state() {
+	remembers
+}
+all state
+
 # -- d4-stdout ----------------------------------------------------------------
 
 # shellcheck source=t/stdout.sh
@@ -323,6 +347,32 @@ part_queue() {
 	begins_or_is_empty <(printf 'one\ntwo words\nthree\nfour\n') out
 }
 all queue
+
+# Files that are merged: what was not written out whole is kept, but for a
+# file that can't be read.
+gzip -c "$SAMPLE" > sample.gz
+
+begin_merge() {
+	backend dir
+	pushed=0
+	push "$SAMPLE" "$TMP/sample.gz" "$SAMPLE"
+}
+go_merge() {
+	with "$1" "$STDOUT" "${WHERE[@]}" -f -m -a -e
+}
+begin_merge
+go_merge ''
+cp out merge.wanted
+whole_merge() {
+	cmp out merge.wanted
+}
+# Something is missing only with the names of files in the queue, or one that
+# was skipped as unreadable.
+part_merge() {
+	cmp -s out merge.wanted || [ "$(waiting)" -gt 0 ] ||
+	    [ "$(in_hand)" -gt 0 ] || grep -q 'Input/output error' err
+}
+all merge
 
 # -- d4-admin -----------------------------------------------------------------
 
