@@ -401,12 +401,21 @@ d4_conf_file(struct d4_conf *conf, const char *name, size_t max,
 int
 d4_conf_closed(struct d4_conf *conf, const char *name, bool insecure)
 {
-	static const char reason[] = "can be read or changed by others";
+	const char *reason = NULL, *mode = "o=", *file = name;
 	char expected[D4_CONF_TEXT];
-	struct stat st;
+	struct stat st, dir;
 
 	if (fstatat(conf->fd, name, &st, 0) == -1 ||
-	    (st.st_mode & (S_IROTH | S_IWOTH)) == 0)
+	    fstat(conf->fd, &dir) == -1)
+		return 0;
+	if ((st.st_mode & (S_IROTH | S_IWOTH)) != 0) {
+		reason = "can be read or changed by others";
+	} else if ((dir.st_mode & (S_IWOTH | S_ISVTX)) == S_IWOTH) {
+		reason = "can be replaced by others";
+		mode = "o-w";
+		file = ".";
+	}
+	if (reason == NULL)
 		return 0;
 	if (insecure) {
 		(void)snprintf(conf->fault, sizeof(conf->fault),
@@ -414,7 +423,7 @@ d4_conf_closed(struct d4_conf *conf, const char *name, bool insecure)
 		return 1;
 	}
 	(void)snprintf(expected, sizeof(expected),
-	    "chmod o= %.400s/%.64s, or --insecure-key", conf->dir, name);
+	    "chmod %s %.400s/%.64s, or --insecure-key", mode, conf->dir, file);
 	return d4_conf_refuse(conf, name, reason, expected);
 }
 

@@ -88,9 +88,10 @@ int d4_conf_file(struct d4_conf *, const char *name, size_t max,
     const char *expected, uint8_t **, size_t *len);
 
 /*
- * Whether a file with a secret is closed to others than its owner and group: 0,
- * also when it is missing; 1 when it isn't and that is accepted (insecure),
- * with d4_conf_fault() to warn of it; else -1, a fault that says chmod(1).
+ * Whether a file with a secret is closed to others than its owner and group,
+ * who can't put another in its place either: 0, also when it is missing; 1 when
+ * it isn't and that is accepted (insecure), with d4_conf_fault() to warn of it;
+ * else -1, a fault that says chmod(1).
  */
 int d4_conf_closed(struct d4_conf *, const char *name, bool insecure);
 

@@ -217,6 +217,13 @@ done
 chmod 644 c/key
 run "$D4" -n --insecure-key -c c
 is "$status $(cat err)" "0 d4: c/key: $open" '--insecure-key: a warning'
+chmod 600 c/key
+chmod 777 c
+refuses 'a directory of all' 2 \
+    '^d4: c/key: can be replaced by others \(expected chmod o-w c/\.' '' \
+    "$D4" -n -c c
+chmod 700 c
+chmod 644 c/key
 refuses 'd4-meta' 2 "^d4-meta: c/key: $open" '' "$META" -T 1 -c c
 refuses 'd4-meta -k' 2 "^d4-meta: c/key: $open" '' "$META" -x -k c/key
 run "$META" --insecure-key -x -k c/key

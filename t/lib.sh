@@ -237,9 +237,10 @@ UUID=0f3c2a9e-5b71-4c8d-9a64-7e2d1b0c9f35
 # Not the sample's, of which d4 warns; t/records.pl has the same.
 KEY='a key for these tests'
 
-# Closes what others must not read, where it is there.
+# Closes what others must not read, where it is there, or put in its place.
 secrets() {
 	local name
+	chmod o-w "$1"
 	for name in key redis_password server.pem client.key; do
 		[ ! -e "$1/$name" ] || chmod 600 "$1/$name"
 	done

@@ -625,6 +625,17 @@ test_rest(void)
 	(void)chmod(want, 0602);
 	is(d4_conf_closed(conf, "v", false), -1, "0602 can be changed");
 	is(d4_conf_closed(conf, "w", false), 0, "what is missing is closed");
+	(void)chmod(want, 0600);
+	path_of(path, ".");
+	(void)chmod(path, 0777);
+	ok(d4_conf_closed(conf, "v", false) == -1 && is_told() &&
+	    strstr(d4_conf_fault(conf), "v: can be replaced by others "
+	    "(expected chmod o-w ") != NULL, "so is a directory of all");
+	is(d4_conf_closed(conf, "v", true), 1, "that can be accepted");
+	is(d4_conf_closed(conf, "w", false), 0, "without it nothing is");
+	(void)chmod(path, 01777);
+	is(d4_conf_closed(conf, "v", false), 0, "of which each has his own");
+	(void)chmod(path, 0700);
 	ok(d4_conf_is_sample(LIT("private key to change")) &&
 	    !d4_conf_is_sample(LIT("private key to chang")) &&
 	    !d4_conf_is_sample(LIT("another key to change")),
