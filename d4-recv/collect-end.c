@@ -4,9 +4,11 @@
 #include "d4-recv/collect-own.h"
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "lib/stop.h"
 
 #define REST_MS		1000	/* for what has arrived, at the end */
 #define MOMENT_MS	10	/* until room may have been made, then */
+#define LOOK_MS		500	/* the same at the end of stdin, each time */
 #define DRAIN_MS	2500	/* for what waits to be finished, then */
 
 /* What has arrived is taken, and what waits for room tried again, as long as
@@ -67,12 +69,20 @@ finish_files(struct collect *c)
 	if (c->share != NULL && share_drain(c->share, DRAIN_MS) == -1)
 		d4_log_info(1, "%s: other stores do not know of all streams",
 		    c->s->settings->registry);
+	/* A signal leaves the rest to the next start, the end of stdin does
+	 * not: there may be none. */
+	while (c->s->from_stdin && !d4_stop_wanted() &&
+	    finish_drain(c->finish, LOOK_MS) == -1 &&
+	    collect_files(c)->waiting > 0)
+		analyze_tick(c->analyze);
 	left = until - d4_clock_ms();
 	if (finish_drain(c->finish, left > 0 ? (int)left : 0) == -1 &&
 	    collect_files(c)->waiting > 0)
 		d4_log_info(1, "%s: the next start goes on with the rest",
 		    c->s->settings->destination);
 	finish_drop_hooks(c->finish);
+	if (collect_files(c)->nleft > 0)
+		rc = -1;
 	return rc;
 }
 

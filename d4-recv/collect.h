@@ -32,7 +32,8 @@ struct collect_settings {
 enum collect_result {
 	COLLECT_OK,		/* after a signal or at the end of stdin; all
 				 * is stored */
-	COLLECT_FAILED,		/* something was lost, which was said */
+	COLLECT_FAILED,		/* something was lost, or left to the next
+				 * start by a fault, which was said */
 	COLLECT_NOT_BEGUN	/* what it needs can't be had, which was said */
 };
 

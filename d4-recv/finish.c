@@ -458,6 +458,7 @@ hand_out_all(struct finish *f)
 			errno = job->err;
 			d4_log_warn("%s/%s: left unfinished", f->root,
 			    job->file.place.path);
+			f->figures.nleft++;
 		}
 		STAILQ_REMOVE_HEAD(&f->pushing, next);
 		free_job(job);

@@ -69,6 +69,8 @@ struct finish_figures {
 	uint64_t	npushed;	/* paths pushed */
 	uint64_t	nhooks;		/* hooks run */
 	uint64_t	nhooks_failed;	/* that said so by their status */
+	uint64_t	nleft;		/* left unfinished by a fault, as was
+					 * said, for the next start */
 	size_t		waiting;	/* files in hand or waiting */
 	bool		full;		/* it waits for room on the disk */
 };

@@ -128,4 +128,30 @@ ok 'the next start finishes what was left' within 20 all_finished
 is "$("$STORE" check s | grep -c ' not ')" 0 'all of it whole'
 stop
 
+# The end of standard input is no signal: what is not finished is waited for,
+# however long that takes.
+conf_recv single destination="$TMP/s" compress=gz types=8
+u=77777777777747778777777777777777
+perl -e 'srand 1; printf "%08x\n", rand 2 ** 32 for 1 .. 100000' > lines
+conf c uuid=77777777-7777-4777-8777-777777777777 type=8 source="$TMP/lines"
+mkfifo records
+"$RECV" -c single < records 2> log &
+started
+single=$pid
+exec 9> records
+"$D4" -c c >&9
+ok 'a collector of stdin' within 20 eval \
+    'cat s/.open/$u* > opened && has_bytes opened 900000'
+dd if=/dev/zero of=s/ballast bs=4k 2> /dev/null
+exec 9>&-
+ok 'has no room to compress' within 20 said 's: waiting for room: No space'
+sleep 4
+ok 'waits' kill -0 "$single"
+rm s/ballast
+ok 'ends with room' within 30 eval '! kill -0 "$single"'
+finish "$single"
+is "$status" 0 'exit 0'
+is "$(find s -path "*/$u/*" -type f -exec zcat {} + | sha)" "$(sha lines)" \
+    'with all of it finished'
+
 done_testing

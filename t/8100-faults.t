@@ -250,6 +250,31 @@ part_collect() {
 # Each run takes a second and more.
 FIRST=1 SOME=2
 all collect
+
+# -- the same of standard input ------------------------------------------------
+
+conf_recv single destination="$TMP/s" compress=gz types=3
+
+begin_single() {
+	rm -rf s
+	mkdir s
+}
+go_single() {
+	with "$1" "$RECV" -c single < sensor
+}
+kept() {
+	find s -name '*.gz' | xargs -r zcat > stored
+	cmp -s sent stored
+}
+whole_single() {
+	kept
+}
+# Another one finishes what was left.
+part_single() {
+	"$RECV" -c single < /dev/null 2> again.err &&
+	    { kept || begins_or_is_empty sent stored; }
+}
+all single
 FIRST=3 SOME=3
 
 # -- d4-meta ------------------------------------------------------------------
