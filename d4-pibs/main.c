@@ -219,34 +219,45 @@ take(struct run *run, const struct settings *s)
 	return rc;
 }
 
-int
-main(int argc, char *argv[])
+static int
+work(const struct settings *s)
 {
-	static struct settings s;
 	struct run *run;
 	int status, rc;
 
-	d4_io_hold_standard();
-	d4_log_open("d4-pibs", 0);
-	if ((status = settings_parse(&s, argc, argv)) != -1)
-		return status;
-	d4_log_open("d4-pibs", s.verbose);
-	d4_confine_begin();
+	d4_log_open("d4-pibs", s->verbose);
 	if (d4_stop_install(false) == -1) {
 		d4_log_warn("signals");
 		return 1;
 	}
-	if ((run = run_open(&s, &status)) == NULL) {
-		free(s.filter);
+	if ((run = run_open(s, &status)) == NULL)
 		return status;
-	}
-	rc = take(run, &s);
+	rc = take(run, s);
 	if (run_close(run) == -1)
 		rc = -1;
-	free(s.filter);
-	d4_conf_login_wipe(&s.login);
+	return rc == 0 ? 0 : 1;
+}
+
+int
+main(int argc, char *argv[])
+{
+	struct settings *s;
+	int status;
+
+	d4_io_hold_standard();
+	d4_log_open("d4-pibs", 0);
+	/* A password is among them. */
+	d4_confine_begin();
+	if ((s = d4_secret_new(sizeof(*s))) == NULL) {
+		d4_log_warn("memory");
+		return 1;
+	}
+	if ((status = settings_parse(s, argc, argv)) == -1)
+		status = work(s);
+	free(s->filter);
+	d4_secret_free(s);
 	(void)fflush(NULL);
 	if (d4_secret_erase())
-		_exit(rc == 0 ? 0 : 1);
-	return rc == 0 ? 0 : 1;
+		_exit(status);
+	return status;
 }

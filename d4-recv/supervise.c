@@ -42,7 +42,7 @@ work(const struct collect_settings *s, const struct worker *w, pid_t parent)
 
 	d4_os_end_with_parent();
 	if (getppid() != parent) {
-		d4_secret_wipe();
+		(void)d4_secret_erase();
 		_exit(0);
 	}
 	own.worker = w->number;
@@ -53,7 +53,7 @@ work(const struct collect_settings *s, const struct worker *w, pid_t parent)
 	/* Signals came for the parent; the child has its own wake-up. */
 	if (d4_stop_install_child() == -1) {
 		d4_log_warn("signals");
-		d4_secret_wipe();
+		(void)d4_secret_erase();
 		_exit(1);
 	}
 	result = collect_run(&own);

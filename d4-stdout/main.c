@@ -93,27 +93,36 @@ run(const struct options *o)
 	return status;
 }
 
-int
-main(int argc, char *argv[])
+static int
+work(const struct options *o)
 {
-	struct options o;
-	int status;
-
-	d4_io_hold_standard();
-	d4_log_open("d4-stdout", 0);
-	if ((status = options_parse(&o, argc, argv)) != -1)
-		return status;
-	d4_log_open("d4-stdout", o.verbose);
-	d4_confine_begin();
+	d4_log_open("d4-stdout", o->verbose);
 	if (d4_stop_install(false) == -1) {
 		d4_log_warn("signals");
 		return 1;
 	}
-	if (confine(&o) == -1)
-		status = 1;
-	else
-		status = o.list || o.show > 0 ? about_print(&o) : run(&o);
-	d4_conf_login_wipe(&o.login);
+	if (confine(o) == -1)
+		return 1;
+	return o->list || o->show > 0 ? about_print(o) : run(o);
+}
+
+int
+main(int argc, char *argv[])
+{
+	struct options *o;
+	int status;
+
+	d4_io_hold_standard();
+	d4_log_open("d4-stdout", 0);
+	/* A password is among them. */
+	d4_confine_begin();
+	if ((o = d4_secret_new(sizeof(*o))) == NULL) {
+		d4_log_warn("memory");
+		return 1;
+	}
+	if ((status = options_parse(o, argc, argv)) == -1)
+		status = work(o);
+	d4_secret_free(o);
 	(void)fflush(NULL);
 	if (d4_secret_erase())
 		_exit(status);

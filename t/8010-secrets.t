@@ -10,6 +10,8 @@
 
 META=$TOP/d4-meta/d4-meta
 ADMIN=$TOP/d4-admin/d4-admin
+STDOUT=$TOP/d4-stdout/d4-stdout
+PIBS=$TOP/d4-pibs/d4-pibs
 AUTOPSY=$TOP/t/tool/autopsy
 PLANTED='planted-secret-1f4e9a7b'
 OWN='planted-of-a-sensor-77d2'
@@ -125,6 +127,26 @@ else
 	    queues=redis:127.0.0.1:1/2 stream=redis:127.0.0.1:1/0
 	ends 'd4-admin: no Redis' 1 "$ADMIN" -c login type list
 	ends 'd4-recv: no Redis' 1 "$RECV" -c login
+	# Whoever is killed as it waits for items has it as well.
+	if command -v redis-server > /dev/null; then
+		at=$(free_port)
+		redis-server --port "$at" --bind 127.0.0.1 --save '' \
+		    --requirepass "$PASSWORD" > redis.log 2>&1 &
+		started
+		within 10 listens_at "$at"
+		where=(-p "$at" -u "$UUID" --login login)
+		for sig in TERM QUIT; do
+			want=0
+			[ $sig = TERM ] || want=$((128 + $(kill -l $sig)))
+			begins_with confined "$STDOUT" -v -t 3 "${where[@]}"
+			signals "d4-stdout: SIG$sig" $want $sig
+			begins_with confined "$PIBS" -v -b -f -z 127.0.0.1 \
+			    -y 0 "${where[@]}"
+			signals "d4-pibs: SIG$sig" $want $sig
+		done
+	else
+		skip 4 'no redis-server here'
+	fi
 	ends 'd4-admin: a sensor' 0 "$ADMIN" -d store sensor show "$UUID"
 	printf '%s\n' "$OWN" > own
 	input=own
