@@ -162,6 +162,7 @@ t/unit/session: d4-recv/session.o
 t/unit/place: d4-recv/place.o
 t/unit/match: d4-recv/match.o
 t/unit/tail: $(STORE)
+t/unit/tail: NEEDS += -Wl,--wrap=realloc
 t/unit/runner: d4-recv/runner.o
 t/unit/store t/unit/handler t/unit/recover t/unit/power: $(STORE)
 t/unit/window: $(WINDOW)

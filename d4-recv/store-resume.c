@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+#include <errno.h>
 #include <string.h>
 
 #include "d4-recv/store-own.h"
@@ -174,6 +175,10 @@ store_judge(struct store_stream *s, const uint8_t hmac[D4_HMAC_LEN],
 	}
 	if (!s->goes_on)
 		*verdict = match_judge(&s->match, hmac);
+	if (tail_match_failed(s->tail)) {
+		errno = ENOMEM;
+		return store_fail(s);
+	}
 	if (*verdict == MATCH_PREAMBLE)
 		return feed(s, payload, size);
 	if (*verdict == MATCH_STORED)

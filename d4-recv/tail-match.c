@@ -36,8 +36,18 @@ start_reading(void *cookie)
 	    r->in_last ? t->generation : t->generation_before);
 }
 
-/* The next frame of entries.  Faults are ends: what can't be read can't be
- * matched. */
+/* As log_read().  Faults are ends: what can't be read can't be matched, but for
+ * want of memory, which is no end. */
+static int
+read_frame(struct reading *r, struct log_reader *reader, struct log_frame *f)
+{
+	int rc = log_read(reader, f);
+
+	r->failed = r->failed || (rc == -1 && errno == ENOMEM);
+	return rc;
+}
+
+/* The next frame of entries. */
 static bool
 next_frame(struct tail *t)
 {
@@ -45,7 +55,7 @@ next_frame(struct tail *t)
 	struct log_frame f;
 
 	for (;;) {
-		if (log_read(&r->reader, &f) == 1) {
+		if (read_frame(r, &r->reader, &f) == 1) {
 			if (r->in_last && r->reader.at > t->len)
 				return false;
 			if (f.kind != LOG_ENTRIES)
@@ -54,7 +64,7 @@ next_frame(struct tail *t)
 			r->at = 0;
 			return true;
 		}
-		if (r->in_last)
+		if (r->in_last || r->failed)
 			return false;
 		r->in_last = true;
 		r->number = t->nbefore;
@@ -81,7 +91,7 @@ next_entry(void *cookie, bool *preamble)
 	struct reading *r = t->reading;
 	const uint8_t *entry;
 
-	if (r->lacks_frame && log_read(&r->reader, &r->frame) != 1)
+	if (r->lacks_frame && read_frame(r, &r->reader, &r->frame) != 1)
 		return NULL;
 	r->lacks_frame = false;
 	do {
@@ -119,7 +129,7 @@ gather_tags(struct tail *t, int fd, uint64_t generation, size_t *room)
 	int rc = 0;
 
 	log_reader_begin(&reader, fd, generation);
-	while (rc == 0 && log_read(&reader, &f) == 1) {
+	while (rc == 0 && read_frame(t->reading, &reader, &f) == 1) {
 		if (f.kind != LOG_TAGS && f.kind != LOG_ENTRIES)
 			continue;
 		step = f.kind == LOG_TAGS ? MATCH_TAG : LOG_ENTRY;
@@ -130,7 +140,7 @@ gather_tags(struct tail *t, int fd, uint64_t generation, size_t *room)
 		}
 	}
 	log_reader_free(&reader);
-	return rc;
+	return t->reading->failed ? -1 : rc;
 }
 
 const struct match_tail *
@@ -155,6 +165,12 @@ tail_match(struct tail *t)
 		qsort(r->tags, r->ntags, MATCH_TAG, compare_tags);
 	start_reading(t);
 	return &r->match;
+}
+
+bool
+tail_match_failed(const struct tail *t)
+{
+	return t->reading != NULL && t->reading->failed;
 }
 
 void
@@ -188,6 +204,8 @@ tail_each(struct tail *t, uint64_t max,
 	for (; rc == 0 && max > 0 &&
 	    (entry = next_entry(t, &preamble)) != NULL; max--)
 		rc = callback(cookie, entry, log_entry_wire(entry));
+	if (rc == 0 && t->reading->failed)
+		rc = -1;
 	tail_match_done(t);
 	return rc;
 }

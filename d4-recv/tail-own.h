@@ -48,6 +48,7 @@ struct reading {
 	uint64_t	 number;	/* of the next entry */
 	uint8_t		(*tags)[MATCH_TAG];	/* of all preambles, sorted */
 	size_t		 ntags;
+	bool		 failed;	/* for want of memory */
 	struct match_tail match;
 };
 

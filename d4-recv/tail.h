@@ -120,6 +120,10 @@ bool tail_lost(const struct tail *, uint64_t ordinal);
 const struct match_tail *tail_match(struct tail *);
 void tail_match_done(struct tail *);
 
+/* Whether since then memory was short: what the match says is nothing to go by,
+ * another one may have some. */
+bool tail_match_failed(const struct tail *);
+
 /* How many records it has, over all. */
 uint64_t tail_count(const struct tail *);
 

@@ -15,6 +15,10 @@
 #include "t/unit/shelf.h"
 #include "t/unit/tap.h"
 
+void *__real_realloc(void *, size_t);
+void *__wrap_realloc(void *, size_t);
+
+static bool no_memory;
 static struct shelf shelf;
 static struct tails *tails;
 static int root;
@@ -198,6 +202,44 @@ test_memory(void)
 	after = (size_t)mallinfo2().uordblks;
 	ok(after - before < 64 << 10, "and after a match %zu",
 	    after - before);
+	tail_close(t);
+}
+
+void *
+__wrap_realloc(void *p, size_t n)
+{
+	if (!no_memory)
+		return __real_realloc(p, n);
+	errno = ENOMEM;
+	return NULL;
+}
+
+/* A tail that there is no memory to read looks like an empty one. */
+static void
+test_no_memory(void)
+{
+	const struct match_tail *m;
+	bool preamble;
+	uint32_t first;
+	struct tail *t;
+
+	hello[0]++;
+	t = open_tail();
+	begin_file(t);
+	(void)fill(t, 0, 100, 500, 7, 0);
+	no_memory = true;
+	ok(tail_match(t) == NULL && errno == ENOMEM, "no memory: no match");
+	no_memory = false;
+	ok((m = tail_match(t)) != NULL && !tail_match_failed(t), "but with it");
+	tail_idle(t);
+	no_memory = true;
+	m->rewind(m->cookie);
+	ok(m->next(m->cookie, &preamble) == NULL && tail_match_failed(t),
+	    "none is no end");
+	no_memory = false;
+	tail_match_done(t);
+	ok(!tail_match_failed(t), "and no fault of the next one");
+	is(read_all(t, &first), 100, "which reads all");
 	tail_close(t);
 }
 
@@ -435,6 +477,7 @@ main(void)
 	test_holding();
 	test_many();
 	test_memory();
+	test_no_memory();
 	test_find();
 	test_import();
 	test_id();
