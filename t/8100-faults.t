@@ -263,7 +263,7 @@ go_single() {
 	with "$1" "$RECV" -c single < sensor
 }
 kept() {
-	find s -name '*.gz' | xargs -r zcat > stored
+	find s -name '*.gz' -exec zcat {} + > stored
 	cmp -s sent stored
 }
 whole_single() {
