@@ -55,10 +55,8 @@ go_live(struct conn_context *ctx, struct conn *c, uint8_t type)
 	if ((reason = admit_live(ctx, c, type, older)) != 0)
 		return reason;
 	/* Of types that may have many connections a stream has one. */
-	if (older != NULL) {
-		older->replaced = true;
+	if (older != NULL)
 		conn_refuse_stored(ctx, older, REFUSED_TAKEN_OVER, NULL);
-	}
 	conn_enter(ctx, c, CONN_LIVE);
 	admit_limits(ctx, c);
 	if (c->monotonic && ctx->store != NULL)

@@ -24,6 +24,7 @@ judge_stream(const struct conn *c)
 	    stream_end(c->sink);
 
 	return end == STREAM_TAKEN ? REFUSED_TAKEN_OVER :
+	    end == STREAM_LOST ? REFUSED_LOST :
 	    end == STREAM_OVERFLOW ? REFUSED_OVERFLOW :
 	    end == STREAM_BAD_DATA ? REFUSED_WORKER : 0;
 }
@@ -174,10 +175,8 @@ mind_stream(struct conn_context *ctx, struct conn *c)
 			store_want(c->stream);
 	} else if (store_is_taken(c->stream) ||
 	    (c->session.type == D4_TYPE_EXTENDED &&
-	    store_is_wanted(c->stream))) {
-		c->replaced = true;
+	    store_is_wanted(c->stream)))
 		conn_refuse_stored(ctx, c, REFUSED_TAKEN_OVER, NULL);
-	}
 }
 
 void
@@ -186,10 +185,8 @@ conn_tick(struct conn_context *ctx, bool judge)
 	struct conn *c, *next;
 	unsigned reason;
 
-	while ((c = d4_registry_lost(ctx->registry)) != NULL) {
-		c->replaced = true;
+	while ((c = d4_registry_lost(ctx->registry)) != NULL)
 		conn_refuse_stored(ctx, c, REFUSED_TAKEN_OVER, NULL);
-	}
 	ctx->nwaiting = 0;
 	for (c = ctx->first; c != NULL; c = next) {
 		next = c->next;

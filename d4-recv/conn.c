@@ -100,7 +100,7 @@ conn_bury(struct conn_context *ctx, struct conn *c)
 	conn_note_newest(ctx, c);
 	store_close(c->stream, c->complete, ctx->now);
 	c->stream = NULL;
-	stream_close(c->sink, c->replaced);
+	stream_close(c->sink);
 	c->sink = NULL;
 	d4_registry_release(ctx->registry, c->claim);
 	c->claim = NULL;

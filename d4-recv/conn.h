@@ -86,7 +86,6 @@ struct conn {
 						 * kept */
 	struct stream_session	*sink;		/* from LIVE on, where there are
 						 * streams */
-	bool			 replaced;	/* another has its claim */
 	bool			 resumes;	/* d4-resume(7) */
 	uint8_t			 hello[D4_HMAC_LEN];	/* of its stream */
 	bool			 told;		/* what was stored before */

@@ -28,6 +28,8 @@ static const struct {
 	AT(REFUSED_OVERFLOW) = { "overflow",
 	    "its stream has as many entries as it may" },
 	AT(REFUSED_WORKER) = { "worker", "a worker refused its data" },
+	AT(REFUSED_LOST) = { "lost",
+	    "its stream was lost or ended, and begins anew" },
 	AT(REFUSED_TOO_OLD) = { "too_old", "timestamp is too old" },
 	AT(REFUSED_BACKWARDS) = { "backwards", "timestamp goes backwards" },
 	AT(REFUSED_OURS) = { "ours", "our own fault" },

@@ -30,6 +30,7 @@ enum refused {
 	REFUSED_CUT_OFF,	/* the connection ended without a word */
 	REFUSED_OVERFLOW,	/* its stream has as many entries as it may */
 	REFUSED_WORKER,		/* of d4-core refused its data */
+	REFUSED_LOST,		/* by Redis, all of its stream */
 	REFUSED_TOO_OLD,	/* a timestamp, by its sensor's max_age */
 	REFUSED_BACKWARDS,	/* likewise, for it must not go back */
 	REFUSED_OURS,		/* our own fault: disk, memory */

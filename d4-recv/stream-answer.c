@@ -5,6 +5,58 @@
 
 #include "d4-recv/stream-keys.h"
 #include "d4-recv/stream-own.h"
+#include "lib/clock.h"
+#include "lib/type.h"
+
+#define RETRY_MS	1000	/* what others do not wait for */
+
+/* Whether it is about these keys, which a stranger made, or a right that
+ * entries do not need: then other sessions go on.  Of a script's refusal words
+ * may stand before it, or others in its place. */
+static bool
+is_aside(const struct cmd *cmd, const char *why)
+{
+	return strstr(why, "WRONGTYPE") != NULL || (cmd->kind != CMD_ADD &&
+	    (strstr(why, "NOPERM") != NULL ||
+	    strstr(why, "The user executing the script") != NULL));
+}
+
+/* Which keys these are. */
+static const char *
+keys_of(const struct cmd *cmd)
+{
+	switch (cmd->kind) {
+	case CMD_REFUSED:
+		return "Error:IncorrectType";
+	case CMD_KICKED:
+		return "server:sensor_to_kick";
+	case CMD_BEAT:
+		return PREFIX "receivers";
+	case CMD_STORED:
+		return "session_uuid";
+	case CMD_SIDE:
+		return "active_connection and others";
+	default:
+		return "stream";
+	}
+}
+
+static void
+take_error(struct stream *st, const struct cmd *cmd, const char *why)
+{
+	char words[512];
+
+	if (!is_aside(cmd, why)) {
+		pipeline_refuse(st->pipeline, why);
+		st->doubtful = st->doubtful || cmd->kind == CMD_BEAT;
+		return;
+	}
+	(void)snprintf(words, sizeof(words), "%s: %s: %.200s",
+	    pipeline_name(st->pipeline), keys_of(cmd), why);
+	faults_say(&st->faults[cmd->kind], words);
+	if (cmd->session != NULL)
+		cmd->session->retry_ms = d4_clock_ms() + RETRY_MS;
+}
 
 static void
 take_length(struct stream_session *s, long long n)
@@ -159,7 +211,7 @@ take_tailed(struct stream *st, struct cmd *cmd,
 		if (lost)
 			stream_load(st);
 		else if (reply->kind != D4_REDIS_INTEGER)
-			pipeline_refuse(st->pipeline, refusal.text);
+			take_error(st, cmd, refusal.text);
 		if (waits && s->end == STREAM_GOES_ON) {
 			take_refusal(st, cmd, true);
 			return;
@@ -191,6 +243,43 @@ take_tail_answer(struct stream_session *s, bool bad,
 		s->taking = false;
 }
 
+/* Whether what comes later can be read without what came before. */
+static bool
+is_in_pieces(uint8_t type)
+{
+	enum d4_border_kind border = d4_type_get(type)->border;
+
+	return type != D4_TYPE_META && type != D4_TYPE_EXTENDED &&
+	    border != D4_BORDER_PCAP && border != D4_BORDER_PCAPNG;
+}
+
+/* The worker that was told has ended the session, or all is lost: another will
+ * come for what there is from now on. */
+static void
+take_stored(struct stream_session *s, bool new)
+{
+	if (new && s->told && s->end == STREAM_GOES_ON &&
+	    !is_in_pieces(s->type)) {
+		s->end = STREAM_LOST;
+		s->stream->eased = true;
+	}
+	s->told = true;
+}
+
+/* Nobody knows of us: we were taken for dead, or the server was emptied. */
+static void
+take_beat(struct stream *st, bool bad, const struct d4_redis_reply *reply)
+{
+	st->beating = false;
+	if (bad)
+		return;
+	if (st->doubtful)
+		pipeline_is_well(st->pipeline);
+	st->doubtful = false;
+	if (reply->number == 1)
+		stream_announce(st);
+}
+
 void
 stream_on_answer(void *cookie, struct pipeline_cmd *p,
     const struct d4_redis_reply *reply)
@@ -218,7 +307,7 @@ stream_on_answer(void *cookie, struct pipeline_cmd *p,
 		return;
 	}
 	if (bad)
-		pipeline_refuse(st->pipeline, reply->text);
+		take_error(st, cmd, reply->text);
 	if (s != NULL && cmd->kind != CMD_LENGTH && cmd->kind != CMD_TAKE &&
 	    s->end != STREAM_BAD_DATA &&
 	    (bad || s->failing)) {
@@ -236,6 +325,10 @@ stream_on_answer(void *cookie, struct pipeline_cmd *p,
 		take_tail_answer(s, bad, reply);
 	else if (cmd->kind == CMD_LOAD)
 		take_script(st, bad, reply);
+	else if (cmd->kind == CMD_BEAT)
+		take_beat(st, bad, reply);
+	else if (cmd->kind == CMD_STORED && s != NULL && !bad)
+		take_stored(s, reply->number == 1);
 	else if (cmd->kind == CMD_REFUSED && !bad)
 		take_refused(st, reply);
 	else if (cmd->kind == CMD_KICKED && !bad)

@@ -29,10 +29,13 @@
 
 enum cmd_kind {
 	CMD_ADD, CMD_LENGTH, CMD_SIDE, CMD_REFUSED, CMD_KICKED,
+	CMD_BEAT,
+	CMD_STORED,		/* the worker is told */
 	CMD_TAKE,		/* the tail of a stream */
 	CMD_LOAD,		/* the script that adds to it */
 	CMD_BATCH,		/* what stands before entries that it adds */
-	CMD_CHECK		/* which entries are there */
+	CMD_CHECK,		/* which entries are there */
+	CMD_KINDS
 };
 
 /* Whether an entry is there. */

@@ -5,13 +5,15 @@
 #include "lib/resp.h"
 #include "lib/uuid.h"
 
-#define ARGUMENTS "local p, token, u, s, t, more = unpack(ARGV) "
+#define ARGUMENTS "local p, token, u, s, t = unpack(ARGV) "
 
 /* What a receiver has open is in receiver:TOKEN; receiver:TOKEN:alive says
  * that it lives. */
 #define KNOW "redis.call('HSET', p..'receiver:'..token, s, u..' '..t) "
 
+/* Who was taken for dead has ended it for the worker. */
 #define OPEN \
+    "redis.call('SREM', 'ended_session', s) " \
     "redis.call('SADD', 'active_connection:'..t, u) " \
     "redis.call('SADD', 'active_connection_by_uuid:'..u, t) " \
     "redis.call('SADD', 'active_connection', u) " \
@@ -20,20 +22,25 @@
     "redis.call('SADD', 'active_uuid_type'..t..':'..u, s) end "
 
 /* Takes the session from the keys of its type; others of the sensor and type
- * may go on. */
+ * may go on, at any receiver. */
 #define LEAVE \
-    "local function leave(u, s, t, replaced) " \
-    "local shared = t == '2' or t == '254' " \
-    "if shared then redis.call('SREM', 'active_uuid_type'..t..':'..u, s) " \
-    "if redis.call('EXISTS', 'active_uuid_type'..t..':'..u) == 1 then " \
-    "return end end " \
-    "if not replaced then " \
+    "local function goes_on(u, s, t) " \
+    "local all = redis.call('SMEMBERS', p..'receivers') " \
+    "for _, o in ipairs(redis.call('SMEMBERS', " \
+    "'map:active_connection-uuid-session_uuid:'..u)) do " \
+    "for _, r in ipairs(all) do " \
+    "if o ~= s and redis.call('HGET', p..'receiver:'..r, o) == " \
+    "u..' '..t then return true end end end end " \
+    "local function leave(u, s, t) " \
+    "if t == '2' or t == '254' then " \
+    "redis.call('SREM', 'active_uuid_type'..t..':'..u, s) end " \
+    "if not goes_on(u, s, t) then " \
     "redis.call('SREM', 'active_connection:'..t, u) " \
     "redis.call('SREM', 'active_connection_by_uuid:'..u, t) end end "
 
 #define CLOSE LEAVE \
-    "local function close(u, s, t, replaced) " \
-    "leave(u, s, t, replaced) " \
+    "local function close(u, s, t) " \
+    "leave(u, s, t) " \
     "local e = redis.call('HGET', " \
     "'map:session-uuid_active_extended_type', s) " \
     "if e then " \
@@ -51,26 +58,35 @@ const char stream_stored_script[] = ARGUMENTS
     "return redis.call('SADD', 'session_uuid:'..t, s)";
 
 const char stream_become_script[] = ARGUMENTS LEAVE KNOW
-    "leave(u, s, '2', false) " OPEN "return 0";
+    "leave(u, s, '2') " OPEN "return 0";
 
 const char stream_close_script[] = ARGUMENTS CLOSE
-    "close(u, s, t, more == '1') "
+    "close(u, s, t) "
     "return redis.call('HDEL', p..'receiver:'..token, s)";
+
+/* Who gives no sign of life gets as long once more: the server may have been
+ * away for all of us, and some come back before others. */
+#define ALIVE	"6"	/* seconds, more than between two attempts to connect */
 
 const char stream_beat_script[] =
     "local p, token, search = unpack(ARGV) " CLOSE
-    "redis.call('SET', p..'receiver:'..token..':alive', '1', 'EX', 10) "
-    "redis.call('SADD', p..'receivers', token) "
-    "if search == '0' then return 0 end "
+    "redis.call('SET', p..'receiver:'..token..':alive', '1', 'EX', " ALIVE
+    ") "
+    "local new = redis.call('SADD', p..'receivers', token) "
+    "redis.call('HDEL', p..'receiver:'..token, 'doubted') "
+    "if search == '0' then return new end "
     "for _, r in ipairs(redis.call('SMEMBERS', p..'receivers')) do "
-    "if redis.call('EXISTS', p..'receiver:'..r..':alive') == 0 then "
+    "if redis.call('EXISTS', p..'receiver:'..r..':alive') == 1 then "
+    "elseif redis.call('HSETNX', p..'receiver:'..r, 'doubted', '1') == 1 "
+    "then redis.call('SET', p..'receiver:'..r..':alive', '0', 'EX', " ALIVE
+    ") else "
     "local all = redis.call('HGETALL', p..'receiver:'..r) "
     "for i = 1, #all, 2 do "
     "local u, t = all[i + 1]:match('^(%x+) (%d+)$') "
-    "if u then close(u, all[i], t, false) end end "
+    "if u then close(u, all[i], t) end end "
     "redis.call('DEL', p..'receiver:'..r) "
     "redis.call('SREM', p..'receivers', r) end end "
-    "return 0";
+    "return new";
 
 const char stream_check_script[] =
     "local all = {'0-0', -1, ''} "
@@ -113,6 +129,9 @@ const char stream_add_script[] =
     "if h[1] ~= ARGV[1] then return -1 end "
     "local has = tonumber(h[2]) "
     "if n > has + 1 then return -2 end "
+    "local t = KEYS[1]:match('^stream:(%d+):') "
+    "if n > 1 and redis.call('SISMEMBER', 'session_uuid:'.."
+    "(t == '254' and '2' or t), ARGV[1]) == 0 then return -1 end "
     "local from, done, more, refusal = has - n + 1, has - n + 1, 0, nil "
     "while done < count do "
     "local m = ARGV[11 + done] "

@@ -5,7 +5,7 @@
 /*
  * d4-core's keys around a session, changed by scripts of the server: each can
  * be run twice without harm.  Their arguments are our prefix, the receiver's
- * token, and but for the last one uuid, session, type and one more.
+ * token, and but for the last one uuid, session and type.
  */
 
 #include <stddef.h>
@@ -20,17 +20,19 @@ size_t stream_key(char[STREAM_KEY], uint8_t type, const char *session);
 /* The first record verified. */
 extern const char stream_open_script[];
 
-/* It was stored: the worker is to come. */
+/* It was stored: the worker is to come.  1 when it was not told so before, or
+ * has ended the session since, 0 when it was. */
 extern const char stream_stored_script[];
 
 /* Of type 2 it became 254. */
 extern const char stream_become_script[];
 
-/* It is over; one more is "1" when another connection replaced it. */
+/* It is over. */
 extern const char stream_close_script[];
 
 /* This receiver lives; with a third argument "1" sessions of those that died
- * are ended, for nobody else does. */
+ * are ended, for nobody else does.  1 when the receiver was not known: it has
+ * come just now, was taken for dead, or the server was emptied; else 0. */
 extern const char stream_beat_script[];
 
 /* What there is of some entries of a session's stream, which is the key;
@@ -63,7 +65,8 @@ extern const char stream_take_script[];
  * two halves of the first entry's id, whose second grows by one with each,
  * uuid, timestamp and version of all, then each payload.  How many of them are
  * there, from the first on, and the refusal of the next if that is not all; -1:
- * another session has taken the stream; -2: the one before is not there. */
+ * another session has taken the stream, or its worker has ended this one; -2:
+ * the one before is not there. */
 extern const char stream_add_script[];
 
 #endif

@@ -109,7 +109,8 @@ stream_take_unanswered(struct stream *st)
 		cmd = cmd_of(p);
 		s = cmd->session;
 		if (s == NULL || s->unsure > 0 || (cmd->kind != CMD_ADD &&
-		    cmd->kind != CMD_SIDE && cmd->kind != CMD_CHECK))
+		    cmd->kind != CMD_SIDE && cmd->kind != CMD_STORED &&
+		    cmd->kind != CMD_CHECK))
 			continue;
 		pipeline_withdraw(st->pipeline, p);
 		s->inflight--;

@@ -6,6 +6,7 @@
 
 #include <sys/queue.h>
 
+#include "d4-recv/faults.h"
 #include "d4-recv/passage.h"
 #include "d4-recv/pipeline.h"
 #include "d4-recv/stream-cmd.h"
@@ -21,12 +22,13 @@ struct stream_session {
 	char			 uuid[D4_UUID_HEX];
 	char			 text[D4_UUID_TEXT];	/* the id with dashes */
 	uint8_t			 type;		/* of the last record */
-	bool			 stored;	/* its worker was told */
+	bool			 stored;	/* its worker is told, */
+	bool			 told;		/* and that was answered */
 	bool			 closed;
 	bool			 ended;		/* and that was sent */
-	bool			 replaced;
 	bool			 failing;	/* an answer was a refusal */
 	bool			 renumbers;	/* and a later one was none */
+	int64_t			 retry_ms;	/* nothing is sent before */
 	bool			 waits;		/* to be settled */
 	enum stream_end		 end;
 	struct pipeline_cmds	 pending;	/* not in the pipeline, by
@@ -70,9 +72,12 @@ struct stream {
 	bool			 full;
 	bool			 blocked;	/* somebody was told so */
 	bool			 eased;
+	bool			 beating;	/* that is not answered */
+	bool			 doubtful;	/* whether the server is well */
 	int64_t			 walked_ms;	/* through all sessions */
 	unsigned		 ticks;
 	struct stream_figures	 figures;
+	struct faults		 faults[CMD_KINDS];
 };
 
 /* -- stream.c: sessions, and their commands -------------------------------- */
@@ -99,8 +104,8 @@ void stream_release(struct stream_session *);
 void stream_look_after(struct stream_session *);
 
 /* Runs a script over the session's keys, after what was taken before. */
-void stream_run_script(struct stream_session *, const char *script,
-    const char *more);
+void stream_run_script(struct stream_session *, enum cmd_kind,
+    const char *script);
 
 /* How many entries its worker has not taken. */
 void stream_ask_length(struct stream_session *);
@@ -139,5 +144,8 @@ void stream_take_check(struct stream_session *, const struct d4_redis_reply *);
 
 /* For the pipeline: the server may have been emptied. */
 void stream_on_ready(void *);
+
+/* Tells the server anew which sessions there are. */
+void stream_announce(struct stream *);
 
 #endif

@@ -55,11 +55,13 @@ int
 stream_judge(struct stream_session *s, const struct d4_header *h,
     const uint8_t *payload, enum match_verdict *verdict)
 {
+	bool over = s->end == STREAM_TAKEN || s->end == STREAM_LOST;
 	bool preamble;
 
-	/* Of a stream that another session has nothing may be added. */
-	*verdict = s->end == STREAM_TAKEN ? MATCH_STORED : MATCH_NEW;
-	if (s->hello == NULL || s->end == STREAM_TAKEN)
+	/* To a stream that another session has, or that begins anew, nothing
+	 * may be added. */
+	*verdict = over ? MATCH_STORED : MATCH_NEW;
+	if (s->hello == NULL || over)
 		return 1;
 	if (!s->taking)
 		take_tail(s, h->type);

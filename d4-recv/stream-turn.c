@@ -9,6 +9,7 @@
 #define WINDOW_LOW	((size_t)8 << 20)	/* sensors wait until so few */
 #define WALK_MS		20	/* between two looks at all sessions */
 #define ASK_MS		100	/* between two questions for the length */
+#define SEARCH		5	/* ticks between two searches for the dead */
 
 static void
 on_session(struct stream *st, void (*visit)(struct stream_session *))
@@ -20,23 +21,33 @@ on_session(struct stream *st, void (*visit)(struct stream_session *))
 		visit(s);
 }
 
-/* What the server should know of a session, if it was emptied meanwhile. */
+/* What the server should know of a session, if it was emptied meanwhile or we
+ * were taken for dead. */
 static void
 announce(struct stream_session *s)
 {
 	if (s->ended)
 		return;
-	stream_run_script(s, stream_open_script, "");
+	stream_run_script(s, CMD_SIDE, stream_open_script);
 	if (s->stored)
-		stream_run_script(s, stream_stored_script, "");
+		stream_run_script(s, CMD_STORED, stream_stored_script);
+}
+
+void
+stream_announce(struct stream *st)
+{
+	on_session(st, announce);
 }
 
 void
 stream_on_ready(void *cookie)
 {
-	stream_take_unanswered(cookie);
-	on_session(cookie, announce);
-	on_session(cookie, stream_check);
+	struct stream *st = cookie;
+
+	st->doubtful = true;
+	stream_take_unanswered(st);
+	stream_announce(st);
+	on_session(st, stream_check);
 }
 
 static void
@@ -118,9 +129,11 @@ stream_tick(struct stream *st)
 {
 	if (pipeline_figures(st->pipeline)->nwaiting == 0)
 		cmd_spares_free(&st->spares);
-	if (pipeline_is_ready(st->pipeline)) {
-		ASK(st, CMD_SIDE, NULL, "EVAL", stream_beat_script, "0", PREFIX,
-		    st->token, st->ticks++ % 10 == 0 ? "1" : "0");
+	/* A server that stands still is not to find many of these. */
+	if (pipeline_is_ready(st->pipeline) && !st->beating) {
+		st->beating = ASK(st, CMD_BEAT, NULL, "EVAL",
+		    stream_beat_script, "0", PREFIX, st->token,
+		    st->ticks++ % SEARCH == 0 ? "1" : "0");
 		ASK(st, CMD_REFUSED, NULL, "SMEMBERS", "Error:IncorrectType");
 		ASK(st, CMD_KICKED, NULL, "SMEMBERS", "server:sensor_to_kick");
 	}

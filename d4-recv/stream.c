@@ -77,17 +77,16 @@ stream_wait_for_turn(struct stream_session *s, struct cmd *cmd)
 }
 
 void
-stream_run_script(struct stream_session *s, const char *script,
-    const char *more)
+stream_run_script(struct stream_session *s, enum cmd_kind kind,
+    const char *script)
 {
 	struct stream *st = s->stream;
 	char type[4];
 	struct cmd *cmd;
 
 	(void)snprintf(type, sizeof(type), "%u", s->type);
-	cmd = cmd_words(&st->spares, CMD_SIDE, (const char *const[]){ "EVAL",
-	    script, "0", PREFIX, st->token, s->uuid, s->text, type, more,
-	    NULL });
+	cmd = cmd_words(&st->spares, kind, (const char *const[]){ "EVAL",
+	    script, "0", PREFIX, st->token, s->uuid, s->text, type, NULL });
 	if (cmd == NULL) {
 		d4_log_warn("%s", pipeline_name(st->pipeline));
 		return;
@@ -120,7 +119,7 @@ stream_open(struct stream *st, const uint8_t uuid[D4_UUID_LEN],
 	TAILQ_INIT(&s->pending);
 	d4_uuid_hex(s->uuid, uuid);
 	d4_uuid_text(s->text, session);
-	stream_run_script(s, stream_open_script, "");
+	stream_run_script(s, CMD_SIDE, stream_open_script);
 	return s;
 }
 
@@ -233,8 +232,10 @@ stream_release(struct stream_session *s)
 	struct cmd *cmd;
 
 	if ((s->failing && s->inflight > 0) || s->checks ||
-	    pipeline_pauses(st->pipeline))
+	    pipeline_pauses(st->pipeline) || (s->retry_ms != 0 &&
+	    d4_clock_ms() < s->retry_ms))
 		return;
+	s->retry_ms = 0;
 	s->failing = s->renumbers = false;
 	while ((cmd = first_pending(s)) != NULL) {
 		if (cmd->kind == CMD_ADD && s->room == 0)
@@ -266,7 +267,7 @@ stream_add(struct stream_session *s, const struct d4_header *h,
 		s->type = h->type;
 		s->room = s->limit;
 		s->added = 0;
-		stream_run_script(s, stream_become_script, "");
+		stream_run_script(s, CMD_SIDE, stream_become_script);
 	}
 	cmd = cmd_entry(&s->stream->spares, h, s->uuid, payload,
 	    s->judged ? &s->next : NULL);
@@ -279,7 +280,7 @@ stream_add(struct stream_session *s, const struct d4_header *h,
 	stream_wait_for_turn(s, cmd);
 	if (!s->stored) {
 		s->stored = true;
-		stream_run_script(s, stream_stored_script, "");
+		stream_run_script(s, CMD_STORED, stream_stored_script);
 	}
 	/* Those with a tail wait for what comes in the same turn. */
 	if (!cmd->tailed) {
@@ -382,20 +383,18 @@ stream_look_after(struct stream_session *s)
 		return;
 	if (!s->ended) {
 		s->ended = true;
-		stream_run_script(s, stream_close_script,
-		    s->replaced ? "1" : "0");
+		stream_run_script(s, CMD_SIDE, stream_close_script);
 		return;
 	}
 	free_session(d4_table_take(st->sessions, s->id));
 }
 
 void
-stream_close(struct stream_session *s, bool replaced)
+stream_close(struct stream_session *s)
 {
 	if (s == NULL)
 		return;
 	s->closed = true;
-	s->replaced = replaced;
 	/* What was over the limit, or what its worker wants nothing of. */
 	if (s->end != STREAM_GOES_ON)
 		forget_pending(s);

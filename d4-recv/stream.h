@@ -57,8 +57,10 @@ struct stream_figures {
 /* Why a session has to end. */
 enum stream_end {
 	STREAM_GOES_ON, STREAM_OVERFLOW, STREAM_BAD_DATA,
-	STREAM_TAKEN		/* another session of it has it, or the server
+	STREAM_TAKEN,		/* another session of it has it, or the server
 				 * lost what it had: its sensor is to go on */
+	STREAM_LOST		/* the server lost what it had, and the rest
+				 * alone can't be read: it is to begin anew */
 };
 
 /* NULL with a reason in why.  The server need not be there yet. */
@@ -108,9 +110,8 @@ enum stream_end stream_end(const struct stream_session *);
 /* Whether all that was taken is answered; when not stream_eased() will tell. */
 bool stream_settled(struct stream_session *);
 
-/* The connection is over, or was replaced by another of its sensor and type.
- * What was taken still goes out.  Takes NULL. */
-void stream_close(struct stream_session *, bool replaced);
+/* The connection is over.  What was taken still goes out.  Takes NULL. */
+void stream_close(struct stream_session *);
 
 /* Sends and receives what can be: at the end of each turn, and when epoll
  * gives the tag. */

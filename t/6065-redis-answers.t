@@ -44,7 +44,7 @@ end() {
 # What a session is is told by scripts: open, stored, become, close.  These may
 # run twice, but in their order.
 names() {
-	sed -n "s/^\\(!\\{0,1\\}\\)EVAL.*'ended_session'.*HDEL', p.*/\\1close/p
+	sed -n "s/^\\(!\\{0,1\\}\\)EVAL.*close(u, s, t) return.*/\\1close/p
 	    s/^\\(!\\{0,1\\}\\)EVAL.*leave(u, s, '2'.*/\\1become/p
 	    s/^\\(!\\{0,1\\}\\)EVAL.*'session_uuid:'.*/\\1stored/p
 	    s/^\\(!\\{0,1\\}\\)EVAL.*HSET', p..'receiver:'.*/\\1open/p" fake.log |
@@ -55,7 +55,7 @@ closed() {
 }
 
 printf '{"type":"other"}' > meta
-fake "refuse=local p, token, u, s, t, more = unpack(ARGV) redis.call('HSET'"
+fake "refuse=local p, token, u, s, t = unpack(ARGV) redis.call('HSET'"
 send type=2,data=@meta type=254,data=x
 ok 'a session of types 2 and 254, whose first script is refused, ends' \
     within 10 closed

@@ -650,9 +650,8 @@ stream_settled(struct stream_session *s)
 }
 
 void
-stream_close(struct stream_session *s, bool replaced)
+stream_close(struct stream_session *s)
 {
-	(void)replaced;
 	if (s == NULL)
 		return;
 	fake.nstreams--;
