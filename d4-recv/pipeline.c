@@ -13,6 +13,7 @@
 #define BACKOFF_MS	250
 #define BACKOFF_MAX_MS	4000
 #define CONNECT_MS	3000
+#define SILENT_MS	3000	/* asked, and without an answer: it is away */
 
 struct pipeline {
 	struct pipeline_settings s;
@@ -27,6 +28,9 @@ struct pipeline {
 	int64_t			 connecting_ms;
 	int64_t			 retry_ms;
 	int64_t			 backoff_ms;
+	uint64_t		 received;	/* bytes, when we last heard */
+	int64_t			 heard_ms;	/* of it, or had nothing to ask */
+	bool			 silent;	/* that is why it is away */
 	int			 fd;		/* that epoll watches, or -1 */
 	uint32_t		 events;
 	struct pipeline_figures	 figures;
@@ -91,6 +95,7 @@ void
 pipeline_refuse(struct pipeline *p, const char *why)
 {
 	say_away(p, why);
+	p->silent = false;
 	/* Many are refused at once. */
 	if (pipeline_pauses(p))
 		return;
@@ -249,6 +254,25 @@ exchange(struct pipeline *p)
 		lose(p, d4_redis_why(p->redis));
 }
 
+/* One that stands still keeps its connection. */
+static void
+mind_silence(struct pipeline *p)
+{
+	uint64_t received = d4_redis_received(p->redis);
+	int64_t now = d4_clock_ms();
+
+	if (received != p->received || TAILQ_EMPTY(&p->queue)) {
+		p->received = received;
+		p->heard_ms = now;
+		if (p->silent)
+			pipeline_is_well(p);
+		p->silent = false;
+	} else if (!p->figures.away && now - p->heard_ms > SILENT_MS) {
+		p->silent = true;
+		say_away(p, "no answer in time");
+	}
+}
+
 static void
 watch(struct pipeline *p)
 {
@@ -279,6 +303,8 @@ pipeline_run(struct pipeline *p)
 	exchange(p);
 	if (p->connecting && d4_clock_ms() - p->connecting_ms > CONNECT_MS)
 		lose(p, "no answer in time");
+	if (p->ready)
+		mind_silence(p);
 	watch(p);
 }
 

@@ -49,7 +49,8 @@ struct pipeline_settings {
 	/* Connected, for the first time or again; nothing was sent yet. */
 	void (*ready)(void *cookie);
 
-	/* It answers again as it should, after it refused; may be NULL. */
+	/* It answers again as it should, after it refused or was silent; may
+	 * be NULL. */
 	void (*well)(void *cookie);
 	void			*cookie;
 };
@@ -59,7 +60,7 @@ struct pipeline_figures {
 	size_t		waiting;	/* bytes of these */
 	uint64_t	nconnects;	/* times that it was ready */
 	uint64_t	nlosses;	/* of the connection, and refusals */
-	bool		away;		/* it is lost, or refuses */
+	bool		away;		/* it is lost, refuses, or is silent */
 };
 
 /* NULL with a reason in why.  The server need not be there yet. */

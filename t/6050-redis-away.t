@@ -178,7 +178,10 @@ started
 writer=$pid
 ok 'a server that stands still: what it has not answered is counted' \
     within 10 grep -q '^d4_recv_stream_waiting_bytes.* [1-9]' metrics
+ok 'that is said' within 15 said 'no answer in time: streams wait' 1
+ok 'it is away' within 5 figure away 1
 kill -CONT "$redis_pid"
+ok 'it goes on' within 15 said 'streams go on' $((n + 1))
 wait "$writer"
 cat third >&9
 end 'stands still'
