@@ -170,11 +170,11 @@ take_kicked(struct stream *st, const struct d4_redis_reply *reply)
 /* Somebody else has the stream, or Redis does not know what it knew: entries
  * that come now are refused, and the sensor goes on in another session. */
 static void
-end_taken(struct stream_session *s)
+end_taken(struct stream_session *s, bool lost)
 {
 	if (s->end != STREAM_GOES_ON)
 		return;
-	s->end = STREAM_TAKEN;
+	s->end = lost ? STREAM_LOST : STREAM_TAKEN;
 	s->stream->eased = true;
 }
 
@@ -217,7 +217,7 @@ take_tailed(struct stream *st, struct cmd *cmd,
 			return;
 		}
 		if (!waits)
-			end_taken(s);
+			end_taken(s, reply->number == -3);
 	}
 	stream_forget(st, cmd);
 	stream_look_after(s);
@@ -258,11 +258,8 @@ is_in_pieces(uint8_t type)
 static void
 take_stored(struct stream_session *s, bool new)
 {
-	if (new && s->told && s->end == STREAM_GOES_ON &&
-	    !is_in_pieces(s->type)) {
-		s->end = STREAM_LOST;
-		s->stream->eased = true;
-	}
+	if (new && s->told && !is_in_pieces(s->type))
+		end_taken(s, true);
 	s->told = true;
 }
 

@@ -100,22 +100,22 @@ const char stream_check_script[] =
     "all[#all + 1] = e[1] end "
     "return all";
 
-#define LIFE	"604800"	/* seconds that a tail is kept */
-
-/* Of a sensor and type as many are kept as stores do, but none that was added
- * to just now is removed. */
+/* Of a sensor and type as many are kept as stores do, and those that were added
+ * to just now, or are live: these are looked at later. */
 const char stream_take_script[] =
     "local p, session, name, of = unpack(ARGV) "
     "local k, l, s = KEYS[1], KEYS[2], p..'entries_of:'..of "
     "if redis.call('EXISTS', k) == 0 then "
     "redis.call('LPUSH', s, name) "
-    "while redis.call('LLEN', s) > 8 do "
-    "local old = p..'entries:'..redis.call('RPOP', s) "
-    "if redis.call('TTL', old) < " LIFE " - 60 then "
-    "redis.call('DEL', old, old..':tags') end end "
-    "redis.call('EXPIRE', s, " LIFE ") end "
+    "for i = 9, redis.call('LLEN', s) do "
+    "local last = redis.call('RPOP', s) local old = p..'entries:'..last "
+    "if redis.call('TTL', old) < " STREAM_LIFE " - 120 then "
+    "redis.call('DEL', old, old..':tags') "
+    "else redis.call('LPUSH', s, last) end end "
+    "redis.call('EXPIRE', s, " STREAM_LIFE ") end "
     "redis.call('HMSET', k, 'holder', session, 'n', '0') "
-    "redis.call('EXPIRE', k, " LIFE ") redis.call('EXPIRE', l, " LIFE ") "
+    "redis.call('EXPIRE', k, " STREAM_LIFE ") "
+    "redis.call('EXPIRE', l, " STREAM_LIFE ") "
     "local all = {redis.call('HGET', k, 'preamble') or ''} "
     "for _, b in ipairs(redis.call('LRANGE', l, 0, -1)) do "
     "all[#all + 1] = b end "
@@ -131,7 +131,7 @@ const char stream_add_script[] =
     "if n > has + 1 then return -2 end "
     "local t = KEYS[1]:match('^stream:(%d+):') "
     "if n > 1 and redis.call('SISMEMBER', 'session_uuid:'.."
-    "(t == '254' and '2' or t), ARGV[1]) == 0 then return -1 end "
+    "(t == '254' and '2' or t), ARGV[1]) == 0 then return -3 end "
     "local from, done, more, refusal = has - n + 1, has - n + 1, 0, nil "
     "while done < count do "
     "local m = ARGV[11 + done] "
@@ -153,9 +153,9 @@ const char stream_add_script[] =
     "local covers = a + 256 * (b + 256 * (c + 256 * d)) "
     "if bytes - covers < 16777216 then break end "
     "redis.call('LPOP', l) bytes = bytes - covers "
-    "f = redis.call('LINDEX', l, 0) end "
-    "redis.call('EXPIRE', k, " LIFE ") "
-    "redis.call('EXPIRE', l, " LIFE ") end "
+    "f = redis.call('LINDEX', l, 0) end end "
+    "redis.call('EXPIRE', k, " STREAM_LIFE ") "
+    "redis.call('EXPIRE', l, " STREAM_LIFE ") "
     "redis.call('HMSET', k, 'n', string.format('%d', n + done - 1), "
     "'bytes', bytes) "
     "if ARGV[5] ~= '' then redis.call('HSET', k, 'preamble', "

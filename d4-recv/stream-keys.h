@@ -13,6 +13,7 @@
 
 #define STREAM_KEY	64	/* bytes of stream:TYPE:SESSION with NUL */
 #define STREAM_ID	32	/* of an entry's id */
+#define STREAM_LIFE	"604800"	/* seconds that a tail is kept */
 
 /* Its length. */
 size_t stream_key(char[STREAM_KEY], uint8_t type, const char *session);
@@ -65,8 +66,8 @@ extern const char stream_take_script[];
  * two halves of the first entry's id, whose second grows by one with each,
  * uuid, timestamp and version of all, then each payload.  How many of them are
  * there, from the first on, and the refusal of the next if that is not all; -1:
- * another session has taken the stream, or its worker has ended this one; -2:
- * the one before is not there. */
+ * another session has taken the stream; -2: the one before is not there; -3: a
+ * worker has ended the session. */
 extern const char stream_add_script[];
 
 #endif

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include <poll.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "d4-recv/stream-keys.h"
 #include "d4-recv/stream-own.h"
@@ -10,6 +12,7 @@
 #define WALK_MS		20	/* between two looks at all sessions */
 #define ASK_MS		100	/* between two questions for the length */
 #define SEARCH		5	/* ticks between two searches for the dead */
+#define KEEP		60	/* and after which a tail's life begins anew */
 
 static void
 on_session(struct stream *st, void (*visit)(struct stream_session *))
@@ -124,6 +127,20 @@ stream_timeout(const struct stream *st, int timeout_ms)
 	return waits && timeout_ms > WALK_MS ? WALK_MS : timeout_ms;
 }
 
+/* That of a sensor which has had nothing to send for long. */
+static void
+keep_tail(struct stream_session *s)
+{
+	char key[CMD_TAIL];
+
+	if (s->passage == NULL || s->closed)
+		return;
+	(void)snprintf(key, sizeof(key), "%.*s",
+	    (int)(strlen(s->tail) - strlen(CMD_TAGS)), s->tail);
+	ASK(s->stream, CMD_SIDE, NULL, "EXPIRE", key, STREAM_LIFE);
+	ASK(s->stream, CMD_SIDE, NULL, "EXPIRE", s->tail, STREAM_LIFE);
+}
+
 void
 stream_tick(struct stream *st)
 {
@@ -131,6 +148,8 @@ stream_tick(struct stream *st)
 		cmd_spares_free(&st->spares);
 	/* A server that stands still is not to find many of these. */
 	if (pipeline_is_ready(st->pipeline) && !st->beating) {
+		if (st->ticks % KEEP == KEEP - 1)
+			on_session(st, keep_tail);
 		st->beating = ASK(st, CMD_BEAT, NULL, "EVAL",
 		    stream_beat_script, "0", PREFIX, st->token,
 		    st->ticks++ % SEARCH == 0 ? "1" : "0");

@@ -89,6 +89,55 @@ usage=$(r MEMORY USAGE "$key")
 ok "a tail of $(r LLEN "$key") records takes $usage bytes" \
     [ "$usage" -le 65536 ]
 
+# Of a stream that is as short as can be, too, nothing is kept for ever.
+forget
+echo one > small
+"$RESUME" "${at[a]},${at[b]}" small type=8 > said
+is $? 0 'a line'
+for key in $(r KEYS 'd4toolkit:entries*'); do
+	ok 'what is kept is so for a week' [ "$(r TTL "$key")" -gt 600000 ]
+done
+is "$(r KEYS 'd4toolkit:entries*' | wc -l)" 3 'all three'
+for ((i = 0; i < 12; i++)); do
+	echo "line $i" > small
+	"$RESUME" "${at[a]},${at[b]}" small type=8 > said || break
+done
+is $i 12 'many short streams'
+for key in $(r KEYS 'd4toolkit:entries:*'); do
+	r EXPIRE "$key" 500000 > check
+done
+echo last > small
+"$RESUME" "${at[a]},${at[b]}" small type=8 > said
+is "$(r KEYS 'd4toolkit:entries:*:tags' | wc -l)" 8 \
+    'of those that are old 8 are kept'
+
+# A sensor that is connected need not send anything for that.
+if [ -n "${D4_TEST_LONG:-}" ]; then
+	forget
+	conf silent type=8 "destination=tcp:127.0.0.1:${at[a]}"
+	mkfifo silence
+	"$D4" -c silent < silence 2> err &
+	started
+	exec 8> silence
+	echo one >&8
+	waits() {
+		[ "$(r KEYS 'd4toolkit:entries*' | wc -l)" = 3 ]
+	}
+	ok 'a sensor has sent a line' within 10 waits
+	keys=$(r KEYS 'd4toolkit:entries:*')
+	for key in $keys; do
+		r EXPIRE "$key" 150 > check
+	done
+	lives() {
+		for key in $keys; do
+			[ "$(r TTL "$key")" -gt 600000 ] || return 1
+		done
+	}
+	ok 'while it is connected nothing of it expires' within 100 lives
+	exec 8>&-
+	finish "$pid"
+fi
+
 # It is mute, and then the collector is killed: what that had taken and not yet
 # handed over is less than what a sensor sends again.
 perl -e 'srand 5; printf "%d %s\n", $_, "x" x rand 200 for 1 .. 400000' > big
