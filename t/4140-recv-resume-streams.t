@@ -108,7 +108,9 @@ for key in $(r KEYS 'd4toolkit:entries:*'); do
 done
 echo last > small
 "$RESUME" "${at[a]},${at[b]}" small type=8 > said
-is "$(r KEYS 'd4toolkit:entries:*:tags' | wc -l)" 8 \
+is $? 0 'another one'
+is "$(r KEYS 'd4toolkit:entries:*:tags' | wc -l) $(r LLEN \
+    "d4toolkit:entries_of:${UUID//-/}:8")" '8 8' \
     'of those that are old 8 are kept'
 
 # A sensor that is connected need not send anything for that.
