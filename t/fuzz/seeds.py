@@ -1368,7 +1368,8 @@ for name in ('pcap-little', 'pcapng-little', 'pcap-cut', 'no-capture'):
     for mapped in (0, 1):
         faulty('pibs-capture', name + ('-pipe' if mapped else ''),
                bytes([mapped]), b'\0' * mapped, CAPTURES[name],
-               calls='alloc read read:EINTR read:short open stat',
+               calls='alloc read read:EINTR read:short open open:EINTR '
+               'stat',
                choices=(1, 2, 3))
 seed('pibs-capture', 'faulty-alloc-no-interface', b'\0', choice(2),
      fault('alloc', sweep=True))
