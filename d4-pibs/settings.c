@@ -396,7 +396,6 @@ settings_on_stdout(const struct settings *s)
 static int
 check_output(const struct settings *s)
 {
-
 	if (!s->lines && !s->attacks && !s->statistics && s->save == NULL &&
 	    s->bins == 0 && s->plot == NULL && s->state == NULL)
 		return complain("nothing to do: -a, -b, -s, -w, --bins, "

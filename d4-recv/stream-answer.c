@@ -170,11 +170,11 @@ take_kicked(struct stream *st, const struct d4_redis_reply *reply)
 /* Somebody else has the stream, or Redis does not know what it knew: entries
  * that come now are refused, and the sensor goes on in another session. */
 static void
-end_taken(struct stream_session *s, bool lost)
+end_stream(struct stream_session *s, enum stream_end end)
 {
 	if (s->end != STREAM_GOES_ON)
 		return;
-	s->end = lost ? STREAM_LOST : STREAM_TAKEN;
+	s->end = end;
 	s->stream->eased = true;
 }
 
@@ -217,7 +217,8 @@ take_tailed(struct stream *st, struct cmd *cmd,
 			return;
 		}
 		if (!waits)
-			end_taken(s, reply->number == -3);
+			end_stream(s, reply->number == -3 ? STREAM_LOST :
+			    STREAM_TAKEN);
 	}
 	stream_forget(st, cmd);
 	stream_look_after(s);
@@ -259,7 +260,7 @@ static void
 take_stored(struct stream_session *s, bool new)
 {
 	if (new && s->told && !is_in_pieces(s->type))
-		end_taken(s, true);
+		end_stream(s, STREAM_LOST);
 	s->told = true;
 }
 

@@ -182,6 +182,12 @@ cmd_set_id(struct cmd *cmd, const char session[D4_UUID_TEXT], uint64_t ms,
 	cmd->p.len = len + cmd->fields;
 }
 
+size_t
+cmd_tail_len(const char *list)
+{
+	return strlen(list) - strlen(CMD_TAGS);
+}
+
 /* -- batches --------------------------------------------------------------- */
 
 /* What is of the preamble, or known and sent again, comes alone. */
@@ -217,8 +223,7 @@ cmd_batch(struct cmd_spares *spares, const struct cmd_batch *b)
 	at = WORD(at, "3");
 	at = d4_resp_word(at, key, stream_key(key, b->first->type,
 	    b->session));
-	/* The list's key is the hash's with more behind it. */
-	at = d4_resp_word(at, b->tail, strlen(b->tail) - strlen(CMD_TAGS));
+	at = d4_resp_word(at, b->tail, cmd_tail_len(b->tail));
 	at = d4_resp_word(at, b->tail, strlen(b->tail));
 	at = d4_resp_word(at, b->session, D4_UUID_TEXT - 1);
 	at = d4_resp_number(at, t->n);

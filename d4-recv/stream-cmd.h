@@ -22,7 +22,7 @@
 #define CMD_SIZES	144	/* so many of them are kept, 72 KiB */
 #define CMD_SHA		41	/* bytes of a script's name with NUL */
 #define CMD_TAIL	96	/* of the key of a tail, with CMD_TAGS */
-#define CMD_TAGS	":tags"
+#define CMD_TAGS	":tags"		/* ends the key of its list */
 #define CMD_SPARE	((size_t)20 << 20)	/* bytes kept at most */
 #define CMD_BATCH_MAX	64	/* entries with a tail that are one command */
 #define CMD_BATCH_BYTES	((size_t)64 << 10)	/* of these, and one more */
@@ -54,6 +54,9 @@ struct cmd_tail {
 	bool		 known;		/* its tag is there already */
 	bool		 preamble;
 };
+
+/* Of the key of a tail's list: the bytes that are the key of its hash. */
+size_t cmd_tail_len(const char *);
 
 struct stream_session;
 

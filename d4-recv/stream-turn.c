@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include <poll.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "d4-recv/stream-keys.h"
 #include "d4-recv/stream-own.h"
@@ -136,7 +135,7 @@ keep_tail(struct stream_session *s)
 	if (s->passage == NULL || s->closed)
 		return;
 	(void)snprintf(key, sizeof(key), "%.*s",
-	    (int)(strlen(s->tail) - strlen(CMD_TAGS)), s->tail);
+	    (int)cmd_tail_len(s->tail), s->tail);
 	ASK(s->stream, CMD_SIDE, NULL, "EXPIRE", key, STREAM_LIFE);
 	ASK(s->stream, CMD_SIDE, NULL, "EXPIRE", s->tail, STREAM_LIFE);
 }
